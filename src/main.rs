@@ -1,0 +1,3 @@
+//! The `rbuild` binary: it only calls the library.
+
+fn main() {}
