@@ -1,1 +1,87 @@
-//! The dockerfile room.
+//! Text to [`Dockerfile`] to plan: what the user wrote, and what it means.
+//!
+//! [`parse`] reads the text into spanned instructions grouped in stages. Nothing in this room does
+//! I/O: files, the network and the clock belong to its callers.
+//!
+//! Start reading at [`parse`], then [`Instruction`].
+
+mod error;
+pub mod instruction;
+mod parser;
+mod span;
+
+pub use self::error::Error;
+pub use self::error::Problem;
+pub use self::instruction::Instruction;
+pub use self::instruction::Source;
+pub use self::instruction::Statement;
+pub use self::parser::decode;
+pub use self::parser::parse;
+pub use self::parser::parse_instruction;
+pub use self::span::Span;
+pub use self::span::Word;
+
+/// A parsed Dockerfile.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Dockerfile {
+    /// The character that escapes and continues lines.
+    pub escape: Escape,
+    /// The leading `# syntax=`, `# escape=` and `# check=` comments, in order.
+    pub directives: Vec<Directive>,
+    /// The `ARG`s before the first `FROM`.
+    pub meta_args: Vec<Statement<instruction::Arg>>,
+    /// The stages in order; never none.
+    pub stages: Vec<Stage>,
+    /// What is accepted but should not be written.
+    pub warnings: Vec<Warning>,
+}
+
+/// A `FROM` and the instructions up to the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// The `FROM` that begins it.
+    pub from: Statement<instruction::From>,
+    /// Its instructions in order.
+    pub instructions: Vec<Statement>,
+}
+
+/// A parser directive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directive {
+    /// `syntax`, `escape` or `check`, in lower case.
+    pub name: String,
+    /// Its value, white space around it removed.
+    pub value: String,
+    /// Its line.
+    pub span: Span,
+}
+
+/// The character that escapes and continues lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Escape {
+    /// `\`, the default.
+    #[default]
+    Backslash,
+    /// `` ` ``, by `# escape=`.
+    Backtick,
+}
+
+impl Escape {
+    /// The character itself.
+    #[must_use]
+    pub fn char(self) -> char {
+        match self {
+            Self::Backslash => '\\',
+            Self::Backtick => '`',
+        }
+    }
+}
+
+/// Something accepted that should not be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// One sentence.
+    pub message: String,
+    /// Where.
+    pub span: Span,
+}

@@ -1,0 +1,110 @@
+//! The instructions, one file each: the value, and how its arguments are parsed into it.
+//!
+//! Nothing here is expanded: quotes, escapes and variables stand as written.
+
+mod add;
+mod arg;
+mod cmd;
+mod command;
+mod copy;
+mod entrypoint;
+mod env;
+mod expose;
+mod from;
+mod healthcheck;
+mod heredoc;
+mod label;
+mod maintainer;
+mod mount;
+mod onbuild;
+mod run;
+mod shell;
+mod stopsignal;
+mod user;
+mod volume;
+mod workdir;
+
+pub use self::add::Add;
+pub use self::arg::Arg;
+pub use self::arg::Declaration;
+pub use self::cmd::Cmd;
+pub use self::command::Command;
+pub use self::copy::Content;
+pub use self::copy::Copy;
+pub use self::entrypoint::Entrypoint;
+pub use self::env::Env;
+pub use self::env::Pair;
+pub use self::expose::Expose;
+pub use self::from::From;
+pub use self::healthcheck::Healthcheck;
+pub use self::healthcheck::Probe;
+pub use self::heredoc::Heredoc;
+pub use self::label::Label;
+pub use self::maintainer::Maintainer;
+pub use self::mount::MountKind;
+pub use self::mount::MountOptions;
+pub use self::mount::Sharing;
+pub use self::onbuild::Onbuild;
+pub use self::run::Device;
+pub use self::run::Network;
+pub use self::run::Run;
+pub use self::run::Security;
+pub use self::shell::Shell;
+pub use self::stopsignal::Stopsignal;
+pub use self::user::User;
+pub use self::volume::Volume;
+pub use self::workdir::Workdir;
+
+use crate::dockerfile::span::Span;
+use crate::dockerfile::span::Word;
+
+/// An instruction of a stage. `FROM` is not among them: it begins a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    missing_docs,
+    reason = "each variant is documented at the struct it holds"
+)]
+pub enum Instruction {
+    Add(Add),
+    Arg(Arg),
+    Cmd(Cmd),
+    Copy(Copy),
+    Entrypoint(Entrypoint),
+    Env(Env),
+    Expose(Expose),
+    Healthcheck(Healthcheck),
+    Label(Label),
+    Maintainer(Maintainer),
+    Onbuild(Onbuild),
+    Run(Run),
+    Shell(Shell),
+    Stopsignal(Stopsignal),
+    User(User),
+    Volume(Volume),
+    Workdir(Workdir),
+}
+
+/// How an instruction is written in the Dockerfile.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Source {
+    /// The whole instruction, from its keyword to the end of its last line, here-documents included.
+    pub span: Span,
+    /// The instruction on one line: continuations joined, comments dropped, here-document bodies
+    /// left out, white space at both ends trimmed. Progress lines and history begin from it.
+    pub text: String,
+    /// The keyword as written, upper or lower case.
+    pub keyword: Word,
+    /// The flag words in order, quotes and escapes removed: `--mount=type=cache,target=/x`.
+    pub flags: Vec<Word>,
+    /// The block of comments right above, without `#` and the blanks around them.
+    pub comments: Vec<String>,
+}
+
+/// An instruction (or `FROM`, or an `ARG` before it) together with how it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement<T = Instruction> {
+    /// How it is written.
+    pub source: Source,
+    /// What it says.
+    pub instruction: T,
+}
