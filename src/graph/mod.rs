@@ -1,1 +1,33 @@
-//! The graph room.
+//! The operations of a build and their order; pure.
+//!
+//! A [`Graph`] holds one vertex for each distinct [`Op`] on distinct inputs. Stages, variables,
+//! shell forms and names are gone: an op carries all it needs, so that equal ops are equal work.
+//! Nothing here runs anything, reads a file or knows a cache. Start reading at [`Op`].
+
+mod dag;
+mod mount;
+mod op;
+mod plan;
+
+pub use dag::Graph;
+pub use dag::Vertex;
+pub use dag::VertexId;
+pub use mount::CacheMount;
+pub use mount::Mount;
+pub use mount::MountKind;
+pub use mount::SecretMount;
+pub use mount::Sharing;
+pub use op::ContextOp;
+pub use op::CopyOp;
+pub use op::CopySource;
+pub use op::ExecOp;
+pub use op::FileMode;
+pub use op::GitOp;
+pub use op::HttpOp;
+pub use op::ImageOp;
+pub use op::MkdirOp;
+pub use op::Network;
+pub use op::Op;
+pub use op::Security;
+pub use op::Ulimit;
+pub use plan::Plan;

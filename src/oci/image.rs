@@ -8,7 +8,7 @@ use crate::oci::Manifest;
 use crate::oci::media_type;
 
 /// A layer: the tar it holds, and the blob it is stored as.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Layer {
     /// The digest of the uncompressed tar.
     pub diff_id: DiffId,

@@ -54,7 +54,7 @@ pub mod media_type {
 }
 
 /// Points at a blob (image-spec, descriptor).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Descriptor {
     /// What the blob is; see [`media_type`].
     #[serde(rename = "mediaType", default)]
