@@ -1,5 +1,39 @@
 //! The Linux room: every system call, every `unsafe`, every path walk inside a root.
+//!
+//! It offers what the kernel offers, in plain blocking functions over values of the standard
+//! library and a few of its own: descriptors that close themselves, paths that cannot leave a root
+//! ([`Root`]), directories addressed by handle and name ([`Dir`]).
+//!
+//! It knows nothing of images, layers or sandboxes; no type of `rustix` or `libc` passes this door.
+//! A failure names the call with its arguments: `openat("/var/lib/rbuild/x", "name")`.
+//!
+//! Start reading at [`Root`], then [`Dir`].
 #![allow(
     unsafe_code,
     reason = "system calls that rustix does not wrap are made here and nowhere else"
 )]
+
+pub mod file;
+
+mod dir;
+mod error;
+mod remove;
+mod root;
+mod stat;
+mod walk;
+mod xattr;
+
+pub use self::dir::Dir;
+pub use self::dir::DirEntry;
+pub use self::dir::Node;
+pub use self::error::Error;
+pub use self::error::Result;
+pub use self::root::Handle;
+pub use self::root::Root;
+pub use self::stat::FileKind;
+pub use self::stat::Owner;
+pub use self::stat::Stat;
+pub use self::stat::Timestamp;
+pub use self::walk::Made;
+pub use self::walk::MakeDirs;
+pub use self::walk::Symlinks;

@@ -1,0 +1,90 @@
+//! What the kernel does for open files beyond reading and writing.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+
+use rustix::fs::FallocateFlags;
+use rustix::fs::Mode;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use crate::sys::Dir;
+use crate::sys::Result;
+use crate::sys::Stat;
+use crate::sys::error::Call;
+use crate::sys::error::path_of;
+
+/// Copies all of a file into an empty one: by sharing blocks where the file system can, else
+/// inside the kernel, else through memory.
+pub fn copy(from: &File, to: &File) -> Result<()> {
+    if rustix::fs::ioctl_ficlone(to, from).is_ok() {
+        return Ok(());
+    }
+    let text = || format!("copy_file_range({:?}, {:?})", path_of(from), path_of(to));
+    loop {
+        // 2 GiB - 4 KiB: what one call copies at most.
+        match rustix::fs::copy_file_range(from, None, to, None, 0x7fff_f000) {
+            Ok(0) => break,
+            // Before Linux 5.19 two file systems of one type could refuse each other; the rest
+            // is read and written, which also finds the end of files of unknown size.
+            Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {
+                break;
+            }
+            Err(Errno::INTR) | Ok(_) => {}
+            Err(errno) => return Err(errno).call(text),
+        }
+    }
+    let (mut from, mut to) = (from, to);
+    io::copy(&mut from, &mut to).map(|_| ()).call(text)
+}
+
+/// Reserves space for a file, so that a full disk is found before it is written; does nothing on
+/// file systems that cannot.
+pub fn reserve(file: &File, size_bytes: u64) -> Result<()> {
+    if size_bytes == 0 {
+        return Ok(());
+    }
+    match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, size_bytes) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+        done => done.call(|| format!("fallocate({:?}, {size_bytes})", path_of(file))),
+    }
+}
+
+/// Sets user and group of an open file; this clears set-uid and set-gid.
+pub fn set_owner(file: &File, owner: crate::sys::Owner) -> Result<()> {
+    let uid = rustix::fs::Uid::from_raw(owner.uid);
+    let gid = rustix::fs::Gid::from_raw(owner.gid);
+    rustix::fs::fchown(file, Some(uid), Some(gid))
+        .call(|| format!("fchown({:?}, {owner:?})", path_of(file)))
+}
+
+/// Sets the permission bits of an open file.
+pub fn set_mode(file: &File, mode: u32) -> Result<()> {
+    rustix::fs::fchmod(file, Mode::from_raw_mode(mode))
+        .call(|| format!("fchmod({:?}, {mode:o})", path_of(file)))
+}
+
+/// Sets the times of modification and access of an open file.
+pub fn set_modified(file: &File, modified: crate::sys::Timestamp) -> Result<()> {
+    let times = rustix::fs::Timestamps {
+        last_access: modified.spec(),
+        last_modification: modified.spec(),
+    };
+    rustix::fs::futimens(file, &times).call(|| format!("futimens({:?})", path_of(file)))
+}
+
+/// Metadata of what a descriptor refers to.
+pub fn stat(fd: impl AsFd) -> Result<Stat> {
+    rustix::fs::fstat(fd.as_fd())
+        .map(Stat::from)
+        .call(|| format!("fstat({:?})", path_of(fd.as_fd())))
+}
+
+/// Writes a directory's entries to the disk, so that names made in it survive a power cut.
+pub fn sync_dir(dir: &Dir) -> Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(dir, ".", flags, Mode::empty())
+        .and_then(rustix::fs::fsync)
+        .call(|| format!("fsync({:?})", path_of(dir)))
+}
