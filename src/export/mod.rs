@@ -1,1 +1,7 @@
-//! The export room.
+//! An image to the outside: layouts, archives, registries.
+
+mod target;
+
+pub use target::ArchiveFormat;
+pub use target::Destination;
+pub use target::Target;

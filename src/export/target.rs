@@ -1,0 +1,50 @@
+//! Where an image can go.
+
+use std::path::PathBuf;
+
+/// One `--output`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// `type=oci` and `type=docker`: an archive.
+    Archive {
+        /// Which layout it has.
+        format: ArchiveFormat,
+        /// Where it is written.
+        destination: Destination,
+    },
+    /// `type=oci,tar=false`: an OCI image layout in a directory.
+    Layout {
+        /// The directory; made if missing.
+        directory: PathBuf,
+    },
+    /// `type=local`: the root filesystem in a directory.
+    Local {
+        /// The directory; made if missing.
+        directory: PathBuf,
+    },
+    /// `type=tar`: the root filesystem as an archive.
+    Tar {
+        /// Where it is written.
+        destination: Destination,
+    },
+    /// `type=image,push=true` and `--push`: every tag in its registry.
+    Registry,
+}
+
+/// How an image archive is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArchiveFormat {
+    /// An OCI image layout.
+    Oci,
+    /// What `docker load` takes; it is an OCI image layout too.
+    Docker,
+}
+
+/// Where an archive is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// A file, replaced when the archive is whole.
+    File(PathBuf),
+    /// Standard output.
+    Stdout,
+}
