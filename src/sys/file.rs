@@ -88,3 +88,10 @@ pub fn sync_dir(dir: &Dir) -> Result<()> {
         .and_then(rustix::fs::fsync)
         .call(|| format!("fsync({:?})", path_of(dir)))
 }
+
+/// Makes a file that exists only in memory and has no name.
+pub fn in_memory(label: &str) -> Result<File> {
+    rustix::fs::memfd_create(label, rustix::fs::MemfdFlags::CLOEXEC)
+        .map(File::from)
+        .call(|| format!("memfd_create({label:?})"))
+}

@@ -2,7 +2,8 @@
 //!
 //! It offers what the kernel offers, in plain blocking functions over values of the standard
 //! library and a few of its own: descriptors that close themselves, paths that cannot leave a root
-//! ([`Root`]), directories addressed by handle and name ([`Dir`]).
+//! ([`Root`]), directories addressed by handle and name ([`Dir`]), mounts that exist
+//! before they are attached ([`mount`]), and processes born into new namespaces ([`process`]).
 //!
 //! It knows nothing of images, layers or sandboxes; no type of `rustix` or `libc` passes this door.
 //! A failure names the call with its arguments: `openat("/var/lib/rbuild/x", "name")`.
@@ -13,10 +14,17 @@
     reason = "system calls that rustix does not wrap are made here and nowhere else"
 )]
 
+pub mod channel;
 pub mod file;
+pub mod id;
+pub mod mount;
+pub mod namespace;
+pub mod process;
+pub mod tty;
 
 mod dir;
 mod error;
+mod overlay;
 mod remove;
 mod root;
 mod stat;
@@ -28,6 +36,7 @@ pub use self::dir::DirEntry;
 pub use self::dir::Node;
 pub use self::error::Error;
 pub use self::error::Result;
+pub use self::overlay::Overlay;
 pub use self::root::Handle;
 pub use self::root::Root;
 pub use self::stat::FileKind;

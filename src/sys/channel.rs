@@ -1,0 +1,105 @@
+//! A private line between a process and the one it starts, which carries messages and open files.
+
+use std::io::IoSlice;
+use std::io::IoSliceMut;
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use rustix::net::AddressFamily;
+use rustix::net::RecvAncillaryBuffer;
+use rustix::net::RecvAncillaryMessage;
+use rustix::net::RecvFlags;
+use rustix::net::SendAncillaryBuffer;
+use rustix::net::SendAncillaryMessage;
+use rustix::net::SendFlags;
+use rustix::net::SocketFlags;
+use rustix::net::SocketType;
+
+use crate::sys::Error;
+use crate::sys::Result;
+use crate::sys::error::Call;
+
+/// The longest message; below the default size of a socket's buffer.
+pub const MESSAGE_MAX: usize = 64 * 1024;
+
+/// One end of the line. A message arrives whole or not at all.
+#[derive(Debug)]
+pub struct Channel {
+    fd: OwnedFd,
+}
+
+/// What arrived.
+#[derive(Debug)]
+pub struct Message {
+    /// The bytes sent.
+    pub bytes: Vec<u8>,
+    /// The open file sent with them, if any.
+    pub file: Option<OwnedFd>,
+}
+
+impl Channel {
+    /// Makes both ends.
+    pub fn pair() -> Result<(Channel, Channel)> {
+        let flags = SocketFlags::CLOEXEC;
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
+            .map(|(one, other)| (Channel { fd: one }, Channel { fd: other }))
+            .call(|| "socketpair(AF_UNIX, SOCK_SEQPACKET)".to_owned())
+    }
+
+    /// Takes an end that was handed to this process.
+    pub fn from_fd(fd: OwnedFd) -> Channel {
+        Channel { fd }
+    }
+
+    /// Sends a message; fails if the other end is gone or the message too long.
+    pub fn send(&self, bytes: &[u8], file: Option<BorrowedFd<'_>>) -> Result<()> {
+        if bytes.len() > MESSAGE_MAX {
+            return Err(Error::invalid(format!("sendmsg({} bytes)", bytes.len())));
+        }
+        let files: Vec<BorrowedFd<'_>> = file.into_iter().collect();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        if !files.is_empty() {
+            ancillary.push(SendAncillaryMessage::ScmRights(&files));
+        }
+        let parts = [IoSlice::new(bytes)];
+        rustix::net::sendmsg(&self.fd, &parts, &mut ancillary, SendFlags::NOSIGNAL)
+            .map(|_| ())
+            .call(|| format!("sendmsg({} bytes)", bytes.len()))
+    }
+
+    /// Waits for a message; nothing when the other end is gone.
+    pub fn receive(&self) -> Result<Option<Message>> {
+        let mut bytes = vec![0; MESSAGE_MAX];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let length = loop {
+            let mut parts = [IoSliceMut::new(&mut bytes)];
+            let flags = RecvFlags::CMSG_CLOEXEC;
+            match rustix::net::recvmsg(&self.fd, &mut parts, &mut ancillary, flags) {
+                Err(Errno::INTR) => {}
+                // The other end died with unread messages.
+                Err(Errno::CONNRESET) => return Ok(None),
+                received => break received.call(|| "recvmsg()".to_owned())?.bytes,
+            }
+        };
+        if length == 0 {
+            return Ok(None);
+        }
+        bytes.truncate(length);
+        let file = ancillary.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut files) => files.next(),
+            _ => None,
+        });
+        Ok(Some(Message { bytes, file }))
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}

@@ -1,0 +1,155 @@
+//! Users, groups and capabilities of this thread.
+
+use rustix::process::Gid;
+use rustix::process::Uid;
+use rustix::thread::CapabilitySet;
+use rustix::thread::CapabilitySets;
+
+use crate::sys::Owner;
+use crate::sys::Result;
+use crate::sys::error::Call;
+
+/// A set of capabilities, as the bits the kernel numbers them by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities(u64);
+
+/// The capabilities in the order of their numbers, as `capabilities(7)` names them.
+const NAMES: [&str; 41] = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_ADMIN",
+    "NET_RAW",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "SYS_MODULE",
+    "SYS_RAWIO",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+    "SYS_PACCT",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "MKNOD",
+    "LEASE",
+    "AUDIT_WRITE",
+    "AUDIT_CONTROL",
+    "SETFCAP",
+    "MAC_OVERRIDE",
+    "MAC_ADMIN",
+    "SYSLOG",
+    "WAKE_ALARM",
+    "BLOCK_SUSPEND",
+    "AUDIT_READ",
+    "PERFMON",
+    "BPF",
+    "CHECKPOINT_RESTORE",
+];
+
+impl Capabilities {
+    /// All that this kernel may know, and none above.
+    pub const ALL: Capabilities = Capabilities((1 << NAMES.len()) - 1);
+
+    /// Finds a capability by its name, with or without `CAP_`, in any case.
+    pub fn named(name: &str) -> Option<Capabilities> {
+        let upper = name.to_ascii_uppercase();
+        let plain = upper.strip_prefix("CAP_").unwrap_or(&upper);
+        let number = NAMES.iter().position(|name| *name == plain)?;
+        Some(Capabilities(1 << number))
+    }
+
+    /// Makes one set of many.
+    pub fn union(sets: impl IntoIterator<Item = Capabilities>) -> Capabilities {
+        Capabilities(sets.into_iter().fold(0, |all, set| all | set.0))
+    }
+
+    fn of_thread() -> Result<CapabilitySets> {
+        rustix::thread::capabilities(None).call(|| "capget()".to_owned())
+    }
+}
+
+/// The user and group that files made by this thread get.
+pub fn effective() -> Owner {
+    let uid = rustix::process::geteuid().as_raw();
+    let gid = rustix::process::getegid().as_raw();
+    Owner { uid, gid }
+}
+
+/// Makes all but these capabilities unreachable for this thread and what it executes.
+pub fn limit_capabilities(keep: Capabilities) -> Result<()> {
+    for (number, name) in NAMES.iter().enumerate() {
+        let one = CapabilitySet::from_bits_retain(1 << number);
+        if keep.0 & one.bits() != 0 {
+            continue;
+        }
+        match rustix::thread::capability_is_in_bounding_set(one) {
+            // A number that this kernel does not know, or one already dropped.
+            Err(_) | Ok(false) => {}
+            Ok(true) => rustix::thread::remove_capability_from_bounding_set(one)
+                .call(|| format!("prctl(PR_CAPBSET_DROP, CAP_{name})"))?,
+        }
+    }
+    Ok(())
+}
+
+/// Becomes a user, with all groups, keeping these capabilities until a program is executed.
+///
+/// What the program keeps is the kernel's rule: root keeps them, others lose them.
+pub fn become_user(owner: Owner, groups: &[u32], keep: Capabilities) -> Result<()> {
+    rustix::thread::set_keep_capabilities(true).call(|| "prctl(PR_SET_KEEPCAPS, 1)".to_owned())?;
+    let ids: Vec<Gid> = groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
+    rustix::thread::set_thread_groups(&ids).call(|| format!("setgroups({groups:?})"))?;
+    let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
+    rustix::thread::set_thread_res_gid(gid, gid, gid)
+        .call(|| format!("setresgid({})", owner.gid))?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid)
+        .call(|| format!("setresuid({})", owner.uid))?;
+    rustix::thread::set_keep_capabilities(false).call(|| "prctl(PR_SET_KEEPCAPS, 0)".to_owned())?;
+    let permitted = Capabilities::of_thread()?.permitted & CapabilitySet::from_bits_retain(keep.0);
+    let sets = CapabilitySets {
+        effective: permitted,
+        permitted,
+        // Docker leaves this set empty since CVE-2022-24769: a program with inheritable file
+        // capabilities would gain from it.
+        inheritable: CapabilitySet::empty(),
+    };
+    rustix::thread::set_capabilities(None, sets).call(|| format!("capset({sets:?})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_the_kernels_numbers() {
+        for (name, number) in [
+            ("CHOWN", 0),
+            ("SYS_ADMIN", 21),
+            ("SETFCAP", 31),
+            ("BPF", 39),
+        ] {
+            assert_eq!(
+                Capabilities::named(name),
+                Some(Capabilities(1 << number)),
+                "{name}"
+            );
+        }
+        assert_eq!(
+            Capabilities::named("cap_mknod"),
+            Some(Capabilities(1 << 27))
+        );
+        assert_eq!(Capabilities::named("NOT_ONE"), None);
+    }
+}

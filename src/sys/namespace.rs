@@ -1,0 +1,87 @@
+//! Namespaces: what of the system a process has for itself.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use rustix::thread::LinkNameSpaceType;
+
+use crate::sys::Error;
+use crate::sys::Result;
+use crate::sys::error::Call;
+use crate::sys::error::path_of;
+
+/// What a new process does not share with its parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Namespace {
+    /// Mounts.
+    Mount,
+    /// Process numbers; the new process is number 1, and when it ends all others in it are killed.
+    Pid,
+    /// System V IPC and POSIX message queues.
+    Ipc,
+    /// The host name.
+    Uts,
+    /// Network interfaces, addresses and ports.
+    Network,
+}
+
+impl Namespace {
+    pub(super) fn flag(self) -> libc::c_int {
+        match self {
+            Namespace::Mount => libc::CLONE_NEWNS,
+            Namespace::Pid => libc::CLONE_NEWPID,
+            Namespace::Ipc => libc::CLONE_NEWIPC,
+            Namespace::Uts => libc::CLONE_NEWUTS,
+            Namespace::Network => libc::CLONE_NEWNET,
+        }
+    }
+}
+
+/// Opens a process's network namespace; it exists as long as this handle, even without a process.
+pub fn network_of(pid: u32) -> Result<File> {
+    let path = format!("/proc/{pid}/ns/net");
+    File::open(&path).map_err(|source| Error::new(format!("open({path:?})"), source))
+}
+
+/// Opens a network namespace that has a name in the file system.
+pub fn network_at(path: &Path) -> Result<File> {
+    File::open(path).map_err(|source| Error::new(format!("open({path:?})"), source))
+}
+
+/// Moves this thread, and only it, into a network namespace.
+pub fn enter_network(namespace: impl AsFd) -> Result<()> {
+    rustix::thread::move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
+        .call(|| format!("setns({:?}, CLONE_NEWNET)", path_of(namespace.as_fd())))
+}
+
+/// Names the host, as this namespace sees it.
+pub fn set_host_name(name: &str) -> Result<()> {
+    rustix::system::sethostname(name.as_bytes()).call(|| format!("sethostname({name:?})"))
+}
+
+/// Switches the loopback interface on, which in a new network namespace is off.
+pub fn raise_loopback() -> Result<()> {
+    let family = rustix::net::AddressFamily::INET;
+    let flags = rustix::net::SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(family, rustix::net::SocketType::DGRAM, flags, None)
+        .call(|| "socket(AF_INET, SOCK_DGRAM)".to_owned())?;
+    // SAFETY: all fields of the structure are plain numbers, for which zero is a value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    request.ifr_name[0] = b'l'.cast_signed();
+    request.ifr_name[1] = b'o'.cast_signed();
+    let up = i16::try_from(libc::IFF_UP | libc::IFF_RUNNING).expect("flags 1 and 64");
+    request.ifr_ifru.ifru_flags = up;
+    // SAFETY: the socket is open and the structure is the one this request reads.
+    let result = unsafe {
+        use std::os::fd::AsRawFd;
+        libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request)
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(Error::new(
+            "ioctl(\"lo\", SIOCSIFFLAGS)",
+            std::io::Error::last_os_error(),
+        )),
+    }
+}

@@ -1,0 +1,114 @@
+//! Overlay mounts with any number of layers.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::path::PathBuf;
+
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use rustix::mount::FsOpenFlags;
+use rustix::mount::MountFlags;
+use rustix::mount::OpenTreeFlags;
+
+use crate::sys::Dir;
+use crate::sys::Result;
+use crate::sys::dir::DIRECTORY;
+use crate::sys::error::Call;
+use crate::sys::error::proc_path;
+use crate::sys::mount::Attributes;
+use crate::sys::mount::Mount;
+use crate::sys::mount::finish;
+use crate::sys::mount::set;
+
+/// Directories laid over each other.
+#[derive(Debug, Clone, Copy)]
+pub struct Overlay<'a> {
+    /// The layers below, the bottom one first.
+    pub lowers: &'a [PathBuf],
+    /// Where changes go, and the kernel's scratch directory beside it, empty and on the same file
+    /// system; without them the mount is read-only and needs two layers.
+    pub upper: Option<(&'a Path, &'a Path)>,
+    /// Options besides the directories: a key, and a value or nothing.
+    pub options: &'a [(&'a str, &'a str)],
+}
+
+/// The longest value that `fsconfig` takes, without its NUL.
+const VALUE_MAX: usize = 255;
+
+impl Overlay<'_> {
+    /// Makes the mount. On kernels that cannot take many layers one by one (before 6.7) it is
+    /// made at `place` and is attached there; else it is not attached yet.
+    pub fn mount(&self, place: &Path) -> Result<Mount> {
+        match self.mount_detached() {
+            Err(error) if error.errno() == Errno::INVAL.raw_os_error() => self.mount_at(place),
+            done => done,
+        }
+    }
+
+    fn mount_detached(&self) -> Result<Mount> {
+        let context = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)
+            .call(|| r#"fsopen("overlay")"#.to_owned())?;
+        let mut opened = Vec::new();
+        for lower in self.lowers.iter().rev() {
+            set_path(&context, "lowerdir+", lower, &mut opened)?;
+        }
+        if let Some((upper, work)) = self.upper {
+            set_path(&context, "upperdir", upper, &mut opened)?;
+            set_path(&context, "workdir", work, &mut opened)?;
+        }
+        for (key, value) in self.options {
+            set(&context, key, value)
+                .call(|| format!("fsconfig(\"overlay\", {key:?}, {value:?})"))?;
+        }
+        finish(&context, "overlay", Attributes::default())
+    }
+
+    /// One page holds all options of the old call, so the layers go by the short names that open
+    /// handles have under `/proc`.
+    fn mount_at(&self, place: &Path) -> Result<Mount> {
+        let mut opened = Vec::new();
+        let mut lowers = Vec::new();
+        for lower in self.lowers.iter().rev() {
+            lowers.push(short(lower, &mut opened)?);
+        }
+        let mut data = format!("lowerdir={}", lowers.join(":"));
+        if let Some((upper, work)) = self.upper {
+            let (upper, work) = (short(upper, &mut opened)?, short(work, &mut opened)?);
+            data.push_str(&format!(",upperdir={upper},workdir={work}"));
+        }
+        for (key, value) in self.options {
+            let equals = if value.is_empty() { "" } else { "=" };
+            data.push_str(&format!(",{key}{equals}{value}"));
+        }
+        let text = std::ffi::CString::new(data.clone()).expect("numbers and options hold no NUL");
+        rustix::mount::mount(
+            "overlay",
+            place,
+            "overlay",
+            MountFlags::empty(),
+            Some(text.as_c_str()),
+        )
+        .call(|| format!("mount(\"overlay\", {place:?}, {data:?})"))?;
+        let fd = rustix::mount::open_tree(rustix::fs::CWD, place, OpenTreeFlags::OPEN_TREE_CLOEXEC)
+            .call(|| format!("open_tree({place:?})"))?;
+        Ok(Mount::from_fd(fd))
+    }
+}
+
+fn set_path(context: &OwnedFd, key: &str, path: &Path, opened: &mut Vec<Dir>) -> Result<()> {
+    let text = || format!("fsconfig(\"overlay\", {key:?}, {path:?})");
+    if path.as_os_str().len() <= VALUE_MAX {
+        return rustix::mount::fsconfig_set_string(context, key, path).call(text);
+    }
+    let name = short(path, opened)?;
+    rustix::mount::fsconfig_set_string(context, key, name).call(text)
+}
+
+/// Opens a directory for as long as `opened` lives and gives its name under `/proc`.
+fn short(path: &Path, opened: &mut Vec<Dir>) -> Result<String> {
+    let fd = rustix::fs::open(path, DIRECTORY, Mode::empty())
+        .call(|| format!("open({path:?}, O_DIRECTORY)"))?;
+    let name = proc_path(&fd).into_os_string().into_string();
+    opened.push(Dir::from_fd(fd));
+    Ok(name.expect("the path is made of ASCII"))
+}

@@ -1,0 +1,324 @@
+//! Processes: giving birth to them in new namespaces, waiting for them, and becoming a program.
+
+use std::ffi::CString;
+use std::os::fd::AsFd;
+use std::os::fd::AsRawFd;
+use std::os::fd::BorrowedFd;
+use std::os::fd::FromRawFd;
+use std::os::fd::OwnedFd;
+use std::os::fd::RawFd;
+use std::path::Path;
+
+use rustix::io::Errno;
+use rustix::process::Resource;
+use rustix::process::Rlimit;
+use rustix::process::WaitId;
+use rustix::process::WaitIdOptions;
+
+use crate::sys::Error;
+use crate::sys::Result;
+use crate::sys::error::Call;
+use crate::sys::namespace::Namespace;
+
+/// A program to start in a process of its own.
+#[derive(Debug)]
+pub struct Launch<'a> {
+    /// The program's path.
+    pub program: &'a Path,
+    /// Its arguments, its own name first.
+    pub args: &'a [CString],
+    /// Its environment, as `KEY=value`.
+    pub env: &'a [CString],
+    /// Its open files: the first becomes descriptor 0, and so on.
+    pub files: &'a [BorrowedFd<'a>],
+    /// What it does not share with this process.
+    pub namespaces: &'a [Namespace],
+}
+
+/// A started process, held by a descriptor: no other process can take its number's place.
+#[derive(Debug)]
+pub struct Child {
+    pidfd: OwnedFd,
+    pid: u32,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It exited with a code.
+    Exited(i32),
+    /// A signal killed it.
+    Killed(i32),
+}
+
+impl Child {
+    /// Its number, as this process sees it.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Waits until it has ended and releases its number; to be called once.
+    pub fn wait(&self) -> Result<Ended> {
+        loop {
+            match rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED)
+            {
+                Err(Errno::INTR) | Ok(None) => {}
+                Err(errno) => {
+                    return Err(errno).call(|| format!("waitid(P_PIDFD, {})", self.pid));
+                }
+                Ok(Some(status)) => {
+                    return Ok(match (status.exit_status(), status.terminating_signal()) {
+                        (Some(code), _) => Ended::Exited(code),
+                        (None, signal) => Ended::Killed(signal.unwrap_or(libc::SIGKILL)),
+                    });
+                }
+            }
+        }
+    }
+
+    /// A second descriptor, to send signals through while another thread waits.
+    pub fn pidfd(&self) -> Result<OwnedFd> {
+        self.pidfd.try_clone().call(|| "dup(pidfd)".to_owned())
+    }
+}
+
+/// Sends a signal; a process that has ended already is no failure.
+pub fn signal(pidfd: impl AsFd, number: i32) -> Result<()> {
+    let text = || format!("pidfd_send_signal({number})");
+    // SAFETY: the descriptor is open and no pointer is passed; every number is checked by the
+    // kernel.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_fd().as_raw_fd(),
+            number,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => match std::io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+            error => Err(error).call(text),
+        },
+    }
+}
+
+/// Starts a program that dies with the thread that called this.
+///
+/// Until the program is executed the new process shares this one's memory and this thread waits,
+/// as with `vfork`: the pages of a large process are not copied, and the other threads, whose
+/// locks the new process may not touch, are none of its business. All signals are blocked in it.
+pub fn launch(launch: &Launch<'_>) -> Result<Child> {
+    let text = || format!("clone({:?}, {:?})", launch.program, launch.namespaces);
+    let program = CString::new(launch.program.as_os_str().as_encoded_bytes())
+        .map_err(|_| Error::invalid(text()))?;
+    let mut birth = Birth {
+        program,
+        args: pointers(launch.args),
+        env: pointers(launch.env),
+        files: launch.files.iter().map(AsRawFd::as_raw_fd).collect(),
+        errno: 0,
+    };
+    let flags = launch.namespaces.iter().fold(
+        libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD,
+        |flags, namespace| flags | namespace.flag(),
+    );
+    let mut stack = vec![0_u128; STACK_BYTES / size_of::<u128>()];
+    let mut pidfd: libc::c_int = -1;
+    let blocked = block_signals();
+    // SAFETY: `birth`, `stack` and `pidfd` outlive the call, which returns after the child has
+    // executed its program or exited, so the child never runs on freed memory. `be_born` makes
+    // only calls that are safe between vfork and exec. The stack grows down from its end, which
+    // is aligned to 16 bytes.
+    let pid = unsafe {
+        libc::clone(
+            be_born,
+            stack.as_mut_ptr().add(stack.len()).cast(),
+            flags,
+            (&raw mut birth).cast(),
+            &raw mut pidfd,
+        )
+    };
+    let failed = std::io::Error::last_os_error();
+    restore_signals(&blocked);
+    let Ok(pid) = u32::try_from(pid) else {
+        return Err(failed).call(text);
+    };
+    // SAFETY: clone succeeded, so the kernel stored a new descriptor that nobody else owns.
+    let child = Child {
+        pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
+        pid,
+    };
+    if birth.errno != 0 {
+        child.wait()?;
+        let error = std::io::Error::from_raw_os_error(birth.errno);
+        return Err(error).call(|| format!("execve({:?})", launch.program));
+    }
+    Ok(child)
+}
+
+/// Enough for `be_born`, which calls nothing deep.
+const STACK_BYTES: usize = 64 * 1024;
+
+/// What the child needs, made before it exists: it must not allocate.
+struct Birth {
+    program: CString,
+    args: Vec<*const libc::c_char>,
+    env: Vec<*const libc::c_char>,
+    files: Vec<RawFd>,
+    errno: libc::c_int,
+}
+
+fn pointers(texts: &[CString]) -> Vec<*const libc::c_char> {
+    let pointers = texts.iter().map(|text| text.as_ptr());
+    pointers.chain([std::ptr::null()]).collect()
+}
+
+extern "C" fn be_born(birth: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: the pointer is to the `Birth` of `launch`, which waits and does not touch it
+    // meanwhile. Everything called here is a plain system call on values prepared before.
+    unsafe {
+        let birth = &mut *birth.cast::<Birth>();
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        // First out of the way, so that no file is overwritten before it is moved.
+        for file in &mut birth.files {
+            *file = libc::fcntl(*file, libc::F_DUPFD_CLOEXEC, 64);
+        }
+        for (number, file) in (0..).zip(&birth.files) {
+            libc::dup2(*file, number);
+        }
+        libc::execve(
+            birth.program.as_ptr(),
+            birth.args.as_ptr(),
+            birth.env.as_ptr(),
+        );
+        birth.errno = *libc::__errno_location();
+        libc::_exit(127)
+    }
+}
+
+/// Becomes a program; returns only if that failed.
+pub fn execute(program: &Path, args: &[CString], env: &[CString]) -> Error {
+    let text = format!("execve({program:?})");
+    let Ok(path) = CString::new(program.as_os_str().as_encoded_bytes()) else {
+        return Error::invalid(text);
+    };
+    let (args, env) = (pointers(args), pointers(env));
+    // SAFETY: all texts end with NUL, both lists with a null pointer, and all outlive the call.
+    unsafe { libc::execve(path.as_ptr(), args.as_ptr(), env.as_ptr()) };
+    Error::new(text, std::io::Error::last_os_error())
+}
+
+/// Asks to be killed when the thread that started this process ends.
+///
+/// Becoming another user takes this back, so it is asked for again after that.
+pub fn die_with_parent() -> Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .call(|| "prctl(PR_SET_PDEATHSIG, SIGKILL)".to_owned())
+}
+
+/// Starts a session without a terminal.
+pub fn new_session() -> Result<()> {
+    rustix::process::setsid()
+        .map(|_| ())
+        .call(|| "setsid()".to_owned())
+}
+
+/// Starts a session keyring; does nothing where the kernel has no keys or they are not allowed.
+pub fn new_keyring() -> Result<()> {
+    const KEYCTL_JOIN_SESSION_KEYRING: libc::c_int = 1;
+    let anonymous = std::ptr::null::<libc::c_char>();
+    // SAFETY: a null name is what this call documents for a keyring without a name.
+    let result = unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, anonymous) };
+    match std::io::Error::last_os_error() {
+        _ if result >= 0 => Ok(()),
+        error if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => Ok(()),
+        error => Err(error).call(|| "keyctl(KEYCTL_JOIN_SESSION_KEYRING)".to_owned()),
+    }
+}
+
+/// Sets which permission bits new files do not get.
+pub fn set_umask(mask: u32) {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
+}
+
+/// Gives every signal its default meaning and unblocks all.
+pub fn reset_signals() {
+    for number in 1..=libc::SIGRTMAX() {
+        // SAFETY: the default disposition runs no code of ours. The kernel refuses it for SIGKILL
+        // and SIGSTOP, and the C library for two of its own, which is as good.
+        unsafe { libc::signal(number, libc::SIG_DFL) };
+    }
+    // SAFETY: an empty set is a valid set, and the old one is not asked for.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
+}
+
+/// Closes all open files from this number on.
+pub fn close_from(first: RawFd) {
+    // SAFETY: whoever calls this gives up those descriptors; no pointer is passed.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
+    if result != 0 {
+        // close_range came with Linux 5.9.
+        for number in first..1 << 16 {
+            // SAFETY: as above.
+            unsafe { libc::close(number) };
+        }
+    }
+}
+
+/// Limits a resource, named as `docker run --ulimit` does: `nofile`, `nproc`, ….
+pub fn set_limit(name: &str, soft: u64, hard: u64) -> Result<()> {
+    let text = || format!("setrlimit({name:?}, {soft}, {hard})");
+    let Some(resource) = resource(name) else {
+        return Err(Error::invalid(text()));
+    };
+    let infinite = |value| Some(value).filter(|value| *value != u64::MAX);
+    let limit = Rlimit {
+        current: infinite(soft),
+        maximum: infinite(hard),
+    };
+    rustix::process::setrlimit(resource, limit).call(text)
+}
+
+fn resource(name: &str) -> Option<Resource> {
+    Some(match name {
+        "core" => Resource::Core,
+        "cpu" => Resource::Cpu,
+        "data" => Resource::Data,
+        "fsize" => Resource::Fsize,
+        "locks" => Resource::Locks,
+        "memlock" => Resource::Memlock,
+        "msgqueue" => Resource::Msgqueue,
+        "nice" => Resource::Nice,
+        "nofile" => Resource::Nofile,
+        "nproc" => Resource::Nproc,
+        "rss" => Resource::Rss,
+        "rtprio" => Resource::Rtprio,
+        "rttime" => Resource::Rttime,
+        "sigpending" => Resource::Sigpending,
+        "stack" => Resource::Stack,
+        _ => return None,
+    })
+}
+
+fn block_signals() -> libc::sigset_t {
+    // SAFETY: both sets live on this stack, and zeros are a valid set.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+        before
+    }
+}
+
+fn restore_signals(before: &libc::sigset_t) {
+    // SAFETY: the set was filled by `block_signals`.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before, std::ptr::null_mut()) };
+}
