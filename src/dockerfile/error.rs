@@ -30,3 +30,45 @@ pub enum Problem {
     #[error("the Dockerfile has no instructions")]
     Empty,
 }
+
+/// Why a text cannot be expanded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExpandError {
+    /// `'` without its end.
+    #[error("unexpected end of statement while looking for matching single-quote")]
+    MissingSingleQuote,
+    /// `"` without its end.
+    #[error("unexpected end of statement while looking for matching double-quote")]
+    MissingDoubleQuote,
+    /// `${` without its end.
+    #[error("syntax error: missing '}}'")]
+    MissingBrace,
+    /// `${v/pattern` without the slash behind it.
+    #[error("syntax error: missing '/' in ${{}}")]
+    MissingSlash,
+    /// `${}`, `${:…` or `${{…`.
+    #[error("syntax error: bad substitution")]
+    BadSubstitution,
+    /// `${v` followed by something other than the known operators.
+    #[error("unsupported modifier ({modifier}) in substitution")]
+    Modifier {
+        /// What follows.
+        modifier: String,
+    },
+    /// `${v?message}` of a variable that is not set, or `${v:?message}` of an empty one.
+    #[error("{name}: {message}")]
+    Required {
+        /// The variable.
+        name: String,
+        /// The message written there, or ours.
+        message: String,
+    },
+    /// A pattern escapes a character that needs none.
+    #[error("invalid pattern ({pattern}) in substitution: invalid escape '\\{escaped}'")]
+    PatternEscape {
+        /// The pattern.
+        pattern: String,
+        /// What is escaped; nothing when the pattern ends there.
+        escaped: String,
+    },
+}

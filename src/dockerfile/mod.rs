@@ -6,12 +6,17 @@
 //! Start reading at [`parse`], then [`Instruction`].
 
 mod error;
+mod expand;
 pub mod instruction;
 mod parser;
 mod span;
 
 pub use self::error::Error;
+pub use self::error::ExpandError;
 pub use self::error::Problem;
+pub use self::expand::Expansion;
+pub use self::expand::Lexing;
+pub use self::expand::expand;
 pub use self::instruction::Instruction;
 pub use self::instruction::Source;
 pub use self::instruction::Statement;

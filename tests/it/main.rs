@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod listed;
+mod oracles;
 mod support;
 mod sys;
