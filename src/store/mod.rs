@@ -1,1 +1,115 @@
-//! The store room.
+//! Blobs by digest, and images by name; on disk, an OCI image layout that other tools can read.
+//!
+//! ```text
+//! <root>/oci-layout            the marker of a layout
+//! <root>/index.json            the images: name to descriptor
+//! <root>/blobs/sha256/<hex>    manifests, configs, layers
+//! <root>/tmp/                  what is being written
+//! <root>/lock                  shared by whoever works with blobs, exclusive while pruning
+//! <root>/index.lock            exclusive while the index is rewritten
+//! ```
+//!
+//! Several processes work on one store at the same time. A file appears complete or not at all
+//! (temporary file, fsync, rename), so that a killed process leaves only garbage in `tmp`. Blobs
+//! are verified when they are written and again when they are read.
+//!
+//! The store knows nothing of the network, of cache records or of what a layer holds. Start
+//! reading at [`Store`]; `blob.rs` reads and writes one blob, `images.rs` keeps the names.
+
+mod blob;
+mod error;
+mod file;
+mod gc;
+mod images;
+mod lock;
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::path::PathBuf;
+
+pub use blob::BlobReader;
+pub use blob::BlobWriter;
+pub use error::Error;
+pub use gc::Pruned;
+pub use gc::Usage;
+pub use images::Named;
+pub use images::StoredImage;
+pub use lock::Alone;
+pub use lock::Shared;
+
+/// How many bytes a manifest, index or config may have; registries allow no more either.
+pub const DOCUMENT_LIMIT_BYTES: u64 = 4 << 20;
+
+const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
+
+/// An OCI image layout with its locks. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    root: PathBuf,
+}
+
+impl Store {
+    /// Opens the store at `root` and makes it if there is none. Costs one read of a small file.
+    ///
+    /// # Errors
+    /// [`Error::Open`] if it can be neither read nor made, [`Error::Version`] if it is a layout
+    /// of another version.
+    pub fn open(root: &Path) -> Result<Self, Error> {
+        let store = Self {
+            root: root.to_owned(),
+        };
+        let marker = root.join("oci-layout");
+        match fs::read(&marker) {
+            Ok(bytes) => check_version(&marker, &bytes)?,
+            Err(source) if source.kind() == io::ErrorKind::NotFound => store.create()?,
+            Err(source) => {
+                return Err(Error::Open {
+                    path: marker,
+                    source,
+                });
+            }
+        }
+        Ok(store)
+    }
+
+    /// Gives the directory of the store.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Makes the directories, then the index, then the marker: a store with a marker is whole.
+    fn create(&self) -> Result<(), Error> {
+        for folder in ["", "blobs/sha256", "tmp"] {
+            let path = self.root.join(folder);
+            // Nobody else may read it: a base image holds setuid programs and a layer may hold
+            // anything.
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&path)
+                .map_err(|source| Error::Open { path, source })?;
+        }
+        self.create_index()?;
+        file::replace(self, &self.root.join("oci-layout"), LAYOUT.as_bytes())
+    }
+
+    fn temporary_folder(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+}
+
+fn check_version(marker: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let layout: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
+    let version = layout
+        .as_ref()
+        .and_then(|value| value.get("imageLayoutVersion"));
+    if version.and_then(serde_json::Value::as_str) == Some("1.0.0") {
+        return Ok(());
+    }
+    Err(Error::Version {
+        path: marker.to_owned(),
+    })
+}

@@ -3,5 +3,6 @@
 
 mod listed;
 mod oracles;
+mod store;
 mod support;
 mod sys;

@@ -1,0 +1,91 @@
+//! Files that appear complete or not at all.
+
+use std::fs;
+use std::fs::File;
+use std::io;
+use std::io::Write;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use crate::store::Error;
+use crate::store::Store;
+
+/// A file in `tmp` that is removed unless it is put in its place.
+#[derive(Debug)]
+pub(super) struct Temporary {
+    path: PathBuf,
+    pub(super) file: File,
+    placed: bool,
+}
+
+impl Temporary {
+    pub(super) fn create(store: &Store) -> Result<Self, Error> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let path = store
+                .temporary_folder()
+                .join(format!("{}-{number}", process::id()));
+            let created = File::options()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .open(&path);
+            match created {
+                Ok(file) => {
+                    return Ok(Self {
+                        path,
+                        file,
+                        placed: false,
+                    });
+                }
+                // A killed process, or one in another pid namespace, has used the name.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(source) => return Err(Error::Write { path, source }),
+            }
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the bytes durable and gives the file its name, replacing what had that name.
+    pub(super) fn place(mut self, path: &Path) -> Result<(), Error> {
+        let write = |source| Error::Write {
+            path: path.to_owned(),
+            source,
+        };
+        self.file.sync_data().map_err(write)?;
+        fs::rename(&self.path, path).map_err(write)?;
+        self.placed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.placed {
+            // What remains is garbage that pruning removes.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Replaces the file at `path` by one that holds `bytes`.
+pub(super) fn replace(store: &Store, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let write = |source| Error::Write {
+        path: path.to_owned(),
+        source,
+    };
+    let mut temporary = Temporary::create(store)?;
+    temporary.file.write_all(bytes).map_err(write)?;
+    temporary.place(path)?;
+    let folder = path.parent().expect("every file of a store is in a folder");
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(write)
+}

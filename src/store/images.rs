@@ -1,0 +1,294 @@
+//! The images of the store: the index, and looking an image up by name, digest or id.
+//!
+//! An image's name stands in full (`docker.io/library/debian:bookworm`) in two annotations of its
+//! entry: `io.containerd.image.name`, which containerd reads, and
+//! `org.opencontainers.image.ref.name`, which skopeo, podman and umoci read. The latter is not
+//! only the tag, because it must tell apart all images of the layout.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use crate::oci::Descriptor;
+use crate::oci::Digest;
+use crate::oci::ImageConfig;
+use crate::oci::Index;
+use crate::oci::Manifest;
+use crate::oci::Platform;
+use crate::oci::Reference;
+use crate::oci::media_type;
+use crate::store::Error;
+use crate::store::Store;
+use crate::store::file;
+
+const CONTAINERD_NAME: &str = "io.containerd.image.name";
+const OCI_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// An entry of the index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The image's name; another tool may have left entries without one.
+    pub name: Option<Reference>,
+    /// Its manifest or index.
+    pub descriptor: Descriptor,
+}
+
+/// An image of one platform, as far as it is documents. Its layers may still be missing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredImage {
+    /// The manifest's descriptor; its digest is the image's.
+    pub descriptor: Descriptor,
+    /// The manifest.
+    pub manifest: Manifest,
+    /// The image config.
+    pub config: ImageConfig,
+}
+
+impl Store {
+    /// Lists the images in the order they were named.
+    ///
+    /// # Errors
+    /// [`Error::Read`] or [`Error::Document`] if the index is not readable.
+    pub fn images(&self) -> Result<Vec<Named>, Error> {
+        let entries = self.read_index()?.manifests.into_iter();
+        let named = entries.map(|descriptor| Named {
+            name: name_of(&descriptor),
+            descriptor,
+        });
+        Ok(named.collect())
+    }
+
+    /// Gives what `name` stands for: by its digest if it has one, else by the index.
+    ///
+    /// # Errors
+    /// As [`Store::images`], and as [`Store::read`] for a digest.
+    pub fn find(&self, name: &Reference) -> Result<Option<Descriptor>, Error> {
+        if let Some(digest) = name.digest() {
+            return match self.describe(digest) {
+                Err(Error::BlobMissing { .. }) => Ok(None),
+                found => found.map(Some),
+            };
+        }
+        let mut entries = self.read_index()?.manifests.into_iter();
+        Ok(entries.find(|entry| name_of(entry).as_ref() == Some(name)))
+    }
+
+    /// Gives the images whose id begins with `prefix`: an id is the digest of the manifest or
+    /// that of the config, with or without `sha256:`.
+    ///
+    /// # Errors
+    /// [`Error::Ambiguous`] if it fits different images, and as [`Store::images`].
+    pub fn find_id(&self, prefix: &str) -> Result<Vec<Named>, Error> {
+        let hex = prefix.strip_prefix("sha256:").unwrap_or(prefix);
+        let mut found = self.images()?;
+        found.retain(|image| {
+            let own = image.descriptor.digest;
+            !hex.is_empty()
+                && (own.hex().starts_with(hex)
+                    || self
+                        .config_digest(&own)
+                        .is_some_and(|id| id.hex().starts_with(hex)))
+        });
+        let mut ids: Vec<Digest> = found.iter().map(|image| image.descriptor.digest).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.len() < 2 {
+            return Ok(found);
+        }
+        let candidates: Vec<String> = ids.iter().map(Digest::to_string).collect();
+        Err(Error::Ambiguous {
+            prefix: prefix.to_owned(),
+            candidates: candidates.join(", "),
+        })
+    }
+
+    /// Lets `name` stand for the image that `descriptor` describes, whatever it stood for before.
+    ///
+    /// # Errors
+    /// [`Error::Lock`], [`Error::Read`], [`Error::Document`] or [`Error::Write`]; the index is
+    /// then as it was.
+    pub fn tag(&self, name: &Reference, descriptor: &Descriptor) -> Result<(), Error> {
+        let mut entry = descriptor.clone();
+        for key in [CONTAINERD_NAME, OCI_NAME] {
+            entry.annotations.insert(key.to_owned(), name.to_string());
+        }
+        self.change_index(|entries| {
+            let is_same = |old: &&mut Descriptor| name_of(old).as_ref() == Some(name);
+            match entries.iter_mut().find(is_same) {
+                Some(old) => *old = entry,
+                None => entries.push(entry),
+            }
+        })
+    }
+
+    /// Forgets `name` and gives what it stood for. Blobs stay until the store is pruned.
+    ///
+    /// # Errors
+    /// As [`Store::tag`].
+    pub fn untag(&self, name: &Reference) -> Result<Option<Descriptor>, Error> {
+        let mut removed = None;
+        self.change_index(|entries| {
+            let found = entries
+                .iter()
+                .position(|entry| name_of(entry).as_ref() == Some(name));
+            removed = found.map(|index| entries.remove(index));
+        })?;
+        Ok(removed)
+    }
+
+    /// Reads the manifest and config that `name` stands for on `platform`; none if the name is
+    /// unknown.
+    ///
+    /// # Errors
+    /// [`Error::Platform`] if the image has no such variant, [`Error::BlobMissing`] if its
+    /// documents are not here, and what reading them can fail with.
+    pub fn image(
+        &self,
+        name: &Reference,
+        platform: &Platform,
+    ) -> Result<Option<StoredImage>, Error> {
+        match self.find(name)? {
+            Some(descriptor) => self.open_image(name, descriptor, platform).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads the manifest and config behind `descriptor`, which may be an index, on `platform`.
+    /// `name` is only for messages.
+    ///
+    /// # Errors
+    /// As [`Store::image`].
+    pub fn open_image(
+        &self,
+        name: &Reference,
+        descriptor: Descriptor,
+        platform: &Platform,
+    ) -> Result<StoredImage, Error> {
+        let mut descriptor = descriptor;
+        // An index may list indexes (image-spec, image-index); nobody nests them deeper.
+        for _ in 0..3 {
+            if !media_type::is_index(&descriptor.media_type) {
+                break;
+            }
+            let index = self.parse(&descriptor.digest, Index::parse)?;
+            let selected = index.select(platform);
+            descriptor = selected.cloned().ok_or_else(|| Error::Platform {
+                name: name.familiar(),
+                wanted: platform.to_string(),
+                available: platforms(&index),
+            })?;
+        }
+        let manifest = self.parse(&descriptor.digest, Manifest::parse)?;
+        let config = self.parse(&manifest.config.digest, ImageConfig::parse)?;
+        Ok(StoredImage {
+            descriptor,
+            manifest,
+            config,
+        })
+    }
+
+    /// Describes a stored manifest or index by its digest.
+    fn describe(&self, digest: &Digest) -> Result<Descriptor, Error> {
+        #[derive(serde::Deserialize)]
+        struct Head {
+            #[serde(rename = "mediaType", default)]
+            media_type: String,
+            #[serde(default)]
+            manifests: Option<serde::de::IgnoredAny>,
+        }
+        let bytes = self.read(digest)?;
+        let head: Head = serde_json::from_slice(&bytes).map_err(|source| Error::Document {
+            path: self.blob_path(digest),
+            source: crate::oci::Error::Document {
+                what: "manifest",
+                source,
+            },
+        })?;
+        let media_type = match head.media_type.as_str() {
+            "" if head.manifests.is_some() => media_type::INDEX,
+            "" => media_type::MANIFEST,
+            given => given,
+        };
+        Ok(Descriptor::new(media_type, *digest, bytes.len() as u64))
+    }
+
+    /// Reads a document of the store.
+    pub(super) fn parse<T>(
+        &self,
+        digest: &Digest,
+        parse: impl FnOnce(&[u8]) -> Result<T, crate::oci::Error>,
+    ) -> Result<T, Error> {
+        let bytes = self.read(digest)?;
+        parse(&bytes).map_err(|source| Error::Document {
+            path: self.blob_path(digest),
+            source,
+        })
+    }
+
+    fn config_digest(&self, manifest: &Digest) -> Option<Digest> {
+        let manifest = self.parse(manifest, Manifest::parse).ok()?;
+        Some(manifest.config.digest)
+    }
+
+    fn index_path(&self) -> PathBuf {
+        self.root().join("index.json")
+    }
+
+    pub(super) fn read_index(&self) -> Result<Index, Error> {
+        let path = self.index_path();
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(source) if source.kind() == io::ErrorKind::NotFound => {
+                return Ok(Index::new(Vec::new()));
+            }
+            Err(source) => return Err(Error::Read { path, source }),
+        };
+        Index::parse(&bytes).map_err(|source| Error::Document { path, source })
+    }
+
+    /// Rewrites the index under its lock, so that of two changes none is lost.
+    fn change_index(&self, change: impl FnOnce(&mut Vec<Descriptor>)) -> Result<(), Error> {
+        let _lock = self.lock_index()?;
+        let mut index = self.read_index()?;
+        let before = index.manifests.clone();
+        change(&mut index.manifests);
+        if index.manifests == before {
+            return Ok(());
+        }
+        file::replace(self, &self.index_path(), &index.to_bytes())
+    }
+
+    /// Makes an empty index unless another process was faster.
+    pub(super) fn create_index(&self) -> Result<(), Error> {
+        let _lock = self.lock_index()?;
+        if self.index_path().exists() {
+            return Ok(());
+        }
+        let index = Index::new(Vec::new());
+        file::replace(self, &self.index_path(), &index.to_bytes())
+    }
+}
+
+fn name_of(entry: &Descriptor) -> Option<Reference> {
+    let names = [CONTAINERD_NAME, OCI_NAME];
+    let text = names.iter().find_map(|key| entry.annotations.get(*key))?;
+    text.parse().ok()
+}
+
+/// Lists the platforms an index offers, for a message.
+#[must_use]
+pub(crate) fn platforms(index: &Index) -> String {
+    let platforms = index
+        .manifests
+        .iter()
+        .filter_map(|entry| entry.platform.as_ref());
+    let mut names: Vec<String> = platforms
+        .map(Platform::to_string)
+        .filter(|name| name != "unknown/unknown")
+        .collect();
+    names.dedup();
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names.join(", ")
+}

@@ -1,0 +1,318 @@
+//! The store: blobs, names, locks, pruning, and what is left after bad luck.
+
+use std::fs;
+use std::io::Read;
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+
+use rbuild::oci::Descriptor;
+use rbuild::oci::DiffId;
+use rbuild::oci::Digest;
+use rbuild::oci::Image;
+use rbuild::oci::ImageConfig;
+use rbuild::oci::Index;
+use rbuild::oci::Layer;
+use rbuild::oci::Platform;
+use rbuild::oci::Reference;
+use rbuild::oci::media_type;
+use rbuild::store::Error;
+use rbuild::store::Store;
+use tempfile::TempDir;
+
+fn open() -> (TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("root")).unwrap();
+    (folder, store)
+}
+
+fn name(text: &str) -> Reference {
+    text.parse().unwrap()
+}
+
+/// Stores an image of one layer and gives its descriptor.
+fn put_image(store: &Store, content: &str) -> Descriptor {
+    let blob = store.put(media_type::LAYER, content.as_bytes()).unwrap();
+    let layer = Layer {
+        diff_id: DiffId(blob.digest),
+        blob,
+    };
+    let image = Image::assemble(ImageConfig::scratch(&Platform::host()), vec![layer]);
+    store.put(media_type::CONFIG, &image.config).unwrap();
+    store.put(media_type::MANIFEST, &image.manifest).unwrap();
+    image.descriptor
+}
+
+fn files_in(folder: &Path) -> usize {
+    fs::read_dir(folder).unwrap().count()
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let (_folder, store) = open();
+    let mut writer = store.writer().unwrap();
+    writer.write_all(b"some ").unwrap();
+    writer.write_all(b"bytes").unwrap();
+    let blob = writer.commit(media_type::LAYER).unwrap();
+    assert_eq!(blob, Descriptor::of(media_type::LAYER, b"some bytes"));
+    assert!(store.contains(&blob));
+    let mut reader = store.open_blob(&blob).unwrap();
+    let mut one = [0; 1];
+    let mut all = Vec::new();
+    while reader.read(&mut one).unwrap() == 1 {
+        all.push(one[0]);
+    }
+    assert_eq!(all, b"some bytes");
+    assert_eq!(files_in(&store.root().join("tmp")), 0);
+    let empty = store.put(media_type::LAYER, b"").unwrap();
+    store.open_blob(&empty).unwrap().finish().unwrap();
+}
+
+#[test]
+fn a_blob_that_is_not_the_expected_one_never_appears() {
+    let (_folder, store) = open();
+    let expected = Descriptor::of(media_type::LAYER, b"good");
+    for (bytes, is_size) in [("evil", false), ("goo", true), ("goods", true)] {
+        let mut writer = store.writer().unwrap();
+        writer.write_all(bytes.as_bytes()).unwrap();
+        match writer.commit_as(&expected).unwrap_err() {
+            Error::BlobSize { actual, .. } if is_size => assert_eq!(actual, bytes.len() as u64),
+            Error::BlobDigest { .. } if !is_size => {}
+            other => panic!("{bytes}: {other}"),
+        }
+        assert!(!store.contains(&expected));
+    }
+    assert_eq!(files_in(&store.root().join("tmp")), 0);
+    let missing = store.open_blob(&expected).unwrap_err();
+    assert!(matches!(missing, Error::BlobMissing { .. }), "{missing}");
+}
+
+#[test]
+fn damage_is_noticed_and_moved_out_of_the_way() {
+    let (_folder, store) = open();
+    let blob = store.put(media_type::LAYER, b"0123456789").unwrap();
+    fs::write(store.blob_path(&blob.digest), b"012345678X").unwrap();
+    let error = store.open_blob(&blob).unwrap().finish().unwrap_err();
+    assert!(error.to_string().contains("is damaged"), "{error}");
+    assert!(!store.contains(&blob));
+    assert_eq!(store.put(media_type::LAYER, b"0123456789").unwrap(), blob);
+    assert_eq!(store.read(&blob.digest).unwrap(), b"0123456789");
+    fs::write(store.blob_path(&blob.digest), b"01234").unwrap();
+    let error = store.open_blob(&blob).unwrap_err();
+    assert!(
+        matches!(error, Error::BlobSize { actual: 5, .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_document_has_a_limit() {
+    let (_folder, store) = open();
+    let large = store.put(media_type::LAYER, &vec![b' '; 5 << 20]).unwrap();
+    let error = store.read(&large.digest).unwrap_err();
+    assert!(matches!(error, Error::BlobLimit { .. }), "{error}");
+}
+
+#[test]
+fn images_are_found_by_name_digest_and_id() {
+    let (_folder, store) = open();
+    let first = put_image(&store, "first");
+    let second = put_image(&store, "second");
+    store.tag(&name("app:1"), &first).unwrap();
+    store.tag(&name("app:2"), &second).unwrap();
+    store.tag(&name("app:latest"), &first).unwrap();
+    store.tag(&name("app:latest"), &second).unwrap();
+    let host = Platform::host();
+    let image = store.image(&name("app"), &host).unwrap().unwrap();
+    assert_eq!(image.descriptor.digest, second.digest);
+    assert_eq!(image.manifest.layers[0].digest, Digest::of(b"second"));
+    let pinned = name("elsewhere/x").with_digest(first.digest);
+    assert_eq!(
+        store.find(&pinned).unwrap().unwrap().media_type,
+        media_type::MANIFEST
+    );
+    assert_eq!(store.find(&name("other")).unwrap(), None);
+    assert_eq!(store.image(&name("other"), &host).unwrap(), None);
+    let id = image.manifest.config.digest;
+    assert_eq!(store.find_id(&id.hex()[..12]).unwrap().len(), 2);
+    assert_eq!(store.find_id(&first.digest.to_string()).unwrap().len(), 1);
+    assert!(store.find_id("").unwrap().is_empty());
+    assert_eq!(
+        store.untag(&name("app:1")).unwrap().unwrap().digest,
+        first.digest
+    );
+    assert_eq!(store.untag(&name("app:1")).unwrap(), None);
+    assert_eq!(store.images().unwrap().len(), 2);
+}
+
+#[test]
+fn an_ambiguous_id_names_the_candidates() {
+    let (_folder, store) = open();
+    let mut by_digit = std::collections::BTreeMap::new();
+    for number in 0.. {
+        let image = put_image(&store, &number.to_string());
+        store.tag(&name(&format!("app:{number}")), &image).unwrap();
+        let digit = image.digest.hex()[..1].to_owned();
+        if let Some(other) = by_digit.insert(digit.clone(), image.clone()) {
+            let error = store.find_id(&digit).unwrap_err().to_string();
+            assert!(error.contains(&other.digest.hex()), "{error}");
+            assert!(error.contains(&image.digest.hex()), "{error}");
+            return;
+        }
+    }
+}
+
+#[test]
+fn an_index_serves_the_platforms_it_lists() {
+    let (_folder, store) = open();
+    let image = put_image(&store, "x");
+    let index = Index::new(vec![image.clone()]);
+    let descriptor = store.put(media_type::INDEX, &index.to_bytes()).unwrap();
+    store.tag(&name("multi"), &descriptor).unwrap();
+    let found = store
+        .image(&name("multi"), &Platform::host())
+        .unwrap()
+        .unwrap();
+    assert_eq!(found.descriptor.digest, image.digest);
+    let other = "linux/s390x".parse().unwrap();
+    let error = store.image(&name("multi"), &other).unwrap_err().to_string();
+    assert!(error.contains("linux/s390x"), "{error}");
+    assert!(error.contains(&Platform::host().to_string()), "{error}");
+}
+
+#[test]
+fn many_writers_lose_no_name() {
+    let (_folder, store) = open();
+    let image = put_image(&store, "x");
+    thread::scope(|scope| {
+        for writer in 0..8 {
+            let (store, image) = (&store, &image);
+            scope.spawn(move || {
+                let own = Store::open(store.root()).unwrap();
+                for number in 0..5 {
+                    own.tag(&name(&format!("w{writer}:{number}")), image)
+                        .unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(store.images().unwrap().len(), 40);
+}
+
+#[test]
+fn pruning_keeps_what_is_named_and_waits_for_nobody() {
+    let (_folder, store) = open();
+    let kept = put_image(&store, "kept");
+    let lost = put_image(&store, "lost");
+    let root = store.put(media_type::LAYER, b"of a record").unwrap();
+    store.tag(&name("kept"), &kept).unwrap();
+    fs::write(store.root().join("tmp/1-0"), "of a killed process").unwrap();
+
+    let shared = store.share().unwrap();
+    let _second = store.share().unwrap();
+    let error = store.alone().unwrap_err();
+    assert!(matches!(error, Error::InUse { .. }), "{error}");
+    drop((shared, _second));
+
+    let usage = store.usage(&[root.clone()]).unwrap();
+    assert_eq!(usage.blobs, 7);
+    let alone = store.alone().unwrap();
+    let pruned = store.prune(&alone, &[root.clone()]).unwrap();
+    assert_eq!(pruned.files, 4);
+    assert_eq!(pruned.size_bytes, usage.reclaimable_bytes + 19);
+    assert!(store.contains(&root));
+    assert!(!store.contains(&lost));
+    let image = store.image(&name("kept"), &Platform::host()).unwrap();
+    assert!(store.contains(&image.unwrap().manifest.layers[0]));
+}
+
+#[test]
+fn pruning_stops_at_a_manifest_it_cannot_read() {
+    let (_folder, store) = open();
+    let image = put_image(&store, "x");
+    store.tag(&name("x"), &image).unwrap();
+    fs::write(store.blob_path(&image.digest), "{}").unwrap();
+    let alone = store.alone().unwrap();
+    let error = store.prune(&alone, &[]).unwrap_err();
+    assert!(matches!(error, Error::BlobDigest { .. }), "{error}");
+    assert!(store.contains(&Descriptor::of(media_type::LAYER, b"x")));
+}
+
+#[test]
+fn a_root_that_cannot_be_used_is_named() {
+    let (folder, store) = open();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let error = Store::open(&file.join("root")).unwrap_err();
+    assert!(error.to_string().contains("file/root"), "{error}");
+    fs::write(store.root().join("oci-layout"), "{}").unwrap();
+    let error = Store::open(store.root()).unwrap_err();
+    assert!(matches!(error, Error::Version { .. }), "{error}");
+}
+
+#[test]
+fn a_full_disk_is_an_error_with_a_path_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"])
+        .arg(folder.path())
+        .status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        crate::support::skip("mounting a tmpfs is not permitted");
+        return;
+    }
+    let result = std::panic::catch_unwind(|| {
+        let store = Store::open(folder.path()).unwrap();
+        let image = put_image(&store, "x");
+        store.tag(&name("x"), &image).unwrap();
+        let mut writer = store.writer().unwrap();
+        let error = writer.write_all(&vec![0; 1 << 20]).unwrap_err();
+        assert!(error.to_string().contains("/tmp/"), "{error}");
+        drop(writer);
+        let large = store.put(media_type::LAYER, &vec![1; 1 << 20]).unwrap_err();
+        assert!(matches!(large, Error::Write { .. }), "{large}");
+        assert!(
+            store
+                .image(&name("x"), &Platform::host())
+                .unwrap()
+                .is_some()
+        );
+        assert_eq!(files_in(&store.root().join("tmp")), 0);
+    });
+    let _ = Command::new("umount").arg(folder.path()).status();
+    result.unwrap();
+}
+
+#[test]
+fn a_read_only_store_can_be_read() {
+    let (_folder, store) = open();
+    let image = put_image(&store, "x");
+    store.tag(&name("x"), &image).unwrap();
+    let mount = |args: &[&str]| {
+        let status = Command::new("mount").args(args).arg(store.root()).status();
+        status.is_ok_and(|status| status.success())
+    };
+    let root = store.root().to_str().unwrap();
+    if !mount(&["--bind", root]) {
+        crate::support::skip("bind mounts are not permitted");
+        return;
+    }
+    let is_read_only = mount(&["-o", "remount,bind,ro"]);
+    let result = std::panic::catch_unwind(|| {
+        assert!(is_read_only);
+        let again = Store::open(store.root()).unwrap();
+        let _shared = again.share().unwrap();
+        assert!(
+            again
+                .image(&name("x"), &Platform::host())
+                .unwrap()
+                .is_some()
+        );
+        let error = again.put(media_type::LAYER, b"new").unwrap_err();
+        assert!(error.to_string().contains(root), "{error}");
+        assert!(again.tag(&name("y"), &image).is_err());
+    });
+    let _ = Command::new("umount").arg(store.root()).status();
+    result.unwrap();
+}
