@@ -157,6 +157,8 @@ impl Walk<'_> {
         if let Some(owner) = options.owner {
             dir.set_owner(".", owner)?;
         }
+        // The process's umask took bits away.
+        dir.set_mode(".", options.mode)?;
         self.below.push((name, dir));
         let (path, dir) = (self.path(), self.here().try_clone()?);
         self.created.push((path, dir));
