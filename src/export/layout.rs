@@ -1,0 +1,138 @@
+//! An OCI image layout in a directory (image-spec, image-layout).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use crate::export::Error;
+use crate::oci::Descriptor;
+use crate::oci::Image;
+use crate::oci::ImageConfig;
+use crate::oci::Index;
+use crate::oci::Reference;
+use crate::store::Store;
+
+pub(super) const MARKER: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+
+/// Writes `image` as a layout into `directory`, which is made if it is missing.
+///
+/// A layout that is there already keeps its other images; one of the same name is replaced.
+/// Blobs are hard links to those of the store where both are on one file system.
+///
+/// # Errors
+/// [`Error::Write`] if a file cannot be written, [`Error::Blob`] if the store lacks a blob.
+pub fn write_layout(
+    store: &Store,
+    image: &Image,
+    names: &[Reference],
+    directory: &Path,
+) -> Result<(), Error> {
+    let blobs = directory.join("blobs/sha256");
+    fs::create_dir_all(&blobs).map_err(write_error(&blobs))?;
+    for blob in blobs_of(image) {
+        link_blob(store, &blob, &blobs.join(blob.digest.hex()))?;
+    }
+    let path = directory.join("index.json");
+    let index = merge(read_index(&path)?, index_of(image, names));
+    replace(&path, &index.to_bytes())?;
+    replace(&directory.join("oci-layout"), MARKER)
+}
+
+/// Lists all blobs of `image`, each once: manifest, config, layers.
+pub(super) fn blobs_of(image: &Image) -> Vec<Descriptor> {
+    let mut blobs = vec![image.descriptor.clone(), image.config_descriptor.clone()];
+    for layer in &image.layers {
+        if blobs.iter().all(|blob| blob.digest != layer.blob.digest) {
+            blobs.push(layer.blob.clone());
+        }
+    }
+    blobs
+}
+
+/// Makes the index of a layout that holds `image` alone: an entry a name, as BuildKit annotates
+/// them, or one without a name.
+pub(super) fn index_of(image: &Image, names: &[Reference]) -> Index {
+    let created = ImageConfig::parse(&image.config)
+        .ok()
+        .and_then(|config| config.created);
+    let entry = |name: Option<&Reference>| {
+        let mut descriptor = image.descriptor.clone();
+        let mut annotate = |key: &str, value: Option<String>| {
+            if let Some(value) = value {
+                descriptor.annotations.insert(key.to_owned(), value);
+            }
+        };
+        annotate("io.containerd.image.name", name.map(ToString::to_string));
+        annotate("org.opencontainers.image.created", created.clone());
+        let tag = name.and_then(Reference::tag).map(str::to_owned);
+        annotate("org.opencontainers.image.ref.name", tag);
+        descriptor
+    };
+    if names.is_empty() {
+        return Index::new(vec![entry(None)]);
+    }
+    Index::new(names.iter().map(|name| entry(Some(name))).collect())
+}
+
+/// Reads the index that is there; what is no index is replaced.
+fn read_index(path: &Path) -> Result<Option<Index>, Error> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Index::parse(&bytes).ok()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error::Write {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+fn merge(old: Option<Index>, new: Index) -> Index {
+    let Some(mut merged) = old else {
+        return new;
+    };
+    let is_replaced = |entry: &Descriptor| {
+        new.manifests
+            .iter()
+            .any(|fresh| name_of(fresh) == name_of(entry))
+    };
+    merged.manifests.retain(|entry| !is_replaced(entry));
+    merged.manifests.extend(new.manifests);
+    merged
+}
+
+fn name_of(entry: &Descriptor) -> Option<&String> {
+    let annotations: &BTreeMap<String, String> = &entry.annotations;
+    annotations
+        .get("io.containerd.image.name")
+        .or_else(|| annotations.get("org.opencontainers.image.ref.name"))
+}
+
+fn link_blob(store: &Store, blob: &Descriptor, path: &Path) -> Result<(), Error> {
+    match fs::hard_link(store.blob_path(&blob.digest), path) {
+        Ok(()) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        // Another file system, or one without hard links: the bytes are copied.
+        Err(_) => {}
+    }
+    let mut reader = store
+        .open_blob(blob)
+        .map_err(|source| Error::Blob { source })?;
+    let temporary = path.with_extension("tmp");
+    let mut file = fs::File::create(&temporary).map_err(write_error(&temporary))?;
+    io::copy(&mut reader, &mut file).map_err(write_error(&temporary))?;
+    fs::rename(&temporary, path).map_err(write_error(path))
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let temporary = path.with_extension("tmp");
+    fs::write(&temporary, bytes).map_err(write_error(&temporary))?;
+    fs::rename(&temporary, path).map_err(write_error(path))
+}
+
+fn write_error(path: &Path) -> impl Fn(io::Error) -> Error {
+    move |source| Error::Write {
+        path: path.to_owned(),
+        source,
+    }
+}
