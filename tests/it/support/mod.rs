@@ -1,10 +1,98 @@
 //! What several test files share.
 
+use std::env;
+use std::net::TcpStream;
+use std::net::ToSocketAddrs;
+use std::path::Path;
+use std::process::Command;
+use std::process::Stdio;
+use std::time::Duration;
+
+/// Something a test needs and a machine may lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "no test file needs all of them")]
+pub(crate) enum Feature {
+    /// The test runs as root.
+    Root,
+    /// New mount, pid, ipc, uts and network namespaces can be made.
+    Namespaces,
+    /// New user namespaces can be made.
+    UserNamespaces,
+    /// An overlay file system can be mounted.
+    Overlay,
+    /// A program is in the search path.
+    Program(&'static str),
+    /// A server outside this machine, such as a package mirror, answers at this host and port.
+    Server(&'static str),
+}
+
+/// Whether all the features are there. A missing one is printed as the reason for which the test
+/// is skipped; with `RBUILD_REQUIRE_ALL=1` it fails the test.
+#[allow(dead_code, reason = "pure rooms need nothing")]
+pub(crate) fn require(features: &[Feature]) -> bool {
+    let Some(missing) = features.iter().find(|feature| !is_there(**feature)) else {
+        return true;
+    };
+    skip(&format!("this machine lacks {missing:?}"));
+    false
+}
+
 /// Says why a test does nothing here; where everything must run (`RBUILD_REQUIRE_ALL=1`), fails.
+#[expect(clippy::print_stdout, reason = "a test that is skipped says why")]
 pub(crate) fn skip(reason: &str) {
-    assert!(
-        std::env::var_os("RBUILD_REQUIRE_ALL").is_none(),
-        "cannot run here: {reason}"
-    );
+    let must = env::var_os("RBUILD_REQUIRE_ALL").is_some_and(|value| value == "1");
+    assert!(!must, "cannot run here: {reason}");
     println!("skipped: {reason}");
+}
+
+fn is_there(feature: Feature) -> bool {
+    match feature {
+        Feature::Root => rustix::process::geteuid().is_root(),
+        Feature::Namespaces => {
+            succeeds(Command::new("unshare").args(["-m", "-p", "-f", "-i", "-u", "-n", "true"]))
+        }
+        Feature::UserNamespaces => succeeds(Command::new("unshare").args(["-U", "-r", "true"])),
+        Feature::Overlay => overlay_mounts(),
+        Feature::Program(name) => find_program(name),
+        Feature::Server(address) => answers(address),
+    }
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// Tries it in a mount namespace of its own, so that nothing stays mounted.
+fn overlay_mounts() -> bool {
+    let Ok(folder) = tempfile::tempdir() else {
+        return false;
+    };
+    let script = "cd \"$1\" && mkdir lower upper work merged && mount -t overlay overlay \
+                  -o lowerdir=lower,upperdir=upper,workdir=work merged";
+    succeeds(
+        Command::new("unshare")
+            .args(["-m", "sh", "-c", script, "sh"])
+            .arg(folder.path()),
+    )
+}
+
+fn find_program(name: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain([
+            Path::new("/usr/sbin").to_owned(),
+            Path::new("/sbin").to_owned(),
+        ])
+        .any(|folder| folder.join(name).is_file())
+}
+
+fn answers(address: &str) -> bool {
+    let Ok(mut addresses) = address.to_socket_addrs() else {
+        return false;
+    };
+    addresses.any(|address| TcpStream::connect_timeout(&address, Duration::from_secs(5)).is_ok())
 }
