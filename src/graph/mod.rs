@@ -7,6 +7,7 @@
 mod dag;
 mod mount;
 mod op;
+mod pattern;
 mod plan;
 
 pub use dag::Graph;
@@ -30,4 +31,9 @@ pub use op::Network;
 pub use op::Op;
 pub use op::Security;
 pub use op::Ulimit;
+pub use pattern::PatternError;
+pub use pattern::Patterns;
+pub use pattern::clean_path;
+pub use pattern::glob_matches;
+pub use pattern::has_wildcards;
 pub use plan::Plan;
