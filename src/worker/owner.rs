@@ -1,0 +1,95 @@
+//! `--chown` and `USER`: whose a file becomes.
+
+use std::io::Read;
+use std::path::Path;
+
+use crate::sys::Owner;
+use crate::sys::Root;
+
+/// More than any real `/etc/passwd`; what is beyond is not looked at.
+const FILE_MAX_BYTES: u64 = 4 << 20;
+
+/// Whose a file becomes, and whether every name was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lookup {
+    /// The numbers; 0 for what was not found, as BuildKit has it.
+    pub(super) owner: Owner,
+    /// Whether a name was not found.
+    pub(super) unknown: bool,
+}
+
+/// Looks up `user[:group]` in the `/etc/passwd` and `/etc/group` of a root filesystem.
+///
+/// A number alone is user and group; a name alone brings the user's own group.
+pub(super) fn look_up(root: &Root, text: &str) -> Lookup {
+    let (user, group) = match text.split_once(':') {
+        Some((user, group)) => (user, Some(group).filter(|group| !group.is_empty())),
+        None => (text, None),
+    };
+    let known_user = match user.parse::<u32>() {
+        Ok(uid) => Some((uid, uid)),
+        Err(_) if user.is_empty() => Some((0, 0)),
+        Err(_) => find(root, "etc/passwd", user)
+            .and_then(|fields| Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?))),
+    };
+    let known_group = match group {
+        None => known_user.map(|(_, gid)| gid),
+        Some(group) => group.parse().ok().or_else(|| {
+            find(root, "etc/group", group).and_then(|fields| fields.get(2)?.parse().ok())
+        }),
+    };
+    Lookup {
+        owner: Owner {
+            uid: known_user.map_or(0, |(uid, _)| uid),
+            gid: known_group.unwrap_or(0),
+        },
+        unknown: known_user.is_none() || known_group.is_none(),
+    }
+}
+
+/// Finds the line of `name` and gives its fields.
+fn find(root: &Root, path: &str, name: &str) -> Option<Vec<String>> {
+    let file = root.open_file(Path::new(path)).ok()?;
+    let mut bytes = Vec::new();
+    file.take(FILE_MAX_BYTES).read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let fields = |line: &str| {
+        line.trim()
+            .split(':')
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    text.lines().map(fields).find(|fields| fields[0] == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::look_up;
+    use crate::sys::Root;
+
+    #[test]
+    fn finds_names_and_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("etc")).unwrap();
+        let passwd = "root:x:0:0::/:\nwww-data:x:33:34::/:\n";
+        std::fs::write(folder.path().join("etc/passwd"), passwd).unwrap();
+        std::fs::write(folder.path().join("etc/group"), "staff:x:50:\n").unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        for (text, uid, gid, unknown) in [
+            ("7", 7, 7, false),
+            ("7:8", 7, 8, false),
+            ("www-data", 33, 34, false),
+            ("www-data:staff", 33, 50, false),
+            ("www-data:", 33, 34, false),
+            (":staff", 0, 50, false),
+            ("nosuch", 0, 0, true),
+            ("7:nosuch", 7, 0, true),
+        ] {
+            let lookup = look_up(&root, text);
+            assert_eq!((lookup.owner.uid, lookup.owner.gid), (uid, gid), "{text}");
+            assert_eq!(lookup.unknown, unknown, "{text}");
+        }
+        let empty = tempfile::tempdir().unwrap();
+        assert!(look_up(&Root::open(empty.path()).unwrap(), "www-data").unknown);
+    }
+}

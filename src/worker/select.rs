@@ -1,0 +1,319 @@
+//! Which files a `COPY` reads.
+//!
+//! A selection is a tree of names with their metadata; no file is opened to make it. What the
+//! ignore file leaves out does not exist here. The rules are those of BuildKit's file operations
+//! and of its context transfer.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::graph;
+use crate::graph::Patterns;
+use crate::sys::Dir;
+use crate::sys::Root;
+use crate::sys::Stat;
+use crate::worker::Error;
+
+/// Directories deeper than this are refused; no path of the kernel's is as long.
+const DEPTH_MAX: usize = 1024;
+
+/// A file that is copied, or a directory with what is copied of it.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    /// Its name.
+    pub(super) name: OsString,
+    /// Its metadata.
+    pub(super) stat: Stat,
+    /// Whether it is copied for its own sake; a directory may only be there for what is in it.
+    pub(super) wanted: bool,
+    /// What of it is copied, by name.
+    pub(super) children: Vec<Node>,
+}
+
+/// One file or directory that a source names.
+#[derive(Clone, Debug)]
+pub(super) struct Selected {
+    /// Where it is, without symbolic links, relative to the source's root; empty for the root.
+    pub(super) path: PathBuf,
+    /// The last name of the path that the source gave, before links were followed.
+    pub(super) base_name: OsString,
+    /// What is copied of it.
+    pub(super) node: Node,
+}
+
+/// What a source asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish<'a> {
+    /// The path or pattern, as the Dockerfile has it.
+    pub(super) path: &'a str,
+    /// `--exclude`.
+    pub(super) excludes: &'a [String],
+    /// `--parents`.
+    pub(super) parents: bool,
+    /// What the ignore file leaves out of the source.
+    pub(super) ignore: Option<&'a Patterns>,
+}
+
+/// Finds what `wish` asks for below `root`. A pattern may match nothing; a plain path may not.
+pub(super) fn select(root: &Root, wish: &Wish<'_>) -> Result<Vec<Selected>, Error> {
+    let (path, include) = pivot(wish);
+    let filter = Filter {
+        ignore: wish.ignore,
+        include: include
+            .as_ref()
+            .map(|pattern| Patterns::new([pattern]))
+            .transpose()?,
+        exclude: (!wish.excludes.is_empty())
+            .then(|| Patterns::new(wish.excludes))
+            .transpose()?,
+    };
+    let mut all = Vec::new();
+    for found in matches(root, &path, wish.ignore)? {
+        let real = root.real_path(&found)?;
+        let Some(stat) = real.found else {
+            return Err(missing(wish, &found, &real.path));
+        };
+        let base_name = found.file_name().unwrap_or_default().to_owned();
+        if !stat.is_dir() && filter.excludes(&base_name.to_string_lossy()) {
+            continue;
+        }
+        let mut node = Node {
+            name: base_name.clone(),
+            stat,
+            wanted: true,
+            children: Vec::new(),
+        };
+        if stat.is_dir() {
+            let dir = root.open_dir(&real.path)?;
+            node.children = filter.children(&dir, &real.path, Path::new(""))?;
+        }
+        // An ignored directory is there if something in it is not ignored.
+        if node.children.is_empty() && is_ignored(wish.ignore, &real.path) {
+            return Err(missing(wish, &found, &real.path));
+        }
+        all.push(Selected {
+            path: real.path,
+            base_name,
+            node,
+        });
+    }
+    if let Some(pattern) = include.filter(|pattern| !graph::has_wildcards(pattern)) {
+        require(wish, &path, &pattern, &all)?;
+    }
+    Ok(all)
+}
+
+/// Splits the path of a `--parents` copy into the directory whose contents are copied and the
+/// pattern below it: at `/./`, or else at the root.
+fn pivot(wish: &Wish<'_>) -> (String, Option<String>) {
+    if !wish.parents {
+        return (graph::clean_path(wish.path), None);
+    }
+    let (base, pattern) = wish.path.split_once("/./").unwrap_or(("/", wish.path));
+    let pattern = graph::clean_path(pattern);
+    (
+        graph::clean_path(base),
+        Some(pattern.trim_start_matches('/').to_owned()),
+    )
+}
+
+/// A plain path of a `--parents` copy must have led to something.
+fn require(wish: &Wish<'_>, base: &str, pattern: &str, all: &[Selected]) -> Result<(), Error> {
+    let is_there = |selected: &Selected| {
+        let mut nodes = std::slice::from_ref(&selected.node);
+        pattern
+            .split('/')
+            .filter(|name| !name.is_empty())
+            .all(|name| {
+                let children = nodes.iter().flat_map(|node| &node.children);
+                let found = children.into_iter().find(|child| child.name == name);
+                nodes = found.map_or(&[], std::slice::from_ref);
+                found.is_some()
+            })
+    };
+    if pattern.is_empty() || wish.excludes.iter().len() > 0 || all.iter().any(is_there) {
+        return Ok(());
+    }
+    let path = Path::new(base.trim_start_matches('/')).join(pattern);
+    Err(missing(wish, &path, &path))
+}
+
+fn is_ignored(ignore: Option<&Patterns>, path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    !text.is_empty() && ignore.is_some_and(|patterns| patterns.matches(&text))
+}
+
+/// The error for a path that leads to nothing: says so if an ignore pattern is the reason.
+fn missing(wish: &Wish<'_>, path: &Path, real: &Path) -> Error {
+    let text = real.to_string_lossy();
+    let pattern = wish.ignore.and_then(|patterns| patterns.reason(&text));
+    match pattern {
+        Some(pattern) => Error::SourceIgnored {
+            path: path.to_owned(),
+            pattern: pattern.to_owned(),
+        },
+        None => Error::SourceMissing {
+            path: path.to_owned(),
+        },
+    }
+}
+
+/// Finds the paths that a path or pattern names. Links are followed up to the first part with a
+/// wildcard; below it, names are matched as they are.
+fn matches(root: &Root, path: &str, ignore: Option<&Patterns>) -> Result<Vec<PathBuf>, Error> {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let plain = parts
+        .iter()
+        .take_while(|part| !graph::has_wildcards(part))
+        .count();
+    let base: PathBuf = parts[..plain].iter().collect();
+    if plain == parts.len() {
+        return Ok(vec![base]);
+    }
+    let mut found = Vec::new();
+    let real = root.real_path(&base)?;
+    if real.found.is_some_and(|stat| stat.is_dir()) {
+        let dir = root.open_dir(&real.path)?;
+        match_below(&dir, &real.path, (&parts[plain..], ignore), &mut found)?;
+    }
+    Ok(found)
+}
+
+fn match_below(
+    dir: &Dir,
+    path: &Path,
+    (pattern, ignore): (&[&str], Option<&Patterns>),
+    found: &mut Vec<PathBuf>,
+) -> Result<(), Error> {
+    let (first, rest) = pattern
+        .split_first()
+        .expect("a pattern ends before it is followed down");
+    let mut entries = dir.entries()?;
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    for entry in entries {
+        let entry_path = path.join(&entry.name);
+        if !graph::glob_matches(first, &entry.name.to_string_lossy()) {
+            continue;
+        }
+        if rest.is_empty() {
+            if exists(dir, &entry.name, &entry_path, ignore)? {
+                found.push(entry_path);
+            }
+        } else if dir.stat(&entry.name)?.is_dir() {
+            match_below(
+                &dir.open_dir(&entry.name)?,
+                &entry_path,
+                (rest, ignore),
+                found,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Says whether a name is there once the ignore file has been applied: an ignored directory is if
+/// something in it is.
+fn exists(
+    dir: &Dir,
+    name: &OsString,
+    path: &Path,
+    ignore: Option<&Patterns>,
+) -> Result<bool, Error> {
+    if !is_ignored(ignore, path) {
+        return Ok(true);
+    }
+    let may_hold =
+        ignore.is_some_and(|patterns| patterns.may_unmatch_below(&path.to_string_lossy()));
+    if !may_hold || !dir.stat(name)?.is_dir() {
+        return Ok(false);
+    }
+    let filter = Filter {
+        ignore,
+        include: None,
+        exclude: None,
+    };
+    let children = filter.children(&dir.open_dir(name)?, path, Path::new(""))?;
+    Ok(!children.is_empty())
+}
+
+/// What decides which names of a directory are copied.
+struct Filter<'a> {
+    /// By path from the root of the source: these do not exist.
+    ignore: Option<&'a Patterns>,
+    /// By path below the copied directory: only these.
+    include: Option<Patterns>,
+    /// By path below the copied directory: not these.
+    exclude: Option<Patterns>,
+}
+
+impl Filter<'_> {
+    fn excludes(&self, path: &str) -> bool {
+        self.exclude
+            .as_ref()
+            .is_some_and(|patterns| patterns.matches(path))
+    }
+
+    /// Selects what of a directory is copied: `path` is its place in the source, `below` its place
+    /// in the copied directory.
+    fn children(&self, dir: &Dir, path: &Path, below: &Path) -> Result<Vec<Node>, Error> {
+        if below.components().count() > DEPTH_MAX {
+            return Err(Error::SourceTooDeep {
+                path: path.to_owned(),
+            });
+        }
+        let mut names: Vec<OsString> = dir.entries()?.into_iter().map(|entry| entry.name).collect();
+        names.sort_unstable();
+        let mut nodes = Vec::with_capacity(names.len());
+        for name in names {
+            if let Some(node) = self.child(dir, name, path, below)? {
+                nodes.push(node);
+            }
+        }
+        Ok(nodes)
+    }
+
+    fn child(
+        &self,
+        dir: &Dir,
+        name: OsString,
+        path: &Path,
+        below: &Path,
+    ) -> Result<Option<Node>, Error> {
+        let path = path.join(&name);
+        let below = below.join(&name);
+        let ignored = is_ignored(self.ignore, &path);
+        let text = path.to_string_lossy();
+        if ignored
+            && !self
+                .ignore
+                .is_some_and(|patterns| patterns.may_unmatch_below(&text))
+        {
+            return Ok(None);
+        }
+        let stat = dir.stat(&name)?;
+        let below_text = below.to_string_lossy();
+        let included = self
+            .include
+            .as_ref()
+            .is_none_or(|patterns| patterns.matches(&below_text));
+        let wanted = included && !self.excludes(&below_text);
+        if !stat.is_dir() {
+            let node = Node {
+                name,
+                stat,
+                wanted,
+                children: Vec::new(),
+            };
+            return Ok(Some(node).filter(|_| wanted && !ignored));
+        }
+        let children = self.children(&dir.open_dir(&name)?, &path, &below)?;
+        let kept = (wanted && !ignored) || !children.is_empty();
+        Ok(kept.then_some(Node {
+            name,
+            stat,
+            wanted,
+            children,
+        }))
+    }
+}
