@@ -1,15 +1,28 @@
 //! What can be wrong with a Dockerfile.
 
-use crate::dockerfile::span::Span;
+use std::fmt;
 
-/// Something is wrong at a place of the Dockerfile.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{problem}")]
+use crate::dockerfile::Span;
+
+/// Something is wrong at a place of the Dockerfile. Shows as its problem.
+#[derive(Debug)]
 pub struct Error {
     /// Where.
     pub span: Span,
-    /// What.
+    /// What. Boxed, so that results stay small.
     pub problem: Box<Problem>,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.problem.fmt(formatter)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&*self.problem)
+    }
 }
 
 impl Error {
@@ -24,11 +37,254 @@ impl Error {
 }
 
 /// What is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum Problem {
     /// The file holds comments and blank lines at most.
     #[error("the Dockerfile has no instructions")]
     Empty,
+    /// A line is longer than other builders read.
+    #[error("the line has {bytes} bytes; the longest allowed has {longest}")]
+    LineTooLong {
+        /// Its length.
+        bytes: usize,
+        /// The limit.
+        longest: usize,
+    },
+    /// A directive stands twice.
+    #[error("the parser directive `{name}` stands here for the second time")]
+    DirectiveTwice {
+        /// Its name.
+        name: String,
+    },
+    /// `# escape=` names another character than the two there are.
+    #[error("the escape character can be `\\` or `` ` ``, not `{found}`")]
+    EscapeDirective {
+        /// What it names.
+        found: String,
+    },
+    /// A line begins with a word that is no keyword.
+    #[error("unknown instruction `{found}`")]
+    UnknownInstruction {
+        /// The word.
+        found: String,
+        /// The keyword that looks most like it.
+        nearest: Option<&'static str>,
+    },
+    /// An instruction other than `ARG` stands before the first `FROM`.
+    #[error("{keyword} stands before the first FROM")]
+    BeforeFrom {
+        /// The instruction.
+        keyword: &'static str,
+    },
+    /// What stands behind the keyword does not have the form it must have.
+    #[error("expected `{usage}`")]
+    Arguments {
+        /// The form.
+        usage: &'static str,
+    },
+    /// `COPY` or `ADD` with fewer than two paths.
+    #[error("{keyword} needs a source and a destination")]
+    Destination {
+        /// Which.
+        keyword: &'static str,
+    },
+    /// A flag the instruction does not have.
+    #[error("{keyword} has no flag `--{found}`")]
+    UnknownFlag {
+        /// The instruction.
+        keyword: &'static str,
+        /// The flag.
+        found: String,
+        /// The flag that looks most like it.
+        nearest: Option<&'static str>,
+        /// All it has.
+        known: Vec<&'static str>,
+    },
+    /// A flag stands twice that may stand once.
+    #[error("the flag `--{name}` stands here for the second time")]
+    FlagTwice {
+        /// The flag.
+        name: &'static str,
+    },
+    /// A flag without its value.
+    #[error("the flag `--{name}` needs a value: `--{name}=…`")]
+    FlagWithoutValue {
+        /// The flag.
+        name: &'static str,
+    },
+    /// A flag has a value it cannot have.
+    #[error("`--{name}` cannot be `{found}`; expected {expected}")]
+    FlagValue {
+        /// The flag.
+        name: &'static str,
+        /// Its value.
+        found: String,
+        /// What it can be.
+        expected: &'static str,
+    },
+    /// A JSON array with something other than strings in it.
+    #[error("a JSON array must hold strings only")]
+    JsonNotStrings,
+    /// A word of `ENV` or `LABEL` is no `key=value`.
+    #[error("expected `key=value`, found `{found}`")]
+    NotAPair {
+        /// The word.
+        found: String,
+    },
+    /// A key is empty.
+    #[error("{keyword} needs a name before `=`")]
+    BlankKey {
+        /// The instruction.
+        keyword: &'static str,
+    },
+    /// A stage's name has characters it cannot have.
+    #[error("`{name}` cannot be the name of a stage")]
+    StageName {
+        /// The name.
+        name: String,
+    },
+    /// A path of `VOLUME` is empty.
+    #[error("a path of VOLUME is empty")]
+    BlankVolume,
+    /// A here-document without its end.
+    #[error("the here-document `{name}` does not end: no line holds just `{name}`")]
+    HeredocWithoutEnd {
+        /// Its delimiter.
+        name: String,
+    },
+    /// A here-document as the destination of `COPY` or `ADD`.
+    #[error("the destination of {keyword} cannot be a here-document")]
+    HeredocDestination {
+        /// Which.
+        keyword: &'static str,
+    },
+    /// An instruction that cannot be kept for later.
+    #[error("{trigger} cannot be a trigger of ONBUILD")]
+    Trigger {
+        /// The instruction.
+        trigger: &'static str,
+    },
+    /// Several instructions where one is expected.
+    #[error("expected a single instruction")]
+    NotSingle,
+    /// A `HEALTHCHECK` of another type than the two there are.
+    #[error("HEALTHCHECK can be CMD or NONE, not `{found}`")]
+    HealthcheckType {
+        /// The type.
+        found: String,
+    },
+    /// `RUN --mount` with options that do not fit.
+    #[error("the mount `{text}` cannot be made")]
+    Mount {
+        /// The flag's value.
+        text: String,
+        /// Why.
+        #[source]
+        cause: MountError,
+    },
+    /// A text cannot be expanded.
+    #[error("`{text}` cannot be expanded")]
+    Expand {
+        /// The text.
+        text: String,
+        /// Why.
+        #[source]
+        cause: ExpandError,
+    },
+}
+
+impl Problem {
+    /// What the user can do about it, where there is something to say.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Empty => Some("a Dockerfile begins with `FROM <image>`".to_owned()),
+            Self::UnknownInstruction { nearest, .. } => match nearest {
+                Some(nearest) => Some(format!("did you mean {nearest}?")),
+                None => Some("a line that goes on ends with the escape character".to_owned()),
+            },
+            Self::BeforeFrom { .. } => {
+                Some("only ARG, comments and parser directives can stand there".to_owned())
+            }
+            Self::UnknownFlag {
+                nearest: Some(nearest),
+                ..
+            } => Some(format!("did you mean `--{nearest}`?")),
+            Self::UnknownFlag { known, keyword, .. } if known.is_empty() => {
+                Some(format!("{keyword} has no flags at all"))
+            }
+            Self::UnknownFlag { known, .. } => Some(format!("there is --{}", known.join(", --"))),
+            Self::StageName { .. } => {
+                Some("a name is a letter, then letters, digits, `-`, `_` and `.`".to_owned())
+            }
+            Self::JsonNotStrings => Some("put the element in double quotes".to_owned()),
+            Self::HeredocWithoutEnd { .. } => Some(
+                "with `<<-` the last line may be indented by tabs, but not by spaces".to_owned(),
+            ),
+            _ => None,
+        }
+    }
+}
+
+/// Why the options of a `RUN --mount` do not fit.
+#[derive(Debug, thiserror::Error)]
+pub enum MountError {
+    /// The value is empty.
+    #[error("it has no options")]
+    Empty,
+    /// The value's quotes are wrong.
+    #[error("a double quote stands in the middle of an option, or has no end")]
+    Quote,
+    /// A value cannot be expanded.
+    #[error("the value of `{key}` cannot be expanded")]
+    Expand {
+        /// The option.
+        key: String,
+        /// Why.
+        #[source]
+        cause: ExpandError,
+    },
+    /// `from` names a variable.
+    #[error("`from` is not expanded: name a stage, and use the variable in its FROM")]
+    FromVariable,
+    /// An option there is not.
+    #[error("there is no option `{key}`{}", nearest.map(|near| format!(" (did you mean {near}?)")).unwrap_or_default())]
+    UnknownKey {
+        /// The option.
+        key: String,
+        /// The option that looks most like it.
+        nearest: Option<&'static str>,
+    },
+    /// An option without its value.
+    #[error("the option `{key}` needs a value")]
+    WithoutValue {
+        /// The option.
+        key: String,
+    },
+    /// An option has a value it cannot have.
+    #[error("`{key}` cannot be `{found}`{}", nearest.map(|near| format!(" (did you mean {near}?)")).unwrap_or_default())]
+    Value {
+        /// The option.
+        key: String,
+        /// Its value.
+        found: String,
+        /// The value that looks most like it.
+        nearest: Option<&'static str>,
+    },
+    /// An option that this type of mount does not have.
+    #[error("a mount of type {kind} has no option `{key}`")]
+    KeyOfOtherKind {
+        /// The option.
+        key: &'static str,
+        /// The type.
+        kind: &'static str,
+    },
+    /// A secret that is not named.
+    #[error("a secret needs an id or a target")]
+    SecretUnnamed,
+    /// A secret that is named twice.
+    #[error("a secret has an id or a source, not both")]
+    SecretNamedTwice,
 }
 
 /// Why a text cannot be expanded.

@@ -7,12 +7,17 @@
 
 mod error;
 mod expand;
+mod grammar;
 pub mod instruction;
+mod json;
+mod lines;
+mod nearest;
 mod parser;
 mod span;
 
 pub use self::error::Error;
 pub use self::error::ExpandError;
+pub use self::error::MountError;
 pub use self::error::Problem;
 pub use self::expand::Expansion;
 pub use self::expand::Lexing;
@@ -20,6 +25,7 @@ pub use self::expand::expand;
 pub use self::instruction::Instruction;
 pub use self::instruction::Source;
 pub use self::instruction::Statement;
+pub use self::json::to_json;
 pub use self::parser::decode;
 pub use self::parser::parse;
 pub use self::parser::parse_instruction;
@@ -35,7 +41,7 @@ pub struct Dockerfile {
     pub directives: Vec<Directive>,
     /// The `ARG`s before the first `FROM`.
     pub meta_args: Vec<Statement<instruction::Arg>>,
-    /// The stages in order; never none.
+    /// The stages in order. There may be none, when the file holds nothing but `ARG`s.
     pub stages: Vec<Stage>,
     /// What is accepted but should not be written.
     pub warnings: Vec<Warning>,

@@ -14,7 +14,10 @@ use std::path::PathBuf;
 
 use rbuild::dockerfile::Escape;
 use rbuild::dockerfile::Lexing;
+use rbuild::dockerfile::decode;
 use rbuild::dockerfile::expand;
+use rbuild::dockerfile::parse;
+use rbuild::dockerfile::to_json;
 use serde_json::Value;
 
 /// How many differences are printed.
@@ -85,4 +88,78 @@ fn compare_lex(case: &Value) -> Option<String> {
     let keys = ["result", "words", "matched", "unmatched"];
     let agrees = keys.iter().all(|key| ours.get(key) == case.get(key));
     (!agrees).then(|| format!("{word:?}: expected {case}, got {ours}"))
+}
+
+#[test]
+fn parser() {
+    let Some(folder) = folder("parser") else {
+        return;
+    };
+    let entries = fs::read_dir(folder.join("in")).expect("in/ is readable");
+    let mut names: Vec<String> = entries
+        .map(|entry| {
+            entry
+                .expect("entry")
+                .file_name()
+                .into_string()
+                .expect("UTF-8")
+        })
+        .collect();
+    names.sort();
+    let compare = |name: &String| {
+        let input = fs::read(folder.join("in").join(name)).expect("the Dockerfile is readable");
+        let expected = folder.join("expected").join(format!("{name}.json"));
+        let expected = fs::read_to_string(expected).expect("the expectation is readable");
+        let expected = serde_json::from_str(&expected).expect("JSON");
+        compare_parsed(&input, &expected).map(|difference| format!("{name}: {difference}"))
+    };
+    let differences: Vec<String> = names.iter().filter_map(compare).collect();
+    report("parser", names.len(), &differences);
+}
+
+/// The first difference between what we make of a Dockerfile and what is expected.
+fn compare_parsed(input: &[u8], expected: &Value) -> Option<String> {
+    let ours = parse(&decode(input));
+    if expected["ok"] == false {
+        let message = &expected["error"]["message"];
+        return ours.is_ok().then(|| format!("accepted, but: {message}"));
+    }
+    let ours = match ours {
+        Ok(dockerfile) => to_json(&dockerfile),
+        Err(error) => return Some(format!("refused: {error} at {:?}", error.span)),
+    };
+    let mut expected = expected.clone();
+    // Only says something about the input.
+    expected.as_object_mut().expect("object").remove("non_utf8");
+    difference("", &expected, &ours)
+}
+
+/// The path and the values of the first place where two values differ.
+fn difference(path: &str, expected: &Value, ours: &Value) -> Option<String> {
+    match (expected, ours) {
+        (Value::Object(left), Value::Object(right)) => {
+            // Why a mount is refused may be said in other words.
+            if left.contains_key("error") && right.contains_key("error") && left.len() == 1 {
+                return None;
+            }
+            let mut keys: Vec<&String> = left.keys().chain(right.keys()).collect();
+            keys.sort();
+            keys.dedup();
+            keys.iter().find_map(|key| {
+                let path = format!("{path}.{key}");
+                let of = |map: &serde_json::Map<String, Value>| map.get(*key).cloned();
+                match (of(left), of(right)) {
+                    (Some(left), Some(right)) => difference(&path, &left, &right),
+                    (left, right) => Some(format!("{path}: expected {left:?}, got {right:?}")),
+                }
+            })
+        }
+        (Value::Array(left), Value::Array(right)) if left.len() == right.len() => {
+            let pairs = left.iter().zip(right).enumerate();
+            pairs
+                .map(|(index, (left, right))| (format!("{path}[{index}]"), left, right))
+                .find_map(|(path, left, right)| difference(&path, left, right))
+        }
+        _ => (expected != ours).then(|| format!("{path}: expected {expected}, got {ours}")),
+    }
 }

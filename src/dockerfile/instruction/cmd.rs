@@ -1,5 +1,7 @@
 //! `CMD <command>`.
 
+use crate::dockerfile::Error;
+use crate::dockerfile::instruction::arguments::Arguments;
 use crate::dockerfile::instruction::command::Command;
 
 /// `CMD`: says what a container of the image runs, or the default arguments of its entry point.
@@ -7,4 +9,12 @@ use crate::dockerfile::instruction::command::Command;
 pub struct Cmd {
     /// The command.
     pub command: Command,
+}
+
+impl Cmd {
+    pub(super) fn parse(arguments: &Arguments<'_>) -> Result<Self, Error> {
+        arguments.flags(&[])?;
+        let command = Command::parse(arguments, "CMD <command>")?;
+        Ok(Self { command })
+    }
 }

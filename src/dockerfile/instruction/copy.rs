@@ -1,6 +1,12 @@
 //! `COPY [flags] <source>... <dest>`.
 
-use crate::dockerfile::span::Word;
+use crate::dockerfile::Error;
+use crate::dockerfile::Problem;
+use crate::dockerfile::Word;
+use crate::dockerfile::instruction::arguments::Arguments;
+use crate::dockerfile::instruction::flags::Takes;
+use crate::dockerfile::instruction::heredoc;
+use crate::dockerfile::instruction::paths::Paths;
 
 /// `COPY`: copies files from the build context, another stage or an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,4 +42,99 @@ pub struct Content {
     pub data: String,
     /// Whether variables in the content are expanded (the delimiter was not quoted).
     pub expand: bool,
+}
+
+impl Copy {
+    pub(super) fn parse(arguments: &Arguments<'_>) -> Result<Self, Error> {
+        let Files {
+            json,
+            sources,
+            dest,
+            contents,
+        } = Files::parse(arguments)?;
+        let mut flags = arguments.flags(&[
+            ("from", Takes::Value),
+            ("chown", Takes::Value),
+            ("chmod", Takes::Value),
+            ("link", Takes::Switch),
+            ("parents", Takes::Switch),
+            ("exclude", Takes::Values),
+        ])?;
+        Ok(Self {
+            json,
+            sources,
+            dest,
+            contents,
+            link: flags.switch("link").unwrap_or(false),
+            parents: flags.switch("parents").unwrap_or(false),
+            exclude: flags.values("exclude"),
+            from: flags.value("from"),
+            chown: flags.value("chown"),
+            chmod: flags.value("chmod"),
+        })
+    }
+}
+
+/// The arguments of `COPY` and `ADD`.
+pub(super) struct Files {
+    pub(super) json: bool,
+    pub(super) sources: Vec<Word>,
+    pub(super) dest: Word,
+    pub(super) contents: Vec<Content>,
+}
+
+impl Files {
+    pub(super) fn parse(arguments: &Arguments<'_>) -> Result<Self, Error> {
+        let keyword = arguments.keyword.name();
+        let Paths { json, mut words } = Paths::parse(arguments, "<source> ... <destination>")?;
+        let (Some(dest), false) = (words.pop(), words.is_empty()) else {
+            return Err(arguments.error(Problem::Destination { keyword }));
+        };
+        if heredoc::mark(&dest.text).is_ok_and(|mark| mark.is_some()) {
+            return Err(Error::new(
+                dest.span,
+                Problem::HeredocDestination { keyword },
+            ));
+        }
+        let (mut sources, mut contents) = (Vec::new(), Vec::new());
+        for word in words {
+            match heredoc::mark(&word.text) {
+                Ok(Some(mark)) => contents.push(Content::of(arguments, mark, word)),
+                // What is no here-document's mark is a path, even if it looks like one.
+                Ok(None) | Err(_) => sources.push(word),
+            }
+        }
+        Ok(Self {
+            json,
+            sources,
+            dest,
+            contents,
+        })
+    }
+}
+
+impl Content {
+    /// The content the mark stands for: of several here-documents of a name, the last.
+    fn of(arguments: &Arguments<'_>, mark: heredoc::Mark, word: Word) -> Self {
+        let of_name = arguments
+            .heredocs
+            .iter()
+            .rev()
+            .find(|doc| doc.name.text == mark.name);
+        let data = of_name.map(|doc| doc.data.as_str()).unwrap_or_default();
+        let data = if mark.chomp {
+            heredoc::chomp(data)
+        } else {
+            data.to_owned()
+        };
+        let name = Word {
+            text: mark.name,
+            span: word.span,
+        };
+        Self {
+            name,
+            data,
+            expand: mark.expand,
+        }
+    }
 }

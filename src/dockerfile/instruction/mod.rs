@@ -4,21 +4,31 @@
 
 mod add;
 mod arg;
+pub(super) mod arguments;
 mod cmd;
 mod command;
+mod comment;
 mod copy;
+mod csv;
+mod duration;
 mod entrypoint;
 mod env;
+pub(super) mod exec;
 mod expose;
+pub(super) mod flags;
 mod from;
+pub(super) mod head;
 mod healthcheck;
-mod heredoc;
+pub(super) mod heredoc;
+pub(super) mod keyword;
 mod label;
 mod maintainer;
 mod mount;
 mod onbuild;
+mod paths;
 mod run;
 mod shell;
+mod size;
 mod stopsignal;
 mod user;
 mod volume;
@@ -55,8 +65,11 @@ pub use self::user::User;
 pub use self::volume::Volume;
 pub use self::workdir::Workdir;
 
-use crate::dockerfile::span::Span;
-use crate::dockerfile::span::Word;
+use self::arguments::Arguments;
+use self::keyword::Keyword;
+use crate::dockerfile::Error;
+use crate::dockerfile::Span;
+use crate::dockerfile::Word;
 
 /// An instruction of a stage. `FROM` is not among them: it begins a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +95,33 @@ pub enum Instruction {
     User(User),
     Volume(Volume),
     Workdir(Workdir),
+}
+
+impl Instruction {
+    /// Parses the arguments of a keyword; `None` for `FROM`.
+    pub(super) fn parse(arguments: &mut Arguments<'_>) -> Result<Option<Self>, Error> {
+        let instruction = match arguments.keyword {
+            Keyword::Add => Self::Add(Add::parse(arguments)?),
+            Keyword::Arg => Self::Arg(Arg::parse(arguments)?),
+            Keyword::Cmd => Self::Cmd(Cmd::parse(arguments)?),
+            Keyword::Copy => Self::Copy(Copy::parse(arguments)?),
+            Keyword::Entrypoint => Self::Entrypoint(Entrypoint::parse(arguments)?),
+            Keyword::Env => Self::Env(Env::parse(arguments)?),
+            Keyword::Expose => Self::Expose(Expose::parse(arguments)?),
+            Keyword::From => return Ok(None),
+            Keyword::Healthcheck => Self::Healthcheck(Healthcheck::parse(arguments)?),
+            Keyword::Label => Self::Label(Label::parse(arguments)?),
+            Keyword::Maintainer => Self::Maintainer(Maintainer::parse(arguments)?),
+            Keyword::Onbuild => Self::Onbuild(Onbuild::parse(arguments)?),
+            Keyword::Run => Self::Run(Run::parse(arguments)?),
+            Keyword::Shell => Self::Shell(Shell::parse(arguments)?),
+            Keyword::Stopsignal => Self::Stopsignal(Stopsignal::parse(arguments)?),
+            Keyword::User => Self::User(User::parse(arguments)?),
+            Keyword::Volume => Self::Volume(Volume::parse(arguments)?),
+            Keyword::Workdir => Self::Workdir(Workdir::parse(arguments)?),
+        };
+        Ok(Some(instruction))
+    }
 }
 
 /// How an instruction is written in the Dockerfile.

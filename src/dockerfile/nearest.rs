@@ -1,0 +1,48 @@
+//! "Did you mean …?"
+
+/// The candidate most like `found`, at most two letters away; the first of equals.
+pub(super) fn nearest(found: &str, candidates: &[&'static str]) -> Option<&'static str> {
+    let lower = found.to_ascii_lowercase();
+    let mut best = None;
+    let mut shortest = 3;
+    for candidate in candidates {
+        let distance = distance(&lower, &candidate.to_ascii_lowercase());
+        if distance < shortest {
+            (best, shortest) = (Some(*candidate), distance);
+        }
+    }
+    best
+}
+
+/// How many letters must be added, taken away or changed to make `left` into `right`; at least 3
+/// when the lengths alone differ by as much.
+fn distance(left: &str, right: &str) -> usize {
+    if left.len().abs_diff(right.len()) >= 3 {
+        return 3;
+    }
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (index, left) in left.bytes().enumerate() {
+        let mut diagonal = index;
+        row[0] = index + 1;
+        for (column, right) in right.bytes().enumerate() {
+            let changed = diagonal + usize::from(left != right);
+            diagonal = row[column + 1];
+            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn names_what_was_meant() {
+        let keywords = ["FROM", "RUN", "ENTRYPOINT"];
+        assert_eq!(nearest("RUNN", &keywords), Some("RUN"));
+        assert_eq!(nearest("fntrypoint", &keywords), Some("ENTRYPOINT"));
+        assert_eq!(nearest("HELLO", &keywords), None);
+        assert_eq!(nearest("", &keywords), None);
+    }
+}
