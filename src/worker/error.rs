@@ -1,5 +1,6 @@
 //! Why an operation could not be carried out.
 
+use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -49,6 +50,21 @@ pub enum Error {
     DirectoryOverFile {
         /// The file, relative to the root filesystem.
         path: PathBuf,
+    },
+    /// The directory of a cache mount cannot be used.
+    #[error("cannot use the cache mount {path:?}")]
+    CacheMount {
+        /// The directory.
+        path: PathBuf,
+        /// What the kernel says.
+        #[source]
+        source: io::Error,
+    },
+    /// Too many builds use a private cache mount at once.
+    #[error("too many builds use the cache mount {id:?} at once")]
+    CacheMountsInUse {
+        /// The mount's id.
+        id: String,
     },
     /// The kernel refused something.
     #[error("the kernel refused")]

@@ -1,5 +1,6 @@
 //! Carries out one operation, given the results of its inputs.
 
+mod cache_mount;
 mod error;
 mod mode;
 mod owner;
