@@ -1,1 +1,43 @@
-//! The layer room.
+//! Changed files to a layer blob, and back.
+//!
+//! A *change set* is what one instruction did to a root file system. As a directory it has the form
+//! of an overlay's upper directory, as a blob that of a layer: a tar, mostly compressed. [`pack`]
+//! makes the blob of the directory and [`unpack`] the directory of the blob, each in one pass; the
+//! latter also extracts the archives that `ADD` is given.
+//!
+//! It does not know where blobs and directories are kept, or which change set lies on which.
+//!
+//! Start reading at [`changes`], which says what a directory changes, then [`pack`].
+
+mod ahead;
+mod attribute;
+mod change;
+mod compress;
+mod decompress;
+mod entry;
+mod error;
+mod extract;
+mod gzip;
+mod header;
+mod pack;
+mod pax;
+mod same;
+mod unpack;
+pub mod whiteout;
+
+pub use self::change::Below;
+pub use self::change::Change;
+pub use self::change::ChangeKind;
+pub use self::change::changes;
+pub use self::compress::Compression;
+pub use self::decompress::decompress;
+pub use self::decompress::is_archive;
+pub use self::error::Error;
+pub use self::error::Result;
+pub use self::pack::PackOptions;
+pub use self::pack::Packed;
+pub use self::pack::pack;
+pub use self::unpack::Content;
+pub use self::unpack::UnpackOptions;
+pub use self::unpack::Unpacked;
+pub use self::unpack::unpack;

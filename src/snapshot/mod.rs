@@ -1,1 +1,71 @@
-//! The snapshot room.
+//! Root file systems: prepare, view, commit, diff.
+//!
+//! A **snapshot** is a change set on disk, in the form of an overlay's upper directory. It knows
+//! nothing of what it lies on: a root file system is a *chain*, a list of snapshots with the lowest
+//! first, and the same snapshot may be part of many. A committed snapshot never changes.
+//!
+//! It does not know why a change set was made, nor how it looks as a layer ([`crate::layer`]).
+//!
+//! Start reading at [`Snapshotter`].
+
+mod active;
+mod error;
+mod id;
+mod overlay;
+mod scratch;
+
+use std::fmt;
+use std::fs::File;
+
+pub use self::active::Active;
+pub use self::active::OVERLAY_OPTIONS;
+pub use self::active::Stack;
+pub use self::error::Error;
+pub use self::error::Result;
+pub use self::id::SnapshotId;
+pub use self::overlay::Overlay;
+use crate::sys::Root;
+
+/// A place that keeps snapshots. Several processes may use one at the same time.
+pub trait Snapshotter: Send + Sync + fmt::Debug {
+    /// Begins a change set on top of a chain.
+    fn prepare(&self, chain: &[SnapshotId]) -> Result<Active>;
+
+    /// Makes a change set a snapshot, under the name given or a new one. A snapshot that has the
+    /// name already stays: equal names stand for equal content.
+    fn commit(&self, active: Active, id: Option<SnapshotId>) -> Result<SnapshotId>;
+
+    /// Opens the root file system that a chain is, for reading.
+    fn view(&self, chain: &[SnapshotId]) -> Result<View>;
+
+    /// Opens one snapshot by itself, whiteouts and all, for reading. What it changes in the chain
+    /// below it is told by [`layer::changes`](crate::layer::changes) with a view of that chain.
+    fn change_set(&self, id: &SnapshotId) -> Result<View>;
+
+    /// Tells whether there is a snapshot of this name.
+    fn exists(&self, id: &SnapshotId) -> bool;
+
+    /// Lists all snapshots, sorted.
+    fn list(&self) -> Result<Vec<SnapshotId>>;
+
+    /// Removes a snapshot; nothing there is no failure, but one in use is.
+    fn remove(&self, id: &SnapshotId) -> Result<()>;
+
+    /// Removes what killed processes left behind; tells how many change sets that was.
+    fn prune(&self) -> Result<usize>;
+}
+
+/// A tree to read. While it is open, no process removes what it consists of.
+#[derive(Debug)]
+pub struct View {
+    root: Root,
+    _held: Vec<File>,
+}
+
+impl View {
+    /// The tree.
+    #[must_use]
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+}

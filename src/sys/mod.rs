@@ -20,6 +20,7 @@ pub mod id;
 pub mod mount;
 pub mod namespace;
 pub mod process;
+pub mod random;
 pub mod tty;
 
 mod dir;

@@ -3,6 +3,7 @@
 
 mod listed;
 mod oracles;
+mod snapshot;
 mod store;
 mod support;
 mod sys;

@@ -1,5 +1,7 @@
 //! What several test files share.
 
+pub(crate) mod tree;
+
 use std::env;
 use std::net::TcpStream;
 use std::net::ToSocketAddrs;

@@ -1,0 +1,118 @@
+//! Reading ahead: decompressing and digesting a tar while what was read is extracted.
+
+use std::io;
+use std::io::BufRead;
+use std::io::Read;
+use std::sync::mpsc::Receiver;
+use std::sync::mpsc::Sender;
+use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::channel;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+use crate::oci::DiffId;
+use crate::oci::Digester;
+
+/// How many buffers are filled ahead of the one being read.
+const AHEAD: usize = 4;
+
+const BUFFER: usize = 256 << 10;
+
+/// What was read in all.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Total {
+    pub(super) diff_id: DiffId,
+    pub(super) size: u64,
+}
+
+/// Bytes that another thread reads ahead.
+pub(super) struct Ahead {
+    filled: Receiver<io::Result<Vec<u8>>>,
+    used: Sender<Vec<u8>>,
+    current: Vec<u8>,
+    at: usize,
+}
+
+/// Runs `consume` on what `source` gives, read ahead by a thread that ends with this call.
+///
+/// The total is of what was read: of all of it if `consume` reads to the end.
+pub(super) fn read_ahead<T>(
+    source: impl Read + Send,
+    consume: impl FnOnce(Ahead) -> T,
+) -> (T, Total) {
+    let (full, filled) = sync_channel(AHEAD);
+    let (used, empty) = channel();
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| fill(source, full, empty));
+        let result = consume(Ahead {
+            filled,
+            used,
+            current: Vec::new(),
+            at: 0,
+        });
+        let total = reader
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (result, total)
+    })
+}
+
+fn fill(
+    source: impl Read,
+    full: SyncSender<io::Result<Vec<u8>>>,
+    empty: Receiver<Vec<u8>>,
+) -> Total {
+    let mut source = source;
+    let mut digester = Digester::new();
+    let mut size = 0;
+    loop {
+        let mut buffer = empty
+            .try_recv()
+            .unwrap_or_else(|_| Vec::with_capacity(BUFFER));
+        buffer.clear();
+        let read = (&mut source).take(BUFFER as u64).read_to_end(&mut buffer);
+        digester.update(&buffer);
+        size += buffer.len() as u64;
+        // What came before a failure may be all that is wanted of it.
+        let ended = read.is_err() || buffer.is_empty();
+        let sent = buffer.is_empty() || full.send(Ok(buffer)).is_ok();
+        if let (Err(error), true) = (read, sent) {
+            let _ = full.send(Err(error));
+        }
+        if ended || !sent {
+            return Total {
+                diff_id: DiffId(digester.finish()),
+                size,
+            };
+        }
+    }
+}
+
+impl BufRead for Ahead {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.at == self.current.len() {
+            let used = std::mem::take(&mut self.current);
+            self.at = 0;
+            // The reader may have ended; then nobody needs the buffer.
+            let _ = self.used.send(used);
+            if let Ok(next) = self.filled.recv() {
+                self.current = next?;
+            }
+        }
+        Ok(&self.current[self.at..])
+    }
+
+    fn consume(&mut self, length: usize) {
+        self.at += length;
+    }
+}
+
+impl Read for Ahead {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let available = self.fill_buf()?;
+        let length = available.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&available[..length]);
+        self.consume(length);
+        Ok(length)
+    }
+}

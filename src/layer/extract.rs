@@ -1,0 +1,399 @@
+//! Making the files that entries ask for, inside a root.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::io::BufRead;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Component;
+use std::path::Path;
+use std::path::PathBuf;
+
+use tar::EntryType;
+
+use crate::layer::Content;
+use crate::layer::Error;
+use crate::layer::Result;
+use crate::layer::entry::Entries;
+use crate::layer::entry::Entry;
+use crate::layer::whiteout;
+use crate::layer::whiteout::Meaning;
+use crate::sys;
+use crate::sys::Dir;
+use crate::sys::MakeDirs;
+use crate::sys::Node;
+use crate::sys::Owner;
+use crate::sys::Root;
+use crate::sys::Stat;
+use crate::sys::Symlinks;
+use crate::sys::Timestamp;
+
+/// Space is reserved for files from this size on, so that a full disk shows at once.
+const RESERVE_MIN: u64 = 1 << 20;
+
+/// Who owns a directory that an archive implies.
+const IMPLIED_OWNER: Owner = Owner { uid: 0, gid: 0 };
+
+const IMPLIED_MODE: u32 = 0o755;
+
+/// Extracts entries in whatever order they come; the last one of a path counts.
+pub(super) struct Extractor<'a> {
+    root: &'a Root,
+    content: Content,
+    /// The directory of the last entry: mostly also that of the next.
+    parent: Option<(PathBuf, Dir)>,
+    /// When each directory was modified, set last: every file made in it would change that.
+    times: Vec<(PathBuf, Timestamp)>,
+    implied: BTreeSet<PathBuf>,
+}
+
+impl<'a> Extractor<'a> {
+    pub(super) fn new(root: &'a Root, content: Content) -> Self {
+        Self {
+            root,
+            content,
+            parent: None,
+            times: Vec::new(),
+            implied: BTreeSet::new(),
+        }
+    }
+
+    /// Makes what an entry asks for; the entry's content is still to be read from `entries`.
+    pub(super) fn add(&mut self, entry: &Entry, entries: &mut Entries<impl BufRead>) -> Result<()> {
+        let path = clean(&entry.path);
+        let Some(name) = path.file_name() else {
+            return Ok(());
+        };
+        let parent = path.parent().unwrap_or(Path::new(""));
+        let meaning = match self.content {
+            Content::Layer => whiteout::meaning(name),
+            Content::Archive { .. } => Meaning::File,
+        };
+        let invalid = |reason| {
+            Err(Error::Archive {
+                entry: entries.count,
+                path: path.clone(),
+                reason,
+            })
+        };
+        match meaning {
+            Meaning::File => self.add_file(entry, &path, name, entries),
+            Meaning::Gone(hidden) => self.hide(parent, hidden),
+            Meaning::Opaque if parent == Path::new("") => invalid("whiteout of the whole root"),
+            Meaning::Opaque => {
+                let dir = self.parent(parent)?;
+                whiteout::make_opaque(dir, ".").map_err(cannot_extract(parent))
+            }
+            Meaning::Ignored => Ok(()),
+            Meaning::Invalid => invalid("whiteout without a name"),
+        }
+    }
+
+    /// Sets what can only be set at the end; gives the directories that were implied.
+    pub(super) fn finish(self) -> Result<Vec<PathBuf>> {
+        for (path, modified) in &self.times {
+            let Ok((dir, name)) = self.root.parent(path) else {
+                continue;
+            };
+            // A later entry may have put something else in its place.
+            let found = dir.find(&name).map_err(cannot_extract(path))?;
+            if found.is_some_and(|stat| stat.is_dir()) {
+                dir.set_modified(&name, *modified)
+                    .map_err(cannot_extract(path))?;
+            }
+        }
+        Ok(self.implied.into_iter().collect())
+    }
+
+    fn add_file(
+        &mut self,
+        entry: &Entry,
+        path: &Path,
+        name: &OsStr,
+        entries: &mut Entries<impl BufRead>,
+    ) -> Result<()> {
+        let made = match entry.kind {
+            EntryType::Directory => self.make_dir(path, name),
+            EntryType::Link => self.make_link(path, name, &clean(&entry.link)),
+            _ => self.make_new(path, name, |dir| make(dir, name, entry)),
+        }?;
+        if entry.kind == EntryType::Directory {
+            self.implied.remove(path);
+            self.times.push((path.to_owned(), entry.modified));
+        }
+        if let Some(file) = &made {
+            write(file, path, entry, entries)?;
+        }
+        self.finish_file(entry, path, name, made.as_ref())
+    }
+
+    /// Makes a directory unless there is one.
+    fn make_dir(&mut self, path: &Path, name: &OsStr) -> Result<Option<File>> {
+        let dir = self.parent(path.parent().unwrap_or(Path::new("")))?;
+        let Some(found) = dir.find(name).map_err(cannot_extract(path))? else {
+            dir.make_dir(name, 0o700).map_err(cannot_extract(path))?;
+            return Ok(None);
+        };
+        if found.is_dir() {
+            return Ok(None);
+        }
+        let hides = self.is_whiteout(&found);
+        self.make_new(path, name, |dir| {
+            dir.make_dir(name, 0o700)?;
+            match hides {
+                true => whiteout::make_opaque(dir, name),
+                false => Ok(()),
+            }
+            .map(|()| None)
+        })
+    }
+
+    fn make_link(&mut self, path: &Path, name: &OsStr, target: &Path) -> Result<Option<File>> {
+        let missing = || Error::LinkTarget {
+            path: path.to_owned(),
+            target: target.to_owned(),
+        };
+        let (from, from_name) = self.root.parent(target).map_err(|_| missing())?;
+        let found = from.find(&from_name).map_err(cannot_extract(path))?;
+        let found = found.filter(|stat| !stat.is_dir() && !self.is_whiteout(stat));
+        let found = found.ok_or_else(missing)?;
+        let dir = self.parent(path.parent().unwrap_or(Path::new("")))?;
+        let there = dir.find(name).map_err(cannot_extract(path))?;
+        if there.is_some_and(|stat| stat.identity == found.identity) {
+            return Ok(None);
+        }
+        self.make_new(path, name, |dir| {
+            from.link(&from_name, dir, name).map(|()| None)
+        })
+    }
+
+    /// Makes a file, in place of what is there.
+    fn make_new(
+        &mut self,
+        path: &Path,
+        name: &OsStr,
+        make: impl Fn(&Dir) -> sys::Result<Option<File>>,
+    ) -> Result<Option<File>> {
+        let parent = path.parent().unwrap_or(Path::new(""));
+        let dir = self.parent(parent)?;
+        match make(dir) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                dir.remove_all(name).map_err(cannot_extract(path))?;
+                // What was removed may have been on the way to the directory kept.
+                self.parent = None;
+                make(self.parent(parent)?).map_err(cannot_extract(path))
+            }
+            made => made.map_err(cannot_extract(path)),
+        }
+    }
+
+    /// Sets owner, attributes, mode and time, in this order: each undoes some of a later one.
+    fn finish_file(
+        &mut self,
+        entry: &Entry,
+        path: &Path,
+        name: &OsStr,
+        file: Option<&File>,
+    ) -> Result<()> {
+        let owner = match self.content {
+            Content::Archive { owner: Some(owner) } => owner,
+            _ => Owner {
+                uid: entry.uid,
+                gid: entry.gid,
+            },
+        };
+        let best_effort = self.content != Content::Layer;
+        let dir = self.parent(path.parent().unwrap_or(Path::new("")))?;
+        let set = || {
+            match file {
+                Some(file) => sys::file::set_owner(file, owner),
+                None => dir.set_owner(name, owner),
+            }?;
+            set_attributes(dir, name, entry, best_effort)?;
+            match (file, entry.kind) {
+                (Some(file), _) => {
+                    sys::file::set_mode(file, entry.mode)?;
+                    sys::file::set_modified(file, entry.modified)
+                }
+                (None, EntryType::Directory) => dir.set_mode(name, entry.mode),
+                (None, _) => {
+                    if !is_symlink(dir, name, entry)? {
+                        dir.set_mode(name, entry.mode)?;
+                    }
+                    dir.set_modified(name, entry.modified)
+                }
+            }
+        };
+        set().map_err(cannot_extract(path))
+    }
+
+    /// Notes that the file of this name, below, is gone.
+    fn hide(&mut self, parent: &Path, name: &OsStr) -> Result<()> {
+        let path = parent.join(name);
+        let dir = self.parent(parent)?;
+        match dir.find(name).map_err(cannot_extract(&path))? {
+            None => dir.make_node(name, whiteout::DEVICE, 0),
+            // The directory of this layer stays, but nothing of the one below shows through it.
+            Some(stat) if stat.is_dir() => whiteout::make_opaque(dir, name),
+            Some(_) => Ok(()),
+        }
+        .map_err(cannot_extract(&path))
+    }
+
+    /// Opens the directory an entry is in, and makes it where it is missing.
+    fn parent(&mut self, path: &Path) -> Result<&Dir> {
+        let kept = self.parent.take().filter(|(kept, _)| kept == path);
+        let kept = match kept {
+            Some(kept) => kept,
+            None => (path.to_owned(), self.open_parent(path)?),
+        };
+        Ok(&self.parent.insert(kept).1)
+    }
+
+    fn open_parent(&mut self, path: &Path) -> Result<Dir> {
+        match self.root.open_dir(path) {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) => {}
+            opened => return opened.map_err(cannot_extract(path)),
+        }
+        if self.content == Content::Layer {
+            self.replace_whiteouts(path)?;
+        }
+        let options = MakeDirs {
+            mode: IMPLIED_MODE,
+            owner: Some(IMPLIED_OWNER),
+            modified: None,
+            symlinks: Symlinks::Follow,
+        };
+        let made = self
+            .root
+            .make_dirs(path, &options)
+            .map_err(cannot_extract(path))?;
+        self.implied.extend(made.created);
+        Ok(made.dir)
+    }
+
+    /// Where the layer has both a whiteout and files in a directory of that name, the directory is
+    /// new and hides the one below.
+    fn replace_whiteouts(&mut self, path: &Path) -> Result<()> {
+        let mut ancestors: Vec<&Path> = path.ancestors().collect();
+        while let Some(ancestor) = ancestors.pop() {
+            let Ok((dir, name)) = self.root.parent(ancestor) else {
+                continue;
+            };
+            let found = dir.find(&name).map_err(cannot_extract(ancestor))?;
+            if !found.is_some_and(|stat| self.is_whiteout(&stat)) {
+                continue;
+            }
+            let replace = || {
+                dir.remove_file(&name)?;
+                dir.make_dir(&name, IMPLIED_MODE)?;
+                dir.set_owner(&name, IMPLIED_OWNER)?;
+                whiteout::make_opaque(&dir, &name)
+            };
+            replace().map_err(cannot_extract(ancestor))?;
+        }
+        Ok(())
+    }
+
+    fn is_whiteout(&self, stat: &Stat) -> bool {
+        self.content == Content::Layer && whiteout::is_whiteout(stat)
+    }
+}
+
+/// Makes what is neither a directory nor a hard link; gives a file to be written.
+fn make(dir: &Dir, name: &OsStr, entry: &Entry) -> sys::Result<Option<File>> {
+    let (major, minor) = entry.device;
+    let node = match entry.kind {
+        EntryType::Symlink => {
+            let target = Path::new(OsStr::from_bytes(&entry.link));
+            return dir.symlink(target, name).map(|()| None);
+        }
+        EntryType::Char => Node::CharDevice(major, minor),
+        EntryType::Block => Node::BlockDevice(major, minor),
+        EntryType::Fifo => Node::Fifo,
+        _ => return dir.create_file(name, 0o600).map(Some),
+    };
+    dir.make_node(name, node, 0o600).map(|()| None)
+}
+
+fn write(
+    mut file: &File,
+    path: &Path,
+    entry: &Entry,
+    entries: &mut Entries<impl BufRead>,
+) -> Result<()> {
+    if entry.size >= RESERVE_MIN {
+        sys::file::reserve(file, entry.size).map_err(cannot_extract(path))?;
+    }
+    entries.content(|piece| {
+        let written = file.write_all(piece);
+        written.map_err(|source| Error::Write {
+            path: path.to_owned(),
+            source,
+        })
+    })
+}
+
+/// Sets the attributes an entry has, but for those that belong to overlayfs: with them a layer
+/// could reach for directories that are not its own.
+fn set_attributes(dir: &Dir, name: &OsStr, entry: &Entry, best_effort: bool) -> sys::Result<()> {
+    for (key, value) in &entry.xattrs {
+        let key = OsString::from(OsStr::from_bytes(key));
+        if whiteout::is_overlay_attribute(&key) {
+            continue;
+        }
+        let forgiven = |error: &sys::Error| match error.kind() {
+            io::ErrorKind::Unsupported => true,
+            // Only files and directories can have attributes of the user.
+            io::ErrorKind::PermissionDenied => {
+                best_effort
+                    || key.as_bytes().starts_with(b"user.")
+                        && !matches!(entry.kind, EntryType::Regular | EntryType::Directory)
+            }
+            _ => false,
+        };
+        match dir.set_xattr(name, &key, value) {
+            Err(error) if !forgiven(&error) => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A symbolic link has no mode; a hard link may lead to one.
+fn is_symlink(dir: &Dir, name: &OsStr, entry: &Entry) -> sys::Result<bool> {
+    match entry.kind {
+        EntryType::Symlink => Ok(true),
+        EntryType::Link => Ok(dir.stat(name)?.kind == sys::FileKind::Symlink),
+        _ => Ok(false),
+    }
+}
+
+/// Brings a path to plain names, relative to the root, that `..` cannot leave.
+fn clean(path: &[u8]) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for component in Path::new(OsStr::from_bytes(path)).components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => {
+                clean.pop();
+            }
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    clean
+}
+
+fn cannot_extract(path: &Path) -> impl FnOnce(sys::Error) -> Error {
+    move |source| Error::Extract {
+        path: path.to_owned(),
+        source,
+    }
+}

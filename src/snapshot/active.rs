@@ -1,0 +1,105 @@
+//! A root file system that an instruction is about to change.
+
+use std::fs;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::layer;
+use crate::layer::UnpackOptions;
+use crate::layer::Unpacked;
+use crate::snapshot::Error;
+use crate::snapshot::Result;
+use crate::snapshot::error::cannot;
+use crate::snapshot::error::on_tree;
+use crate::snapshot::scratch::Scratch;
+use crate::snapshot::scratch::remove_tree;
+use crate::sys::Overlay;
+use crate::sys::Root;
+
+/// A change set under way on top of a chain. Dropping it without a commit removes it.
+#[derive(Debug)]
+pub struct Active {
+    pub(super) scratch: Scratch,
+    pub(super) stack: Stack,
+    /// Keeps the chain from being removed.
+    pub(super) _held: Vec<File>,
+}
+
+/// What a sandbox makes the root file system of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stack {
+    /// Directories laid over each other.
+    Overlay {
+        /// The layers below, the bottom one first; with none, `upper` alone is the root.
+        lowers: Vec<PathBuf>,
+        /// Where changes go.
+        upper: PathBuf,
+        /// An empty directory beside `upper`, for the kernel.
+        work: PathBuf,
+    },
+    /// A directory as it is; changes go into it.
+    Directory(PathBuf),
+}
+
+/// What overlayfs may not do: each would make a change set that is not complete by itself. What it
+/// need not do is wait for the disk: a change set that a power cut interrupts is never committed.
+pub const OVERLAY_OPTIONS: [(&str, &str); 4] = [
+    ("index", "off"),
+    ("metacopy", "off"),
+    ("redirect_dir", "off"),
+    ("volatile", ""),
+];
+
+impl Active {
+    /// What a sandbox makes its root file system of.
+    #[must_use]
+    pub fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    /// The root file system, to be written through from here. It is attached nowhere, and gone
+    /// when the handle is dropped, which must be before another is taken, before a sandbox uses the
+    /// stack, and before the commit.
+    pub fn mount(&self) -> Result<Root> {
+        match &self.stack {
+            Stack::Overlay {
+                lowers,
+                upper,
+                work,
+            } if !lowers.is_empty() => self.mount_overlay(lowers, upper, work),
+            Stack::Overlay { upper: path, .. } | Stack::Directory(path) => {
+                Root::open(path).map_err(on_tree(path))
+            }
+        }
+    }
+
+    /// Unpacks a layer, to stand alone as the change set it is.
+    pub fn unpack(&self, blob: impl Read + Send, options: &UnpackOptions) -> Result<Unpacked> {
+        let (Stack::Overlay { upper: path, .. } | Stack::Directory(path)) = &self.stack;
+        let target = Root::open(path).map_err(on_tree(path))?;
+        layer::unpack(blob, &target, options).map_err(|source| Error::Unpack { source })
+    }
+
+    fn mount_overlay(&self, lowers: &[PathBuf], upper: &Path, work: &Path) -> Result<Root> {
+        // A volatile mount leaves a mark there that forbids another.
+        remove_tree(work)?;
+        fs::create_dir(work).map_err(cannot("create", work))?;
+        let overlay = Overlay {
+            lowers,
+            upper: Some((upper, work)),
+            options: &OVERLAY_OPTIONS,
+        };
+        mount(&overlay, self.scratch.path())
+    }
+}
+
+/// Mounts directories over each other, attached nowhere unless the kernel is too old for that.
+pub(super) fn mount(overlay: &Overlay<'_>, place: &Path) -> Result<Root> {
+    let mounted = overlay.mount(place).and_then(|mount| mount.dir());
+    let layers = overlay.lowers.len();
+    mounted
+        .map(Root::new)
+        .map_err(|source| Error::Mount { layers, source })
+}

@@ -1,0 +1,131 @@
+//! Directories under way: locked while their process lives, removed when it is done with them.
+
+use std::fs;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::snapshot::Error;
+use crate::snapshot::Result;
+use crate::snapshot::SnapshotId;
+use crate::snapshot::error::cannot;
+use crate::snapshot::error::on_tree;
+use crate::sys::Dir;
+
+/// What the name of a directory under way begins with; no snapshot's does.
+pub(super) const PREFIX: &str = ".tmp-";
+
+/// Whoever makes a scratch directory holds this shared until it is locked, and who removes dead
+/// ones holds it alone: between its making and its locking, a new one looks dead.
+const LOCK: &str = ".lock";
+
+/// A directory of this process, removed with all in it when dropped.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    path: PathBuf,
+    /// Holds the lock by which others know that it is in use.
+    _lock: File,
+}
+
+impl Scratch {
+    /// Makes an empty one in a snapshot store.
+    pub(super) fn new(store: &Path) -> Result<Self> {
+        let making = lock_file(store)?;
+        making.lock_shared().map_err(cannot("lock", store))?;
+        let path = store.join(format!("{PREFIX}{}", SnapshotId::random()?));
+        fs::create_dir(&path).map_err(cannot("create", &path))?;
+        let lock = File::open(&path).map_err(cannot("read", &path))?;
+        lock.lock_shared().map_err(cannot("lock", &path))?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Moves it to its final name, unless another process was first with the same content.
+    pub(super) fn keep(self, place: &Path) -> Result<()> {
+        match fs::rename(&self.path, place) {
+            // A directory replaces only an empty one: there is one with something in it.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
+                ) =>
+            {
+                Ok(())
+            }
+            renamed => renamed.map_err(cannot("rename", &self.path)),
+        }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Nobody can be told; what stays is found by the next prune.
+        let _ = remove_tree(&self.path);
+    }
+}
+
+/// Removes the scratch directories of processes that are gone; tells how many there were.
+pub(super) fn remove_dead(store: &Path) -> Result<usize> {
+    let making = lock_file(store)?;
+    making.lock().map_err(cannot("lock", store))?;
+    let mut removed = 0;
+    for entry in fs::read_dir(store).map_err(cannot("read", store))? {
+        let path = entry.map_err(cannot("read", store))?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if !name.is_some_and(|name| name.starts_with(PREFIX)) {
+            continue;
+        }
+        let lock = match File::open(&path) {
+            // Its process removed it meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            opened => opened.map_err(cannot("read", &path))?,
+        };
+        if lock.try_lock().is_ok() {
+            remove_tree(&path)?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+/// Removes a directory and all below it; nothing there is no failure.
+pub(super) fn remove_tree(path: &Path) -> Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(());
+    };
+    let removed = Dir::open(parent).and_then(|dir| dir.remove_all(name));
+    removed.map_err(on_tree(path))
+}
+
+/// Locks a snapshot against removal for as long as the file is open.
+pub(super) fn hold(place: &Path, id: &SnapshotId) -> Result<File> {
+    use std::os::unix::fs::MetadataExt;
+    let missing = || Error::Missing { id: id.clone() };
+    let held = match File::open(place) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing()),
+        opened => opened.map_err(cannot("read", place))?,
+    };
+    // Whoever removes it has it alone.
+    held.try_lock_shared().map_err(|_| missing())?;
+    let number = |metadata: fs::Metadata| metadata.ino();
+    let now = fs::metadata(place).map(number).map_err(|_| missing())?;
+    let ours = held.metadata().map(number).map_err(cannot("read", place))?;
+    if now != ours {
+        return Err(missing());
+    }
+    Ok(held)
+}
+
+fn lock_file(store: &Path) -> Result<File> {
+    let path = store.join(LOCK);
+    let opened = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path);
+    opened.map_err(cannot("create", path))
+}

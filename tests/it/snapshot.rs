@@ -1,0 +1,300 @@
+//! Snapshots on disk. One suite of tests holds for every snapshotter.
+
+use std::fs;
+use std::io::Read;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rbuild::layer;
+use rbuild::layer::Below;
+use rbuild::layer::ChangeKind;
+use rbuild::layer::Compression;
+use rbuild::layer::PackOptions;
+use rbuild::layer::UnpackOptions;
+use rbuild::snapshot;
+use rbuild::snapshot::Overlay;
+use rbuild::snapshot::SnapshotId;
+use rbuild::snapshot::Snapshotter;
+use rbuild::sys::MakeDirs;
+use rbuild::sys::Root;
+use rbuild::sys::Symlinks;
+
+use crate::support::Feature;
+use crate::support::require;
+use crate::support::tree::Times;
+use crate::support::tree::listing;
+
+fn with_overlay(test: impl Fn(&dyn Snapshotter, &Path)) {
+    if !require(&[Feature::Root, Feature::Overlay]) {
+        return;
+    }
+    let store = tempfile::tempdir().unwrap();
+    let snapshots = Overlay::open(store.path()).unwrap();
+    test(&snapshots, store.path());
+}
+
+fn put(root: &Root, path: &str, content: &str) {
+    let (dir, name) = root.parent(Path::new(path)).unwrap();
+    dir.remove_all(&name).unwrap();
+    dir.create_file(&name, 0o644)
+        .unwrap()
+        .write_all(content.as_bytes())
+        .unwrap();
+}
+
+fn get(root: &Root, path: &str) -> Option<String> {
+    let mut text = String::new();
+    root.open_file(Path::new(path))
+        .ok()?
+        .read_to_string(&mut text)
+        .ok()?;
+    Some(text)
+}
+
+fn make_dir(root: &Root, path: &str) {
+    let options = MakeDirs {
+        mode: 0o755,
+        owner: None,
+        modified: None,
+        symlinks: Symlinks::Refuse,
+    };
+    root.make_dirs(Path::new(path), &options).unwrap();
+}
+
+/// Commits what `change` does to the root file system of `chain`.
+fn commit(snapshots: &dyn Snapshotter, chain: &[SnapshotId], change: impl Fn(&Root)) -> SnapshotId {
+    let active = snapshots.prepare(chain).unwrap();
+    let root = active.mount().unwrap();
+    change(&root);
+    drop(root);
+    snapshots.commit(active, None).unwrap()
+}
+
+fn changes(
+    snapshots: &dyn Snapshotter,
+    id: &SnapshotId,
+    chain: &[SnapshotId],
+) -> Vec<(String, char)> {
+    let (tree, below) = (
+        snapshots.change_set(id).unwrap(),
+        snapshots.view(chain).unwrap(),
+    );
+    let mut found = Vec::new();
+    layer::changes(tree.root(), Below::Tree(below.root()), |change| {
+        let path = String::from_utf8_lossy(change.path.as_os_str().as_bytes()).into_owned();
+        let sign = match change.kind {
+            ChangeKind::Written(_) => '+',
+            ChangeKind::Linked(_) => '=',
+            ChangeKind::Deleted => '-',
+            ChangeKind::Emptied => '0',
+        };
+        found.push((path, sign));
+        Ok(())
+    })
+    .unwrap();
+    found
+}
+
+fn signs(expected: &str) -> Vec<(String, char)> {
+    let sign = |word: &str| (word[1..].to_owned(), word.chars().next().unwrap());
+    expected.split_whitespace().map(sign).collect()
+}
+
+#[test]
+fn what_is_committed_is_seen_through_a_chain() {
+    with_overlay(|snapshots, _| {
+        let one = commit(snapshots, &[], |root| {
+            make_dir(root, "dir");
+            put(root, "dir/kept", "1");
+            put(root, "dir/changed", "1");
+            put(root, "dir/gone", "1");
+        });
+        let two = commit(snapshots, std::slice::from_ref(&one), |root| {
+            put(root, "dir/changed", "2");
+            root.remove_all(Path::new("dir/gone")).unwrap();
+        });
+        let chain = [one.clone(), two.clone()];
+        let view = snapshots.view(&chain).unwrap();
+        assert_eq!(get(view.root(), "dir/kept").unwrap(), "1");
+        assert_eq!(get(view.root(), "dir/changed").unwrap(), "2");
+        assert_eq!(get(view.root(), "dir/gone"), None);
+        let below = snapshots.view(&chain[..1]).unwrap();
+        assert_eq!(get(below.root(), "dir/gone").unwrap(), "1");
+        assert_eq!(
+            changes(snapshots, &two, &chain[..1]),
+            signs("+dir +dir/changed -dir/gone")
+        );
+        assert_eq!(
+            changes(snapshots, &one, &[]),
+            signs("+dir +dir/changed +dir/gone +dir/kept")
+        );
+    });
+}
+
+#[test]
+fn a_view_cannot_be_written() {
+    with_overlay(|snapshots, _| {
+        let one = commit(snapshots, &[], |root| put(root, "a", "1"));
+        let view = snapshots.view(&[one]).unwrap();
+        let written = view.root().dir().create_file("b", 0o644);
+        assert_eq!(
+            written.unwrap_err().kind(),
+            std::io::ErrorKind::ReadOnlyFilesystem
+        );
+    });
+}
+
+#[test]
+fn a_chain_of_nothing_is_empty() {
+    with_overlay(|snapshots, _| {
+        let view = snapshots.view(&[]).unwrap();
+        assert_eq!(
+            listing(view.root().dir(), Times::Exact),
+            Vec::<String>::new()
+        );
+        let nothing = commit(snapshots, &[], |_| {});
+        assert_eq!(changes(snapshots, &nothing, &[]), []);
+    });
+}
+
+#[test]
+fn only_what_differs_is_a_change() {
+    with_overlay(|snapshots, _| {
+        let base = commit(snapshots, &[], |root| {
+            make_dir(root, "a/deep");
+            put(root, "a/deep/file", "same");
+            make_dir(root, "b");
+            put(root, "b/one", "1");
+            put(root, "b/two", "2");
+        });
+        let chain = [base];
+        let reopened = commit(snapshots, &chain, |root| {
+            // Opening for writing copies the file and its directories up.
+            let (dir, name) = root.parent(Path::new("a/deep/file")).unwrap();
+            dir.set_mode(&name, 0o600).unwrap();
+            dir.set_mode(&name, 0o644).unwrap();
+        });
+        assert_eq!(changes(snapshots, &reopened, &chain), []);
+        let recreated = commit(snapshots, &chain, |root| {
+            root.remove_all(Path::new("b")).unwrap();
+            make_dir(root, "b");
+            put(root, "b/two", "2");
+            put(root, "b/three", "3");
+        });
+        // The directory hides the one below; each file that it lacks is deleted by name.
+        assert_eq!(
+            changes(snapshots, &recreated, &chain),
+            signs("+b -b/one +b/three +b/two")
+        );
+        let mode = commit(snapshots, &chain, |root| {
+            root.dir().set_mode("b", 0o700).unwrap();
+        });
+        assert_eq!(changes(snapshots, &mode, &chain), signs("+b"));
+    });
+}
+
+#[test]
+fn a_whiteout_of_nothing_is_no_change() {
+    with_overlay(|snapshots, _| {
+        let passing = commit(snapshots, &[], |root| put(root, "x", "1"));
+        let base = commit(snapshots, &[], |root| put(root, "y", "1"));
+        let gone = commit(snapshots, &[base.clone(), passing], |root| {
+            root.dir().remove_all("x").unwrap();
+        });
+        assert_eq!(changes(snapshots, &gone, &[base]), []);
+    });
+}
+
+#[test]
+fn a_layer_becomes_a_snapshot_and_the_same_layer_again() {
+    with_overlay(|snapshots, _| {
+        let base = commit(snapshots, &[], |root| {
+            make_dir(root, "etc");
+            put(root, "etc/passwd", "root");
+            put(root, "old", "1");
+        });
+        let top = commit(snapshots, std::slice::from_ref(&base), |root| {
+            put(root, "etc/group", "root");
+            root.dir().remove_all("old").unwrap();
+        });
+        let options = PackOptions {
+            clamp_epoch: Some(0),
+            compression: Compression::DEFAULT,
+        };
+        let below = snapshots.view(std::slice::from_ref(&base)).unwrap();
+        let pack = |id: &SnapshotId| {
+            let mut blob = Vec::new();
+            let tree = snapshots.change_set(id).unwrap();
+            let below = Below::Tree(below.root());
+            let packed = layer::pack(tree.root(), below, &options, &mut blob).unwrap();
+            (packed, blob)
+        };
+        let (packed, blob) = pack(&top);
+        let active = snapshots.prepare(&[]).unwrap();
+        let options = UnpackOptions::layer(Some(packed.layer.diff_id));
+        active.unpack(blob.as_slice(), &options).unwrap();
+        let id = SnapshotId::new(packed.layer.diff_id.0.hex()).unwrap();
+        snapshots.commit(active, Some(id.clone())).unwrap();
+        let view = snapshots.view(&[base.clone(), id.clone()]).unwrap();
+        assert_eq!(get(view.root(), "etc/group").unwrap(), "root");
+        assert_eq!(get(view.root(), "etc/passwd").unwrap(), "root");
+        assert_eq!(get(view.root(), "old"), None);
+        assert_eq!(pack(&id), (packed, blob));
+    });
+}
+
+#[test]
+fn what_is_dropped_leaves_nothing() {
+    with_overlay(|snapshots, store| {
+        let count = || fs::read_dir(store).unwrap().count();
+        drop(snapshots.prepare(&[]).unwrap());
+        let before = count();
+        let active = snapshots.prepare(&[]).unwrap();
+        put(&active.mount().unwrap(), "x", "1");
+        assert_eq!(count(), before + 1);
+        assert_eq!(snapshots.prune().unwrap(), 0, "it is in use");
+        drop(active);
+        assert_eq!(count(), before);
+        // A killed process drops nothing, but the kernel lets go of its locks.
+        std::mem::forget(snapshots.prepare(&[]).unwrap());
+        fs::create_dir_all(store.join(".tmp-dead/fs/x")).unwrap();
+        assert_eq!(snapshots.prune().unwrap(), 1);
+        assert_eq!(snapshots.list().unwrap(), []);
+    });
+}
+
+#[test]
+fn two_commits_of_one_name_are_one_snapshot() {
+    with_overlay(|snapshots, _| {
+        let id = SnapshotId::new("same").unwrap();
+        for _ in 0..2 {
+            let active = snapshots.prepare(&[]).unwrap();
+            put(&active.mount().unwrap(), "x", "1");
+            assert_eq!(snapshots.commit(active, Some(id.clone())).unwrap(), id);
+        }
+        assert_eq!(snapshots.list().unwrap(), std::slice::from_ref(&id));
+        assert!(snapshots.exists(&id));
+        assert_eq!(snapshots.prune().unwrap(), 0);
+    });
+}
+
+#[test]
+fn what_is_in_use_is_not_removed() {
+    with_overlay(|snapshots, _| {
+        let id = commit(snapshots, &[], |root| put(root, "x", "1"));
+        let chain = std::slice::from_ref(&id);
+        let view = snapshots.view(chain).unwrap();
+        let error = snapshots.remove(&id).unwrap_err();
+        assert!(matches!(error, snapshot::Error::InUse { .. }), "{error}");
+        drop(view);
+        let active = snapshots.prepare(chain).unwrap();
+        assert!(snapshots.remove(&id).is_err());
+        drop(active);
+        snapshots.remove(&id).unwrap();
+        snapshots.remove(&id).unwrap();
+        assert!(!snapshots.exists(&id));
+        let error = snapshots.prepare(chain).unwrap_err();
+        assert!(matches!(error, snapshot::Error::Missing { .. }), "{error}");
+    });
+}
