@@ -1,3 +1,5 @@
 //! The `rbuild` binary: it only calls the library.
 
-fn main() {}
+fn main() {
+    rbuild::sandbox::init_if_requested();
+}

@@ -1,1 +1,66 @@
-//! The sandbox room.
+//! One process, isolated: a plain [`Spec`] becomes a running process with a root file system,
+//! a user, a network and limits of its own, as a Docker container has them.
+//!
+//! It does not know where root file systems come from and what becomes of their changes, and it
+//! keeps no list of what runs. It is Linux only, and needs root.
+//!
+//! [`spawn`] is the outside: it starts this very binary again in new namespaces and hands it the
+//! spec. `init.rs` is the inside: there [`init_if_requested`] goes through a list of named steps
+//! and becomes the program, which is process 1 of its namespace: when it ends, all it started is
+//! killed. A sandbox never outlives the process that started it, and when it is gone, no mount, no
+//! process and no mount point is left of it.
+//!
+//! # What is asked of the kernel
+//!
+//! | feature | since | why | without it |
+//! |---|---|---|---|
+//! | `openat2(RESOLVE_IN_ROOT)` | 5.6 | walks that cannot leave the root | refused |
+//! | `clone(CLONE_PIDFD)`, `waitid(P_PIDFD)` | 5.4 | signals that reach no stranger | refused |
+//! | `fsopen`, `move_mount`, `open_tree` | 5.2 | mounts on handles, not paths | refused |
+//! | `mount_setattr` | 5.12 | read-only trees at once | remount; mounts below stay writable |
+//! | overlay `lowerdir+` | 6.7 | more layers than fit in a page | short names, 240 layers |
+//! | overlay `volatile` | 5.10 | `fsync` inside costs nothing | a slower sandbox |
+//! | `close_range` | 5.9 | no open file leaks in | closed one by one |
+//! | `fchmodat2` | 6.6 | a mode set without following a link | a handle, and two calls more |
+//! | `mknod` of devices | - | `/dev/null` and its like | the host's devices are shown |
+//! | session keyrings | 2.6.10 | keys of its own | the user's keys are shared |
+//!
+//! Start reading at [`Spec`], then `init.rs`.
+
+mod error;
+mod init;
+mod network;
+mod program;
+mod report;
+mod rootfs;
+mod spawn;
+mod spec;
+mod stub;
+mod system;
+mod terminal;
+mod user;
+
+pub use self::error::Error;
+pub use self::init::init_if_requested;
+pub use self::network::SandboxNetwork;
+pub use self::spawn::ExitStatus;
+pub use self::spawn::Input;
+pub use self::spawn::Killer;
+pub use self::spawn::Output;
+pub use self::spawn::Running;
+pub use self::spawn::SpawnOptions;
+pub use self::spawn::THIS_PROGRAM;
+pub use self::spawn::spawn;
+pub use self::spec::Access;
+pub use self::spec::DEFAULT_CAPABILITIES;
+pub use self::spec::Mount;
+pub use self::spec::MountSource;
+pub use self::spec::Network;
+pub use self::spec::Rootfs;
+pub use self::spec::Security;
+pub use self::spec::Spec;
+pub use self::spec::TerminalSize;
+pub use self::spec::Ulimit;
+pub use self::terminal::RawTerminal;
+pub use self::terminal::resize_terminal;
+pub use self::terminal::terminal_size;

@@ -3,15 +3,21 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::path::Path;
 
+use rustix::fs::Access;
+use rustix::fs::AtFlags;
+use rustix::fs::CWD;
 use rustix::fs::FallocateFlags;
 use rustix::fs::Mode;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::sys::Dir;
+use crate::sys::Owner;
 use crate::sys::Result;
 use crate::sys::Stat;
+use crate::sys::Timestamp;
 use crate::sys::error::Call;
 use crate::sys::error::path_of;
 
@@ -52,26 +58,27 @@ pub fn reserve(file: &File, size_bytes: u64) -> Result<()> {
 }
 
 /// Sets user and group of an open file; this clears set-uid and set-gid.
-pub fn set_owner(file: &File, owner: crate::sys::Owner) -> Result<()> {
+pub fn set_owner(file: impl AsFd, owner: Owner) -> Result<()> {
     let uid = rustix::fs::Uid::from_raw(owner.uid);
     let gid = rustix::fs::Gid::from_raw(owner.gid);
-    rustix::fs::fchown(file, Some(uid), Some(gid))
-        .call(|| format!("fchown({:?}, {owner:?})", path_of(file)))
+    rustix::fs::fchown(file.as_fd(), Some(uid), Some(gid))
+        .call(|| format!("fchown({:?}, {owner:?})", path_of(file.as_fd())))
 }
 
 /// Sets the permission bits of an open file.
-pub fn set_mode(file: &File, mode: u32) -> Result<()> {
-    rustix::fs::fchmod(file, Mode::from_raw_mode(mode))
-        .call(|| format!("fchmod({:?}, {mode:o})", path_of(file)))
+pub fn set_mode(file: impl AsFd, mode: u32) -> Result<()> {
+    rustix::fs::fchmod(file.as_fd(), Mode::from_raw_mode(mode))
+        .call(|| format!("fchmod({:?}, {mode:o})", path_of(file.as_fd())))
 }
 
 /// Sets the times of modification and access of an open file.
-pub fn set_modified(file: &File, modified: crate::sys::Timestamp) -> Result<()> {
+pub fn set_modified(file: impl AsFd, modified: Timestamp) -> Result<()> {
     let times = rustix::fs::Timestamps {
         last_access: modified.spec(),
         last_modification: modified.spec(),
     };
-    rustix::fs::futimens(file, &times).call(|| format!("futimens({:?})", path_of(file)))
+    rustix::fs::futimens(file.as_fd(), &times)
+        .call(|| format!("futimens({:?})", path_of(file.as_fd())))
 }
 
 /// Metadata of what a descriptor refers to.
@@ -94,4 +101,14 @@ pub fn in_memory(label: &str) -> Result<File> {
     rustix::fs::memfd_create(label, rustix::fs::MemfdFlags::CLOEXEC)
         .map(File::from)
         .call(|| format!("memfd_create({label:?})"))
+}
+
+/// Tells whether this process may execute a file; fails with the reason why not.
+pub fn may_execute(path: &Path) -> Result<()> {
+    let found = rustix::fs::stat(path).call(|| format!("stat({path:?})"))?;
+    if Stat::from(found).is_dir() {
+        return Err(Errno::ISDIR).call(|| format!("execve({path:?})"));
+    }
+    rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS)
+        .call(|| format!("faccessat({path:?}, X_OK)"))
 }

@@ -104,6 +104,11 @@ impl Mount {
         }
     }
 
+    /// Takes it off the place it was attached to.
+    pub fn detach(&self) -> Result<()> {
+        detach(&proc_path(self))
+    }
+
     pub(super) fn from_fd(fd: OwnedFd) -> Mount {
         Mount { fd }
     }

@@ -36,12 +36,17 @@ pub struct Overlay<'a> {
 const VALUE_MAX: usize = 255;
 
 impl Overlay<'_> {
-    /// Makes the mount. On kernels that cannot take many layers one by one (before 6.7) it is
-    /// made at `place` and is attached there; else it is not attached yet.
+    /// Makes the mount and attaches it at a directory.
     pub fn mount(&self, place: &Path) -> Result<Mount> {
         match self.mount_detached() {
+            // This kernel cannot take the layers one by one (before 6.7), or the older call says
+            // better what is wrong.
             Err(error) if error.errno() == Errno::INVAL.raw_os_error() => self.mount_at(place),
-            done => done,
+            made => {
+                let made = made?;
+                made.attach(Dir::open(place)?)?;
+                Ok(made)
+            }
         }
     }
 

@@ -10,15 +10,23 @@ use std::os::fd::RawFd;
 use std::path::Path;
 
 use rustix::io::Errno;
+use rustix::process::Gid;
 use rustix::process::Resource;
 use rustix::process::Rlimit;
+use rustix::process::Uid;
 use rustix::process::WaitId;
 use rustix::process::WaitIdOptions;
 
 use crate::sys::Error;
+use crate::sys::FileKind;
+use crate::sys::Owner;
 use crate::sys::Result;
+use crate::sys::Stat;
 use crate::sys::error::Call;
 use crate::sys::namespace::Namespace;
+
+/// The signal that no process survives.
+pub const KILL: i32 = libc::SIGKILL;
 
 /// A program to start in a process of its own.
 #[derive(Debug)]
@@ -239,6 +247,47 @@ pub fn new_keyring() -> Result<()> {
     }
 }
 
+/// Takes a file that the parent handed over under this number; to be called once for each.
+pub fn adopt(number: RawFd) -> OwnedFd {
+    // SAFETY: `launch` opened this number in the new process, and nothing there owns it yet.
+    let file = unsafe { OwnedFd::from_raw_fd(number) };
+    // Failing means that it is not open, which its first use will tell.
+    let _ = rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::CLOEXEC);
+    file
+}
+
+/// Makes a file this process's standard input, output and error.
+pub fn set_standard_files(file: impl AsFd) -> Result<()> {
+    rustix::stdio::dup2_stdin(file.as_fd())
+        .and_then(|()| rustix::stdio::dup2_stdout(file.as_fd()))
+        .and_then(|()| rustix::stdio::dup2_stderr(file.as_fd()))
+        .call(|| "dup2()".to_owned())
+}
+
+/// Gives those of the standard files that are pipes to a user, who could else not open
+/// `/dev/stdout` again.
+pub fn give_pipes(owner: Owner) -> Result<()> {
+    let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
+    let standard = [
+        rustix::stdio::stdin(),
+        rustix::stdio::stdout(),
+        rustix::stdio::stderr(),
+    ];
+    for file in standard {
+        let stat = rustix::fs::fstat(file).call(|| "fstat()".to_owned())?;
+        if Stat::from(stat).kind == FileKind::Fifo {
+            rustix::fs::fchown(file, Some(uid), Some(gid))
+                .call(|| format!("fchown(pipe, {owner:?})"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Changes the working directory.
+pub fn change_dir(path: &Path) -> Result<()> {
+    rustix::process::chdir(path).call(|| format!("chdir({path:?})"))
+}
+
 /// Sets which permission bits new files do not get.
 pub fn set_umask(mask: u32) {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
@@ -246,10 +295,23 @@ pub fn set_umask(mask: u32) {
 
 /// Gives every signal its default meaning and unblocks all.
 pub fn reset_signals() {
-    for number in 1..=libc::SIGRTMAX() {
-        // SAFETY: the default disposition runs no code of ours. The kernel refuses it for SIGKILL
-        // and SIGSTOP, and the C library for two of its own, which is as good.
-        unsafe { libc::signal(number, libc::SIG_DFL) };
+    // The kernel's structure for a signal's meaning: all zeros are the default. The C library's
+    // function does not reach the two signals that it keeps for itself.
+    let default = [0_u64; 4];
+    const SIGNALS: libc::c_int = 64;
+    for number in 1..=SIGNALS {
+        // SAFETY: the structure lives for the call, and the default runs no code of ours. The
+        // kernel refuses it for SIGKILL and SIGSTOP, whose meaning is fixed.
+        unsafe {
+            let old = std::ptr::null_mut::<u64>();
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                number,
+                default.as_ptr(),
+                old,
+                SIGNALS / 8,
+            );
+        }
     }
     // SAFETY: an empty set is a valid set, and the old one is not asked for.
     unsafe {

@@ -49,8 +49,17 @@ pub struct Made {
     pub dir: Dir,
     /// Its path inside the root, without symbolic links.
     pub path: PathBuf,
-    /// The paths of the directories made, without symbolic links, the outermost first.
-    pub created: Vec<PathBuf>,
+    /// The directories made, the outermost first.
+    pub created: Vec<Created>,
+}
+
+/// A directory that [`Root::make_dirs`] made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// Its path inside the root, without symbolic links.
+    pub path: PathBuf,
+    /// When the directory it is in was modified before.
+    pub parent_modified: Timestamp,
 }
 
 impl Root {
@@ -80,7 +89,7 @@ struct Walk<'a> {
     below: Vec<(OsString, Dir)>,
     left: VecDeque<OsString>,
     links: usize,
-    created: Vec<(PathBuf, Dir)>,
+    created: Vec<(Created, Dir)>,
 }
 
 impl Walk<'_> {
@@ -145,6 +154,7 @@ impl Walk<'_> {
     }
 
     fn make(&mut self, name: OsString, options: &MakeDirs) -> Result<()> {
+        let parent_modified = self.here().stat(".")?.modified;
         match self.here().make_dir(&name, options.mode) {
             // Somebody else made it meanwhile; theirs is as good.
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -160,8 +170,12 @@ impl Walk<'_> {
         // The process's umask took bits away.
         dir.set_mode(".", options.mode)?;
         self.below.push((name, dir));
-        let (path, dir) = (self.path(), self.here().try_clone()?);
-        self.created.push((path, dir));
+        let created = Created {
+            path: self.path(),
+            parent_modified,
+        };
+        let dir = self.here().try_clone()?;
+        self.created.push((created, dir));
         Ok(())
     }
 
@@ -174,7 +188,11 @@ impl Walk<'_> {
         }
         let dir = self.here().try_clone()?;
         let path = self.path();
-        let created = self.created.into_iter().map(|(path, _)| path).collect();
+        let created = self
+            .created
+            .into_iter()
+            .map(|(created, _)| created)
+            .collect();
         Ok(Made { dir, path, created })
     }
 }

@@ -3,6 +3,7 @@
 
 mod listed;
 mod oracles;
+mod sandbox;
 mod snapshot;
 mod store;
 mod support;

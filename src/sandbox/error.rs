@@ -1,0 +1,124 @@
+//! Why there is no sandbox, or no word from it.
+
+use std::io;
+
+use crate::sandbox::report::Problem;
+use crate::sys;
+
+/// Why a sandbox could not be made, watched or cleaned up.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The spec does not fit into the form in which it is handed over.
+    #[error("cannot hand over the sandbox's spec")]
+    Encode(#[source] serde_json::Error),
+    /// A file, pipe or process for the sandbox could not be made.
+    #[error("cannot start a sandbox")]
+    Start(#[source] sys::Error),
+    /// No thread could be started to watch the sandbox.
+    #[error("cannot start a thread for the sandbox")]
+    Thread(#[source] io::Error),
+    /// A step of setting up the sandbox failed.
+    #[error("the sandbox cannot {step}: {call}")]
+    Setup {
+        /// What was being done.
+        step: String,
+        /// The call that failed.
+        call: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// The user is not in the image's `/etc/passwd`, and it is no number.
+    #[error("unable to find user {user}: no matching entries in passwd file")]
+    UnknownUser {
+        /// The name.
+        user: String,
+    },
+    /// The group is not in the image's `/etc/group`, and it is no number.
+    #[error("unable to find group {group}: no matching entries in group file")]
+    UnknownGroup {
+        /// The name.
+        group: String,
+    },
+    /// A capability or limit does not exist.
+    #[error("the sandbox cannot {step}: {name:?} is not known")]
+    UnknownName {
+        /// What was being done.
+        step: String,
+        /// The name.
+        name: String,
+    },
+    /// The program does not exist in the image.
+    #[error("{program}: not found")]
+    ProgramNotFound {
+        /// The program as it was asked for.
+        program: String,
+    },
+    /// The program exists but cannot be executed.
+    #[error("{program}: cannot be executed")]
+    ProgramNotExecutable {
+        /// The program as it was asked for.
+        program: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// The sandbox ended before its program began, without a word; it was probably killed.
+    #[error("the sandbox ended while it was being set up, {status}")]
+    Vanished {
+        /// How it ended.
+        status: String,
+    },
+    /// It cannot be known how the program ended.
+    #[error("cannot wait for the sandbox")]
+    Wait(#[source] sys::Error),
+    /// A signal could not be sent.
+    #[error("cannot signal the sandbox")]
+    Signal(#[source] sys::Error),
+    /// A terminal could not be read or set.
+    #[error("cannot set up the terminal")]
+    Terminal(#[source] sys::Error),
+    /// The mount points made for the sandbox could not be removed.
+    #[error("cannot remove the sandbox's mount points")]
+    CleanUp(#[source] sys::Error),
+    /// No connection could be made on the sandbox's network.
+    #[error("cannot connect to port {port} in the sandbox")]
+    Connect {
+        /// The port.
+        port: u16,
+        /// Why.
+        source: io::Error,
+    },
+    /// The sandbox's network could not be entered.
+    #[error("cannot enter the sandbox's network")]
+    Network(#[source] sys::Error),
+}
+
+impl Error {
+    /// The code that `docker run` exits with in such a case: 127 if there is no such program, 126
+    /// if it cannot be executed, 125 for all that is not the program's fault.
+    pub fn exit_code(&self) -> i32 {
+        match self {
+            Error::ProgramNotFound { .. } => 127,
+            Error::ProgramNotExecutable { .. } => 126,
+            _ => 125,
+        }
+    }
+
+    pub(super) fn of(step: String, problem: Problem) -> Error {
+        let os = io::Error::from_raw_os_error;
+        match problem {
+            Problem::Call { call, errno } => Error::Setup {
+                step,
+                call,
+                source: os(errno),
+            },
+            Problem::UnknownUser { user } => Error::UnknownUser { user },
+            Problem::UnknownGroup { group } => Error::UnknownGroup { group },
+            Problem::UnknownName { name } => Error::UnknownName { step, name },
+            Problem::ProgramNotFound { program } => Error::ProgramNotFound { program },
+            Problem::ProgramNotExecutable { program, errno } => Error::ProgramNotExecutable {
+                program,
+                source: os(errno),
+            },
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! The inside: from the first moment of the new process to the program it becomes.
+//!
+//! The process is the rbuild binary again, alone in its new namespaces and with one thread. It
+//! goes through [`STEPS`], in order; the first that fails is reported by its name.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use crate::sandbox::program;
+use crate::sandbox::report::Problem;
+use crate::sandbox::report::Report;
+use crate::sandbox::rootfs;
+use crate::sandbox::spec::Network;
+use crate::sandbox::spec::Security;
+use crate::sandbox::spec::Spec;
+use crate::sandbox::stub::Place;
+use crate::sandbox::stub::Stubs;
+use crate::sandbox::system;
+use crate::sandbox::user;
+use crate::sandbox::user::Identity;
+use crate::sys::Error;
+use crate::sys::Handle;
+use crate::sys::MakeDirs;
+use crate::sys::Root;
+use crate::sys::Symlinks;
+use crate::sys::channel::Channel;
+use crate::sys::file;
+use crate::sys::id;
+use crate::sys::id::Capabilities;
+use crate::sys::mount;
+use crate::sys::mount::Mount;
+use crate::sys::namespace;
+use crate::sys::process;
+use crate::sys::tty;
+
+/// What the process is called until it becomes the program; nobody else has such a name.
+pub(super) const NAME: &str = "rbuild: sandbox";
+
+/// The numbers of the files that the outside hands over, after standard input, output and error.
+const SPEC_FILE: i32 = 3;
+const CHANNEL_FILE: i32 = 4;
+
+/// How many files that are.
+pub(super) const FILES: usize = 5;
+
+/// What is known and held while the sandbox is being set up.
+pub(super) struct Inside {
+    pub(super) spec: Spec,
+    channel: Channel,
+    root: Option<(Root, Mount)>,
+    stubs: Stubs,
+    identity: Option<Identity>,
+    pub(super) files: Vec<Mount>,
+    terminal: Option<tty::Pair>,
+    capabilities: Capabilities,
+    in_cwd: bool,
+}
+
+/// A step: what it does, to be read after "the sandbox cannot", and how.
+type Step = (&'static str, fn(&mut Inside) -> Result<(), Problem>);
+
+/// All that is done, in this order.
+const STEPS: [Step; 21] = [
+    ("leave its parent's session", leave_session),
+    ("keep its mounts to itself", |_| Ok(mount::make_private()?)),
+    ("name its host", |inside| {
+        Ok(namespace::set_host_name(&inside.spec.hostname)?)
+    }),
+    ("reach its network", reach_network),
+    ("mount its root file system", mount_root),
+    ("mount /proc and /sys", system::mount_kernel),
+    ("make /dev", system::mount_devices),
+    ("make its files in memory", rootfs::stage_files),
+    ("mount /dev/shm", system::mount_shared_memory),
+    ("make its mounts", rootfs::mount_all),
+    ("mask /proc and /sys", system::mask),
+    ("find its user", find_user),
+    ("make its working directory", make_cwd),
+    ("protect its root file system", rootfs::protect_root),
+    ("open its terminal", open_terminal),
+    ("tell which mount points it made", report_stubs),
+    ("enter its root file system", enter_root),
+    ("set its limits", set_limits),
+    ("try its working directory", try_cwd),
+    ("become its user", become_user),
+    ("enter its working directory", enter_cwd),
+];
+
+/// Becomes the sandboxed program and does not return, if this process was started for that.
+///
+/// To be called before anything else in `main`: the process must have one thread.
+pub fn init_if_requested() {
+    let asked = std::env::args_os().next().is_some_and(|name| name == NAME);
+    if asked {
+        std::process::exit(run());
+    }
+}
+
+/// Sets up the sandbox and becomes the program; the exit code is for nobody but `ps`.
+fn run() -> i32 {
+    process::close_from(CHANNEL_FILE + 1);
+    let channel = Channel::from_fd(process::adopt(CHANNEL_FILE));
+    let spec = File::from(process::adopt(SPEC_FILE));
+    // A word from the outside after this process asked to die with it: it is still there.
+    if !matches!(channel.receive(), Ok(Some(_))) {
+        return 1;
+    }
+    match read_spec(spec) {
+        Ok(spec) => {
+            let mut inside = Inside::new(spec, channel);
+            let (step, problem) = go(&mut inside);
+            // Whatever was made before the failure is to be removed as well.
+            let _ = report_stubs(&mut inside);
+            inside.report_failure(step, problem);
+        }
+        Err(problem) => {
+            let report = Report::Failed {
+                step: "read its spec".to_owned(),
+                problem,
+            };
+            let _ = send(&channel, &report, None);
+        }
+    }
+    1
+}
+
+fn read_spec(mut file: File) -> Result<Spec, Problem> {
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)
+        .map_err(|source| Error::new("read(spec)", source))?;
+    serde_json::from_slice(&text).map_err(|error| Problem::UnknownName {
+        name: error.to_string(),
+    })
+}
+
+/// Goes through all steps; returns only if one failed.
+fn go(inside: &mut Inside) -> (&'static str, Problem) {
+    for (name, step) in STEPS {
+        if let Err(problem) = step(inside) {
+            return (name, problem);
+        }
+    }
+    ("execute its program", inside.execute())
+}
+
+impl Inside {
+    fn new(spec: Spec, channel: Channel) -> Inside {
+        Inside {
+            spec,
+            channel,
+            root: None,
+            stubs: Stubs::default(),
+            identity: None,
+            files: Vec::new(),
+            terminal: None,
+            capabilities: Capabilities::ALL,
+            in_cwd: false,
+        }
+    }
+
+    /// The root file system, once it is mounted.
+    pub(super) fn root(&self) -> Result<&Root, Problem> {
+        Ok(&self.root.as_ref().expect("mounted by an earlier step").0)
+    }
+
+    /// The mount of the root file system itself.
+    pub(super) fn mount(&self) -> Result<&Mount, Problem> {
+        Ok(&self.root.as_ref().expect("mounted by an earlier step").1)
+    }
+
+    /// Finds or makes the place for a mount.
+    pub(super) fn place(&mut self, target: &Path, kind: Place) -> Result<Handle, Problem> {
+        let (root, _) = self.root.as_ref().expect("mounted by an earlier step");
+        Ok(self.stubs.place(root, target, kind)?)
+    }
+
+    fn identity(&self) -> &Identity {
+        self.identity.as_ref().expect("found by an earlier step")
+    }
+
+    fn report_failure(&self, step: &str, problem: Problem) {
+        // If nobody listens any more, nobody needs to know.
+        let _ = send(
+            &self.channel,
+            &Report::Failed {
+                step: step.to_owned(),
+                problem,
+            },
+            None,
+        );
+    }
+
+    fn execute(&mut self) -> Problem {
+        let env = match environment(&self.spec, self.identity()) {
+            Ok(env) => env,
+            Err(problem) => return problem,
+        };
+        process::set_umask(0o022);
+        process::reset_signals();
+        let terminal = self.terminal.take();
+        let controller = terminal.as_ref().map(|pair| &pair.controller);
+        // In this order: if the report arrives, the outside was there after this process asked,
+        // once more, to die with it.
+        let ready = process::die_with_parent()
+            .and_then(|()| send(&self.channel, &Report::Ready, controller));
+        match ready {
+            Ok(()) => program::execute(&self.spec, &env),
+            Err(error) => error.into(),
+        }
+    }
+}
+
+fn send(channel: &Channel, report: &Report, file: Option<&OwnedFd>) -> Result<(), Error> {
+    let text = serde_json::to_vec(report)
+        .map_err(|error| Error::new("report to the outside", error.into()))?;
+    channel.send(&text, file.map(AsFd::as_fd))
+}
+
+fn environment(spec: &Spec, identity: &Identity) -> Result<Vec<CString>, Problem> {
+    let mut env = spec.env.clone();
+    if spec.variable("HOME").is_none_or(str::is_empty) {
+        env.retain(|entry| !entry.starts_with("HOME="));
+        env.push(format!("HOME={}", identity.home));
+    }
+    program::texts(&env)
+}
+
+fn leave_session(_: &mut Inside) -> Result<(), Problem> {
+    process::new_session()?;
+    Ok(process::new_keyring()?)
+}
+
+fn reach_network(inside: &mut Inside) -> Result<(), Problem> {
+    match &inside.spec.network {
+        Network::Host => Ok(()),
+        Network::None => Ok(namespace::raise_loopback()?),
+        Network::Join(path) => Ok(namespace::enter_network(namespace::network_at(path)?)?),
+    }
+}
+
+fn mount_root(inside: &mut Inside) -> Result<(), Problem> {
+    inside.root = Some(rootfs::mount_root(&inside.spec.root)?);
+    Ok(())
+}
+
+fn find_user(inside: &mut Inside) -> Result<(), Problem> {
+    inside.identity = Some(user::resolve(inside.root()?, &inside.spec.user)?);
+    Ok(())
+}
+
+/// Like BuildKit, and unlike runc, gives what it makes to the user: it is part of the layer.
+fn make_cwd(inside: &mut Inside) -> Result<(), Problem> {
+    let options = MakeDirs {
+        mode: 0o755,
+        owner: Some(inside.identity().owner),
+        modified: None,
+        symlinks: Symlinks::Follow,
+    };
+    let root = inside.root()?;
+    let cwd = Path::new(&inside.spec.cwd);
+    match root.resolve(cwd) {
+        Err(error) if error.is_not_found() => root.make_dirs(cwd, &options).map(|_| ())?,
+        found => found.map(|_| ())?,
+    }
+    Ok(())
+}
+
+fn open_terminal(inside: &mut Inside) -> Result<(), Problem> {
+    let owner = inside.identity().owner;
+    let Some(size) = inside.spec.terminal else {
+        return Ok(process::give_pipes(owner)?);
+    };
+    let pair = tty::open(&inside.root()?.open_dir(Path::new("/dev/pts"))?)?;
+    tty::set_size(
+        &pair.terminal,
+        tty::Size {
+            rows: size.rows,
+            columns: size.columns,
+        },
+    )?;
+    file::set_owner(&pair.terminal, owner)?;
+    tty::control(&pair.terminal)?;
+    process::set_standard_files(&pair.terminal)?;
+    // `/dev/console` is what programs open that want the terminal of the whole machine.
+    let console = Path::new("/dev/console");
+    let place = inside.place(console, Place::File)?;
+    Mount::bind_handle(&pair.terminal)?.attach(place)?;
+    inside.terminal = Some(pair);
+    Ok(())
+}
+
+fn report_stubs(inside: &mut Inside) -> Result<(), Problem> {
+    if !inside.stubs.is_empty() {
+        send(
+            &inside.channel,
+            &Report::Stubs(std::mem::take(&mut inside.stubs)),
+            None,
+        )?;
+    }
+    Ok(())
+}
+
+fn enter_root(inside: &mut Inside) -> Result<(), Problem> {
+    mount::pivot_into(inside.root()?.dir())?;
+    // Nothing of the outside stays open.
+    inside.root = None;
+    Ok(())
+}
+
+fn set_limits(inside: &mut Inside) -> Result<(), Problem> {
+    for limit in &inside.spec.ulimits {
+        process::set_limit(&limit.name, limit.soft, limit.hard)?;
+    }
+    Ok(())
+}
+
+/// Tried as root first: a directory that root may enter and the user may not is allowed, as in
+/// Docker.
+fn try_cwd(inside: &mut Inside) -> Result<(), Problem> {
+    match process::change_dir(Path::new(&inside.spec.cwd)) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        changed => {
+            inside.in_cwd = true;
+            Ok(changed?)
+        }
+    }
+}
+
+fn enter_cwd(inside: &mut Inside) -> Result<(), Problem> {
+    if !inside.in_cwd {
+        process::change_dir(Path::new(&inside.spec.cwd))?;
+    }
+    Ok(())
+}
+
+fn become_user(inside: &mut Inside) -> Result<(), Problem> {
+    if inside.spec.security == Security::Sandbox {
+        let mut sets = Vec::new();
+        for name in &inside.spec.capabilities {
+            let unknown = || Problem::UnknownName { name: name.clone() };
+            sets.push(Capabilities::named(name).ok_or_else(unknown)?);
+        }
+        inside.capabilities = Capabilities::union(sets);
+    }
+    id::limit_capabilities(inside.capabilities)?;
+    let identity = inside.identity();
+    Ok(id::become_user(
+        identity.owner,
+        &identity.groups,
+        inside.capabilities,
+    )?)
+}

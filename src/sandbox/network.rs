@@ -1,0 +1,56 @@
+//! Reaching into a sandbox's network.
+
+use std::fs::File;
+use std::io;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::net::SocketAddr;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::sandbox::Error;
+use crate::sys::namespace;
+
+/// How long a server may take to accept.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The network of a sandbox; exists as long as this, even if the sandbox is gone.
+#[derive(Debug)]
+pub struct SandboxNetwork {
+    namespace: File,
+}
+
+impl SandboxNetwork {
+    /// Takes hold of the network that a process is on.
+    pub fn of(pid: u32) -> Result<SandboxNetwork, Error> {
+        let namespace = namespace::network_of(pid).map_err(Error::Network)?;
+        Ok(SandboxNetwork { namespace })
+    }
+
+    /// Connects to a port on the sandbox's loopback interface.
+    ///
+    /// A thread belongs to one network, so one is started for this and ended at once: a socket
+    /// stays on the network it was made on.
+    pub fn connect(&self, port: u16) -> Result<TcpStream, Error> {
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("sandbox network".to_owned());
+            let thread = thread
+                .spawn_scoped(scope, || {
+                    namespace::enter_network(&self.namespace).map_err(Error::Network)?;
+                    connect_here(port).map_err(|source| Error::Connect { port, source })
+                })
+                .map_err(Error::Thread)?;
+            thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+}
+
+/// A server may listen on one of the two loopback addresses only.
+fn connect_here(port: u16) -> io::Result<TcpStream> {
+    let first = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let second = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
+    TcpStream::connect_timeout(&first, TIMEOUT)
+        .or_else(|error| TcpStream::connect_timeout(&second, TIMEOUT).map_err(|_| error))
+}

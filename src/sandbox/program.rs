@@ -1,0 +1,75 @@
+//! Finding the program and becoming it.
+
+use std::ffi::CString;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::sandbox::report::Problem;
+use crate::sandbox::spec::Spec;
+use crate::sys::Error;
+use crate::sys::file;
+use crate::sys::process;
+
+/// Where a program is looked for if the environment does not say.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Becomes the program of the spec; returns only if that failed.
+pub(super) fn execute(spec: &Spec, env: &[CString]) -> Problem {
+    let Some(name) = spec.args.first() else {
+        return Problem::ProgramNotFound {
+            program: String::new(),
+        };
+    };
+    let args = match texts(&spec.args) {
+        Ok(args) => args,
+        Err(problem) => return problem,
+    };
+    match find(name, spec.variable("PATH").unwrap_or(DEFAULT_PATH)) {
+        Ok(path) => problem(name, &process::execute(&path, &args, env)),
+        Err(error) => problem(name, &error),
+    }
+}
+
+/// Finds a program as the shell does: by its path if it has a `/`, else in the directories of
+/// `PATH`, of which an empty one is the current directory.
+fn find(name: &str, path: &str) -> Result<PathBuf, Error> {
+    if name.contains('/') {
+        file::may_execute(Path::new(name))?;
+        return Ok(PathBuf::from(name));
+    }
+    let mut best = None;
+    for folder in path.split(':') {
+        let folder = if folder.is_empty() { "." } else { folder };
+        let candidate = Path::new(folder).join(name);
+        match file::may_execute(&candidate) {
+            Ok(()) => return Ok(candidate),
+            Err(error) => best = Some(error),
+        }
+    }
+    // What was found and is no program does not count, as in Docker: the answer is "not found".
+    let call = best.map_or_else(|| "access()".to_owned(), |error| error.call().to_owned());
+    Err(Error::new(call, io::ErrorKind::NotFound.into()))
+}
+
+fn problem(name: &str, error: &Error) -> Problem {
+    let program = name.to_owned();
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            Problem::ProgramNotFound { program }
+        }
+        _ => Problem::ProgramNotExecutable {
+            program,
+            errno: error.errno(),
+        },
+    }
+}
+
+/// Gives texts the form in which the kernel takes them.
+pub(super) fn texts(texts: &[String]) -> Result<Vec<CString>, Problem> {
+    let with_nul = |text: &String| Problem::UnknownName { name: text.clone() };
+    texts
+        .iter()
+        .map(|text| CString::new(text.as_str()).map_err(|_| with_nul(text)))
+        .collect()
+}

@@ -1,0 +1,50 @@
+//! What the inside tells the outside before the program runs.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::sandbox::stub::Stubs;
+use crate::sys;
+
+/// A message from the inside. After `Ready` the line closes when the program was executed, or
+/// `Failed` follows.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Report {
+    /// All is set up; the user's end of the terminal, if there is one, comes with this.
+    Ready,
+    /// These mount points were made and are to be removed afterwards.
+    Stubs(Stubs),
+    /// The sandbox could not be made.
+    Failed {
+        /// What was being done.
+        step: String,
+        /// Why it failed.
+        problem: Problem,
+    },
+}
+
+/// Why a step failed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Problem {
+    /// The kernel refused a call.
+    Call { call: String, errno: i32 },
+    /// `/etc/passwd` has no such user, and it is no number.
+    UnknownUser { user: String },
+    /// `/etc/group` has no such group, and it is no number.
+    UnknownGroup { group: String },
+    /// No such capability, ulimit or other name exists.
+    UnknownName { name: String },
+    /// The program does not exist.
+    ProgramNotFound { program: String },
+    /// The program exists but cannot be executed.
+    ProgramNotExecutable { program: String, errno: i32 },
+}
+
+impl From<sys::Error> for Problem {
+    fn from(error: sys::Error) -> Problem {
+        Problem::Call {
+            call: error.call().to_owned(),
+            errno: error.errno(),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The root file system and what the spec mounts in it.
+
+use std::io::Write;
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::sandbox::init::Inside;
+use crate::sandbox::report::Problem;
+use crate::sandbox::spec;
+use crate::sandbox::spec::Access;
+use crate::sandbox::spec::MountSource;
+use crate::sandbox::spec::Rootfs;
+use crate::sandbox::stub::Place;
+use crate::sys::Dir;
+use crate::sys::Error;
+use crate::sys::Overlay;
+use crate::sys::Owner;
+use crate::sys::Root;
+use crate::sys::Stat;
+use crate::sys::file;
+use crate::sys::mount::Attributes;
+use crate::sys::mount::Depth;
+use crate::sys::mount::Mount;
+
+/// Options of the overlay: changes must end up in `upper` in the one form that can be read back as
+/// a change set. `volatile` makes `fsync` inside cost nothing (Linux 5.10): a change set is only
+/// ever used once it was committed as a whole, and then its files are as safe as any.
+const OVERLAY_OPTIONS: [(&str, &str); 4] = [
+    ("index", "off"),
+    ("metacopy", "off"),
+    ("redirect_dir", "off"),
+    ("volatile", ""),
+];
+
+const READ_ONLY: Attributes = Attributes {
+    read_only: true,
+    no_suid: false,
+    no_dev: false,
+    no_exec: false,
+};
+
+/// Mounts the root file system over the directory of its changes, which nobody outside of this
+/// mount namespace sees.
+pub(super) fn mount_root(spec: &Rootfs) -> Result<(Root, Mount), Problem> {
+    let made = match spec {
+        Rootfs::Overlay {
+            lowers,
+            upper,
+            work,
+        } if !lowers.is_empty() => overlay(lowers, upper, work)?,
+        Rootfs::Overlay { upper: path, .. } | Rootfs::Directory(path) => {
+            let view = Mount::bind(path, Depth::One)?;
+            view.attach(Dir::open(path)?)?;
+            view
+        }
+    };
+    let root = Root::new(made.dir()?);
+    Ok((root, made))
+}
+
+fn overlay(lowers: &[PathBuf], upper: &Path, work: &Path) -> Result<Mount, Error> {
+    let mount = |options| {
+        let overlay = Overlay {
+            lowers,
+            upper: Some((upper, work)),
+            options,
+        };
+        overlay.mount(upper)
+    };
+    // The last option is the newest.
+    let (_volatile, older) = OVERLAY_OPTIONS.split_last().expect("the list is not empty");
+    mount(&OVERLAY_OPTIONS).or_else(|_| mount(older))
+}
+
+/// Forbids changes to the root file system itself.
+pub(super) fn protect_root(inside: &mut Inside) -> Result<(), Problem> {
+    if inside.spec.root_access == Access::ReadOnly {
+        inside.mount()?.restrict(READ_ONLY, Depth::One)?;
+    }
+    Ok(())
+}
+
+/// Mounts what the spec asks for, in its order.
+pub(super) fn mount_all(inside: &mut Inside) -> Result<(), Problem> {
+    let mounts = std::mem::take(&mut inside.spec.mounts);
+    let mut files = std::mem::take(&mut inside.files).into_iter();
+    for mount in &mounts {
+        let target = Path::new(&mount.target);
+        match &mount.source {
+            MountSource::Bind { path, access } => {
+                let made = Mount::bind(path, Depth::Tree)?;
+                let kind = place_for(&file::stat(&made)?);
+                made.attach(inside.place(target, kind)?)?;
+                if *access == Access::ReadOnly {
+                    made.restrict(READ_ONLY, Depth::Tree)?;
+                }
+            }
+            MountSource::Tmpfs { size_bytes, mode } => {
+                let made = tmpfs(
+                    *size_bytes,
+                    *mode,
+                    Attributes {
+                        no_suid: true,
+                        ..OPEN
+                    },
+                )?;
+                made.attach(inside.place(target, Place::Directory)?)?;
+            }
+            MountSource::File { access, .. } => {
+                let made = files.next().expect("every file was staged, in this order");
+                made.attach(inside.place(target, Place::File)?)?;
+                if *access == Access::ReadOnly {
+                    made.restrict(READ_ONLY, Depth::One)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+const OPEN: Attributes = Attributes {
+    read_only: false,
+    no_suid: false,
+    no_dev: false,
+    no_exec: false,
+};
+
+fn place_for(stat: &Stat) -> Place {
+    if stat.is_dir() {
+        Place::Directory
+    } else {
+        Place::File
+    }
+}
+
+/// Makes an empty file system in memory.
+pub(super) fn tmpfs(
+    size_bytes: Option<u64>,
+    mode: u32,
+    attributes: Attributes,
+) -> Result<Mount, Error> {
+    let (mode, size) = (format!("{mode:o}"), size_bytes.map(|size| size.to_string()));
+    let mut options = vec![("mode", mode.as_str())];
+    options.extend(size.as_deref().map(|size| ("size", size)));
+    Mount::new("tmpfs", &options, attributes)
+}
+
+/// Writes the spec's files into memory and gives each a mount of its own.
+///
+/// They need a file system to be on, and that needs a place while they are made: the one that
+/// `/dev/shm` gets later. Off it, they have no name but those they are mounted at.
+pub(super) fn stage_files(inside: &mut Inside) -> Result<(), Problem> {
+    let is_file = |mount: &spec::Mount| matches!(mount.source, MountSource::File { .. });
+    if !inside.spec.mounts.iter().any(is_file) {
+        return Ok(());
+    }
+    let attributes = Attributes {
+        no_suid: true,
+        no_dev: true,
+        no_exec: true,
+        ..OPEN
+    };
+    let store = tmpfs(None, 0o700, attributes)?;
+    store.attach(inside.place(Path::new("/dev/shm"), Place::Directory)?)?;
+    let dir = store.dir()?;
+    for mount in &inside.spec.mounts {
+        let MountSource::File {
+            content,
+            mode,
+            uid,
+            gid,
+            ..
+        } = &mount.source
+        else {
+            continue;
+        };
+        let name = inside.files.len().to_string();
+        let mut file = dir.create_file(&name, 0o600)?;
+        file.write_all(content)
+            .map_err(|source| Error::new(format!("write({} bytes)", content.len()), source))?;
+        dir.set_owner(
+            &name,
+            Owner {
+                uid: *uid,
+                gid: *gid,
+            },
+        )?;
+        dir.set_mode(&name, *mode)?;
+        inside.files.push(Mount::bind_handle(
+            Root::new(store.dir()?).resolve(name.as_ref())?,
+        )?);
+    }
+    Ok(store.detach()?)
+}

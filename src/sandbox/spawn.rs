@@ -1,0 +1,436 @@
+//! The outside: starting a sandbox, watching it, ending it.
+
+use std::fs::File;
+use std::io::PipeReader;
+use std::io::PipeWriter;
+use std::io::Seek;
+use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use crate::sandbox::Error;
+use crate::sandbox::init;
+use crate::sandbox::report::Report;
+use crate::sandbox::spec::Network;
+use crate::sandbox::spec::Rootfs;
+use crate::sandbox::spec::Spec;
+use crate::sandbox::stub::Stubs;
+use crate::sys;
+use crate::sys::Dir;
+use crate::sys::channel::Channel;
+use crate::sys::file;
+use crate::sys::mount::Attributes;
+use crate::sys::mount::Depth;
+use crate::sys::mount::Mount;
+use crate::sys::namespace::Namespace;
+use crate::sys::process;
+use crate::sys::process::Child;
+use crate::sys::process::Ended;
+use crate::sys::process::Launch;
+
+/// What is not part of the sandbox but of how it is started.
+#[derive(Debug, Clone)]
+pub struct SpawnOptions {
+    /// A binary whose `main` begins with [`init_if_requested`](crate::sandbox::init_if_requested).
+    pub program: PathBuf,
+    /// Where the process reads from.
+    pub input: Input,
+    /// Where the process writes to.
+    pub output: Output,
+}
+
+/// Where a sandboxed process reads from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// Nothing: `/dev/null`.
+    Null,
+    /// What this process reads from.
+    Inherit,
+    /// A pipe, [`Running::stdin`].
+    Pipe,
+}
+
+/// Where a sandboxed process writes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// Where this process writes to.
+    Inherit,
+    /// Two pipes, [`Running::stdout`] and [`Running::stderr`].
+    Pipe,
+}
+
+/// How a sandboxed process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExitStatus {
+    /// Its exit code; 128 and the signal's number if a signal killed it.
+    pub code: i32,
+    /// The signal that killed it, if any.
+    pub signal: Option<i32>,
+}
+
+/// A sandbox whose program was executed. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Running {
+    /// The end to write what the process reads, if asked for.
+    pub stdin: Option<PipeWriter>,
+    /// The end to read what the process writes, if asked for.
+    pub stdout: Option<PipeReader>,
+    /// The end to read what the process writes as errors, if asked for.
+    pub stderr: Option<PipeReader>,
+    /// The user's end of the process's terminal, if it has one.
+    pub terminal: Option<File>,
+    killer: Killer,
+    pid: u32,
+    keeper: Option<JoinHandle<Result<ExitStatus, Error>>>,
+}
+
+/// What can end a sandbox from anywhere, also while it is waited for.
+#[derive(Debug, Clone)]
+pub struct Killer {
+    pidfd: Arc<OwnedFd>,
+}
+
+/// The path by which a process reaches its own binary.
+pub const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// Starts a sandbox and returns when its program was executed or could not be.
+///
+/// A thread of its own starts it and waits for it, since the kernel kills the sandbox when the
+/// thread that started it ends, and not only when the process does.
+pub fn spawn(spec: &Spec, options: &SpawnOptions) -> Result<Running, Error> {
+    let mut files = Files::new(spec, options)?;
+    let text = handed_over(spec)?;
+    let (channel, inside) = Channel::pair().map_err(Error::Start)?;
+    let keeper = Keeper {
+        program: sealed(&options.program),
+        channel,
+        namespaces: namespaces(&spec.network),
+        root: spec.root.clone(),
+    };
+    let handed = files.inner.take().expect("taken once");
+    let (tell, told) = mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new().name("sandbox".to_owned());
+    let thread = thread.spawn(move || {
+        let [stdin, stdout, stderr] = &handed;
+        let inner = [
+            stdin.as_fd(),
+            stdout.as_fd(),
+            stderr.as_fd(),
+            text.as_fd(),
+            inside.as_fd(),
+        ];
+        let child = keeper.launch(inner)?;
+        drop((handed, text, inside));
+        keeper.keep(&child, &tell)
+    });
+    let thread = thread.map_err(Error::Thread)?;
+    match told.recv() {
+        Ok(Started {
+            pid,
+            pidfd,
+            terminal,
+        }) => Ok(Running {
+            stdin: files.stdin,
+            stdout: files.stdout,
+            stderr: files.stderr,
+            terminal: terminal.map(File::from),
+            killer: Killer {
+                pidfd: Arc::new(pidfd),
+            },
+            pid,
+            keeper: Some(thread),
+        }),
+        // It ended without having started anything, so it knows why.
+        Err(_) => match joined(thread) {
+            Err(error) => Err(error),
+            Ok(status) => Err(Error::Vanished {
+                status: format!("with code {}", status.code),
+            }),
+        },
+    }
+}
+
+/// What the keeper tells when the program was executed.
+struct Started {
+    pid: u32,
+    pidfd: OwnedFd,
+    terminal: Option<OwnedFd>,
+}
+
+/// What the thread that keeps a sandbox needs to know.
+struct Keeper {
+    program: Program,
+    channel: Channel,
+    namespaces: Vec<Namespace>,
+    root: Rootfs,
+}
+
+impl Keeper {
+    fn launch(&self, files: [BorrowedFd<'_>; init::FILES]) -> Result<Child, Error> {
+        let name = std::ffi::CString::new(init::NAME).expect("the name has no NUL");
+        let mut files = files.to_vec();
+        let view = format!("/proc/self/fd/{}", files.len());
+        let program = match &self.program {
+            Program::View(mount) => {
+                files.push(mount.as_fd());
+                Path::new(&view)
+            }
+            Program::Path(path) => path,
+        };
+        let launch = Launch {
+            program,
+            args: &[name],
+            env: &[],
+            files: &files,
+            namespaces: &self.namespaces,
+        };
+        process::launch(&launch).map_err(Error::Start)
+    }
+
+    /// Follows the sandbox from its birth until nothing of it is left.
+    fn keep(&self, child: &Child, tell: &mpsc::SyncSender<Started>) -> Result<ExitStatus, Error> {
+        let mut stubs = Stubs::default();
+        let begun = self.follow(child, &mut stubs);
+        if let Ok(started) = begun {
+            // If nobody waits for this any more, the sandbox will be killed by who gave up.
+            let _ = tell.send(started);
+            let ended = child.wait();
+            self.clean_up(&stubs).map_err(Error::CleanUp)?;
+            return ended.map(ExitStatus::of).map_err(Error::Wait);
+        }
+        let killed = child
+            .pidfd()
+            .and_then(|pidfd| process::signal(pidfd, process::KILL));
+        let ended = killed.and_then(|()| child.wait()).map(ExitStatus::of);
+        self.clean_up(&stubs).map_err(Error::CleanUp)?;
+        match begun {
+            Err(Some(error)) => Err(error),
+            _ => ended.map_err(Error::Wait),
+        }
+    }
+
+    /// Removes what the sandbox left behind, now that it is gone and its mounts with it.
+    fn clean_up(&self, stubs: &Stubs) -> Result<(), sys::Error> {
+        match &self.root {
+            Rootfs::Directory(path) => stubs.remove(path),
+            Rootfs::Overlay { upper, work, .. } => {
+                // Something in here keeps a volatile overlay from being mounted again, lest
+                // somebody trusts it after a crash. There was none.
+                match Dir::open(work).and_then(|work| work.remove_all("work")) {
+                    Err(error) if !error.is_not_found() => return Err(error),
+                    _ => {}
+                }
+                stubs.remove(upper)
+            }
+        }
+    }
+
+    /// Listens until the program is executed. An error that is not known is nothing: the sandbox
+    /// ended without a word.
+    fn follow(&self, child: &Child, stubs: &mut Stubs) -> Result<Started, Option<Error>> {
+        let pidfd = child.pidfd().map_err(|error| Some(Error::Start(error)))?;
+        let mut ready = false;
+        let mut terminal = None;
+        // The inside waits for this: now it knows that it will not outlive its keeper.
+        if self.channel.send(b"go", None).is_err() {
+            return Err(None);
+        }
+        while let Ok(Some(message)) = self.channel.receive() {
+            match serde_json::from_slice(&message.bytes) {
+                Ok(Report::Stubs(made)) => *stubs = made,
+                Ok(Report::Ready) => {
+                    ready = true;
+                    terminal = message.file;
+                }
+                Ok(Report::Failed { step, problem }) => return Err(Some(Error::of(step, problem))),
+                Err(_) => return Err(None),
+            }
+        }
+        match ready {
+            true => Ok(Started {
+                pid: child.pid(),
+                pidfd,
+                terminal,
+            }),
+            false => Err(None),
+        }
+    }
+}
+
+impl Running {
+    /// The number of its first process, as the host sees it.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// What can end it from another thread.
+    pub fn killer(&self) -> Killer {
+        self.killer.clone()
+    }
+
+    /// Waits until its first process, and so all in it, has ended and nothing of it is left.
+    pub fn wait(mut self) -> Result<ExitStatus, Error> {
+        let keeper = self
+            .keeper
+            .take()
+            .expect("only `wait` and `drop` take it, and both once");
+        joined(keeper)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(keeper) = self.keeper.take() {
+            // Nobody is left who could be told of a failure.
+            let _ = self.killer.kill();
+            let _ = joined(keeper);
+        }
+    }
+}
+
+impl Killer {
+    /// Kills all processes in the sandbox.
+    pub fn kill(&self) -> Result<(), Error> {
+        self.signal(process::KILL)
+    }
+
+    /// Sends a signal to its first process, which may ignore it: the kernel protects the first
+    /// process of a namespace from all signals but `SIGKILL` that it does not handle itself.
+    pub fn signal(&self, number: i32) -> Result<(), Error> {
+        process::signal(&*self.pidfd, number).map_err(Error::Signal)
+    }
+}
+
+impl ExitStatus {
+    fn of(ended: Ended) -> ExitStatus {
+        match ended {
+            Ended::Exited(code) => ExitStatus { code, signal: None },
+            Ended::Killed(signal) => ExitStatus {
+                code: 128 + signal,
+                signal: Some(signal),
+            },
+        }
+    }
+}
+
+fn joined(keeper: JoinHandle<Result<ExitStatus, Error>>) -> Result<ExitStatus, Error> {
+    keeper
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// The files of the process and our ends of them.
+struct Files {
+    inner: Option<[OwnedFd; 3]>,
+    stdin: Option<PipeWriter>,
+    stdout: Option<PipeReader>,
+    stderr: Option<PipeReader>,
+}
+
+impl Files {
+    fn new(spec: &Spec, options: &SpawnOptions) -> Result<Files, Error> {
+        let start = |error| Error::Start(sys::Error::new("open(standard files)", error));
+        let mut files = Files {
+            inner: None,
+            stdin: None,
+            stdout: None,
+            stderr: None,
+        };
+        let null = || {
+            File::options()
+                .read(true)
+                .write(true)
+                .open("/dev/null")
+                .map(OwnedFd::from)
+        };
+        if spec.terminal.is_some() {
+            files.inner = Some([
+                null().map_err(start)?,
+                null().map_err(start)?,
+                null().map_err(start)?,
+            ]);
+            return Ok(files);
+        }
+        let stdin = match options.input {
+            Input::Null => null().map_err(start)?,
+            Input::Inherit => std::io::stdin()
+                .as_fd()
+                .try_clone_to_owned()
+                .map_err(start)?,
+            Input::Pipe => {
+                let (reader, writer) = std::io::pipe().map_err(start)?;
+                files.stdin = Some(writer);
+                reader.into()
+            }
+        };
+        let (stdout, stderr) = match options.output {
+            Output::Inherit => (
+                std::io::stdout()
+                    .as_fd()
+                    .try_clone_to_owned()
+                    .map_err(start)?,
+                std::io::stderr()
+                    .as_fd()
+                    .try_clone_to_owned()
+                    .map_err(start)?,
+            ),
+            Output::Pipe => {
+                let (stdout, stdout_writer) = std::io::pipe().map_err(start)?;
+                let (stderr, stderr_writer) = std::io::pipe().map_err(start)?;
+                files.stdout = Some(stdout);
+                files.stderr = Some(stderr);
+                (stdout_writer.into(), stderr_writer.into())
+            }
+        };
+        files.inner = Some([stdin, stdout, stderr]);
+        Ok(files)
+    }
+}
+
+/// The spec as a file to read from its beginning.
+fn handed_over(spec: &Spec) -> Result<File, Error> {
+    let mut file = file::in_memory("sandbox spec").map_err(Error::Start)?;
+    let write = |error| Error::Start(sys::Error::new("write(sandbox spec)", error));
+    let text = serde_json::to_vec(spec).map_err(Error::Encode)?;
+    std::io::Write::write_all(&mut file, &text).map_err(write)?;
+    file.rewind().map_err(write)?;
+    Ok(file)
+}
+
+/// The binary to execute.
+enum Program {
+    View(Mount),
+    Path(PathBuf),
+}
+
+/// Makes a read-only view of the binary, so that a process in the sandbox that gets hold of it
+/// through `/proc/self/exe` cannot overwrite it (CVE-2019-5736).
+///
+/// Who may not make such a view may, as a rule, not write the binary either.
+fn sealed(path: &Path) -> Program {
+    let read_only = Attributes {
+        read_only: true,
+        ..Attributes::default()
+    };
+    let view = Mount::bind(path, Depth::One)
+        .and_then(|view| view.restrict(read_only, Depth::One).map(|()| view));
+    view.map_or_else(|_| Program::Path(path.to_path_buf()), Program::View)
+}
+
+fn namespaces(network: &Network) -> Vec<Namespace> {
+    let mut own = vec![
+        Namespace::Mount,
+        Namespace::Pid,
+        Namespace::Ipc,
+        Namespace::Uts,
+    ];
+    if *network == Network::None {
+        own.push(Namespace::Network);
+    }
+    own
+}
