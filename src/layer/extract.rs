@@ -275,7 +275,8 @@ impl<'a> Extractor<'a> {
             .root
             .make_dirs(path, &options)
             .map_err(cannot_extract(path))?;
-        self.implied.extend(made.created);
+        self.implied
+            .extend(made.created.into_iter().map(|dir| dir.path));
         Ok(made.dir)
     }
 
