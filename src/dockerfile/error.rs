@@ -182,6 +182,12 @@ pub enum Problem {
         #[source]
         cause: MountError,
     },
+    /// A line of an ignore file is malformed.
+    #[error("`{pattern}` is not a pattern")]
+    IgnorePattern {
+        /// The line.
+        pattern: String,
+    },
     /// A text cannot be expanded.
     #[error("`{text}` cannot be expanded")]
     Expand {
@@ -221,6 +227,9 @@ impl Problem {
             Self::HeredocWithoutEnd { .. } => Some(
                 "with `<<-` the last line may be indented by tabs, but not by spaces".to_owned(),
             ),
+            Self::IgnorePattern { .. } => {
+                Some("`[` needs its `]`, and `!` and `\\` something behind them".to_owned())
+            }
             _ => None,
         }
     }

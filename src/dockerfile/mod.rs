@@ -8,6 +8,7 @@
 mod error;
 mod expand;
 mod grammar;
+mod ignore;
 pub mod instruction;
 mod json;
 mod lines;
@@ -22,6 +23,7 @@ pub use self::error::Problem;
 pub use self::expand::Expansion;
 pub use self::expand::Lexing;
 pub use self::expand::expand;
+pub use self::ignore::parse_ignore;
 pub use self::instruction::Instruction;
 pub use self::instruction::Source;
 pub use self::instruction::Statement;

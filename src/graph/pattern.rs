@@ -123,10 +123,12 @@ impl Patterns {
     /// Gives the pattern by which the list matches `path` or a directory above it.
     #[must_use]
     pub fn reason(&self, path: &str) -> Option<&str> {
+        // As in moby, only the directories above a path are cleaned, not the path itself.
+        let unclean = path.split('/').any(|part| matches!(part, "" | "." | ".."));
+        let parent = unclean.then(|| clean_path(path.rsplit_once('/').map_or("", |(dir, _)| dir)));
         let mut reason = None;
         for pattern in &self.patterns {
-            if pattern.negated == reason.is_some() && run(&pattern.states, path) != Reached::Nothing
-            {
+            if pattern.negated == reason.is_some() && pattern.matches(path, parent.as_deref()) {
                 reason = (!pattern.negated).then_some(pattern.text.as_str());
             }
         }
@@ -147,6 +149,18 @@ impl Patterns {
                         .strip_prefix(directory)
                         .is_some_and(|rest| rest.starts_with('/'))
             })
+    }
+}
+
+impl Pattern {
+    /// Whether it matches a path or a directory above it; `parent` is the directory of a path that
+    /// is not clean.
+    fn matches(&self, path: &str, parent: Option<&str>) -> bool {
+        match (run(&self.states, path), parent) {
+            (Reached::Whole, _) => true,
+            (reached, None) => reached == Reached::Parent,
+            (_, Some(parent)) => parent != "." && run(&self.states, parent) != Reached::Nothing,
+        }
     }
 }
 
@@ -406,6 +420,8 @@ mod tests {
             (&["a", "!a/b", "a/b/c"], "a/b/d", false),
             (&["/a/", " b "], "b", true),
             (&["./a"], "a", true),
+            (&["a"], "./a", false),
+            (&["a"], "./a/b", true),
             (&["*.md"], "x/y.md", false),
             (&["**/*.md"], "x/y.md", true),
         ] {

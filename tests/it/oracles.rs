@@ -17,7 +17,9 @@ use rbuild::dockerfile::Lexing;
 use rbuild::dockerfile::decode;
 use rbuild::dockerfile::expand;
 use rbuild::dockerfile::parse;
+use rbuild::dockerfile::parse_ignore;
 use rbuild::dockerfile::to_json;
+use rbuild::graph::Patterns;
 use serde_json::Value;
 
 /// How many differences are printed.
@@ -88,6 +90,51 @@ fn compare_lex(case: &Value) -> Option<String> {
     let keys = ["result", "words", "matched", "unmatched"];
     let agrees = keys.iter().all(|key| ours.get(key) == case.get(key));
     (!agrees).then(|| format!("{word:?}: expected {case}, got {ours}"))
+}
+
+#[test]
+fn ignore() {
+    each_line("ignore", "ignore.jsonl", compare_ignore);
+}
+
+fn compare_ignore(case: &Value) -> Option<String> {
+    let strings = |value: &Value| -> Vec<String> {
+        let array = value.as_array().expect("array");
+        array
+            .iter()
+            .map(|value| value.as_str().expect("string").to_owned())
+            .collect()
+    };
+    let wanted = strings(&case["patterns"]);
+    let read = match case["file"].as_str() {
+        Some(file) => parse_ignore(file)
+            .map(|words| words.into_iter().map(|word| word.text).collect())
+            .map_err(|error| error.to_string()),
+        None => Ok(wanted.clone()),
+    };
+    let compiled = read.and_then(|patterns: Vec<String>| {
+        let compiled = Patterns::new(&patterns).map_err(|error| error.to_string())?;
+        Ok((patterns, compiled))
+    });
+    let (patterns, compiled) = match compiled {
+        Ok(compiled) => compiled,
+        Err(error) => {
+            return case["error"]
+                .is_null()
+                .then(|| format!("refused: {error}: {case}"));
+        }
+    };
+    if !case["error"].is_null() {
+        return Some(format!("accepted: {case}"));
+    }
+    if patterns != wanted {
+        return Some(format!("expected {wanted:?}, got {patterns:?}"));
+    }
+    let ignored = case["ignored"].as_object().expect("object");
+    ignored.iter().find_map(|(path, ignored)| {
+        let differs = compiled.matches(path) != (*ignored == true);
+        differs.then(|| format!("{path:?} of {patterns:?}: expected {ignored}"))
+    })
 }
 
 #[test]
