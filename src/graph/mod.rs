@@ -4,12 +4,15 @@
 //! shell forms and names are gone: an op carries all it needs, so that equal ops are equal work.
 //! Nothing here runs anything, reads a file or knows a cache. Start reading at [`Op`].
 
+mod canonical;
 mod dag;
 mod mount;
 mod op;
 mod pattern;
 mod plan;
 
+pub use canonical::Field;
+pub use canonical::Value;
 pub use dag::Graph;
 pub use dag::Vertex;
 pub use dag::VertexId;

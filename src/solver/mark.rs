@@ -1,0 +1,253 @@
+//! What must run: definition keys from the leaves up, hits from the target down.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::cache::Cache;
+use crate::cache::CacheKey;
+use crate::cache::ContentDigest;
+use crate::cache::InputKey;
+use crate::graph::Op;
+use crate::graph::VertexId;
+use crate::oci::Layer;
+use crate::progress::Step;
+use crate::solver::Body;
+use crate::solver::Error;
+use crate::solver::Job;
+use crate::solver::Marked;
+use crate::solver::Output;
+use crate::solver::Selection;
+use crate::solver::Solved;
+use crate::solver::Worker;
+use crate::solver::hits;
+use crate::solver::hits::Hits;
+use crate::solver::keys;
+use crate::solver::keys::Definition;
+
+/// What is left to do after [`mark`].
+#[derive(Debug)]
+pub struct Work {
+    /// The inputs of each vertex.
+    pub(super) inputs: Vec<Vec<VertexId>>,
+    /// The lowest vertex of each vertex's chain.
+    pub(super) lowest: Vec<VertexId>,
+    /// What each vertex is shown as.
+    pub(super) steps: Vec<Step>,
+    /// What is known of each vertex.
+    pub(super) definitions: Vec<Definition>,
+    /// The results that are there.
+    pub(super) hits: Hits,
+    /// Whether a vertex must be resolved.
+    pub(super) is_left: Vec<bool>,
+    /// The layers that are there.
+    pub(super) layers: HashMap<VertexId, Layer>,
+}
+
+/// Finds out what must be done for the target, and says of everything else that it is cached.
+/// Blocks while the contexts are read.
+///
+/// A result that is in the cache hides everything only it needs.
+///
+/// # Errors
+/// [`Error::Content`] if a context does not hold what an op reads of it.
+pub fn mark<C: Cache, W: Worker>(job: &Job<'_, C, W>) -> Result<Marked, Error<W::Error>> {
+    let graph = job.graph;
+    let sink = &job.options.sink;
+    let mut work = Work {
+        inputs: graph.order().map(|id| graph.inputs(id)).collect(),
+        lowest: Vec::with_capacity(graph.len()),
+        steps: graph
+            .order()
+            .map(|id| sink.step(&graph.vertex(id).name))
+            .collect(),
+        definitions: Vec::with_capacity(graph.len()),
+        hits: Hits::new(graph),
+        is_left: vec![false; graph.len()],
+        layers: HashMap::new(),
+    };
+    for id in graph.order() {
+        let definition = define(job, &work, id)?;
+        work.definitions.push(definition);
+        let changes_root = graph.vertex(id).op.changes_root();
+        work.lowest.push(match work.inputs[id.index()].first() {
+            Some(base) if changes_root => work.lowest[base.index()],
+            _ => id,
+        });
+    }
+    find_work(job, &mut work);
+    find_layers(job, &mut work);
+    announce(job, &work);
+    Ok(match solved(job, &work) {
+        Some(solved) => Marked::Solved(solved),
+        None => Marked::Work(work),
+    })
+}
+
+/// Gives what is known of a vertex whose inputs have been defined.
+fn define<C, W: Worker>(
+    job: &Job<'_, C, W>,
+    work: &Work,
+    id: VertexId,
+) -> Result<Definition, Error<W::Error>> {
+    let vertex = job.graph.vertex(id);
+    let inputs = &work.inputs[id.index()];
+    let op = &vertex.op;
+    if inputs.is_empty() {
+        return Ok(Definition {
+            key: keys::of_source(op),
+            is_fresh: vertex.uncached && matches!(op, Op::Http(_) | Op::Git(_)),
+            contexts: Vec::new(),
+        });
+    }
+    let mut contexts = Vec::with_capacity(inputs.len());
+    let mut counts = Vec::with_capacity(inputs.len());
+    for (position, &input) in inputs.iter().enumerate() {
+        let content = context_content(job, work, id, position)?;
+        contexts.push(content);
+        let key = work.definitions[input.index()].key;
+        counts.push(keys::of_input(op, position, key, content));
+    }
+    let counts: Option<Vec<InputKey>> = counts.into_iter().collect();
+    let is_fresh = inputs
+        .iter()
+        .any(|input| work.definitions[input.index()].is_fresh);
+    Ok(Definition {
+        key: counts.map(|counts| CacheKey::of_op(op, &counts)),
+        is_fresh: is_fresh || vertex.uncached,
+        contexts,
+    })
+}
+
+/// Digests what a vertex reads of an input, if that is a context.
+fn context_content<C, W: Worker>(
+    job: &Job<'_, C, W>,
+    work: &Work,
+    id: VertexId,
+    position: usize,
+) -> Result<Option<ContentDigest>, Error<W::Error>> {
+    let input = job.graph.vertex(work.inputs[id.index()][position]);
+    let Op::Context(context) = &input.op else {
+        return Ok(None);
+    };
+    let key = CacheKey::of_op(&input.op, &[]);
+    let vertex = job.graph.vertex(id);
+    let selection = Selection {
+        vertex,
+        position,
+        input: &Output::new(key, Body::Context(context.clone())),
+    };
+    job.worker.content(&selection).map_err(|source| {
+        let step = &work.steps[id.index()];
+        step.started();
+        step.failed(source.to_string());
+        Error::Content {
+            vertex: id,
+            name: vertex.name.clone(),
+            source,
+        }
+    })
+}
+
+/// Walks down from the target as far as results are missing.
+fn find_work<C: Cache, W: Worker>(job: &Job<'_, C, W>, work: &mut Work) {
+    let mut wanted = vec![job.target];
+    while let Some(id) = wanted.pop() {
+        let is_known = work.is_left[id.index()];
+        if !is_known && !work.hits.find(job, &work.definitions, id) {
+            work.is_left[id.index()] = true;
+            wanted.extend(&work.inputs[id.index()]);
+        }
+    }
+}
+
+/// Looks up the layers of those vertices of the target's chain whose results are there.
+fn find_layers<C: Cache, W: Worker>(job: &Job<'_, C, W>, work: &mut Work) {
+    let Some(packing) = &job.options.packing else {
+        return;
+    };
+    for id in job.graph.chain(job.target) {
+        let Some(record) = work.hits.record(id) else {
+            continue;
+        };
+        let layer = job.cache.layer(&record.change_set, packing);
+        let layer = layer.unwrap_or_else(|error| {
+            hits::warn(&job.options.sink, &error);
+            None
+        });
+        if let Some(layer) = layer.filter(|layer| job.worker.has_layer(layer)) {
+            work.layers.insert(id, layer);
+        }
+    }
+}
+
+/// Says which vertices need not run. Images that a vertex left over may read are not among them.
+fn announce<C, W>(job: &Job<'_, C, W>, work: &Work) {
+    let may_be_read = work.images_read(job, |_| true);
+    for id in job.graph.order() {
+        let is_shown = match job.graph.vertex(id).op {
+            Op::Scratch | Op::Context(_) => false,
+            _ => !work.is_left[id.index()] && !may_be_read.contains(&id),
+        };
+        if is_shown {
+            work.steps[id.index()].cached();
+        }
+    }
+}
+
+/// Gives the result, if nothing is left to do.
+fn solved<C, W>(job: &Job<'_, C, W>, work: &Work) -> Option<Solved> {
+    let output = work.hits.output(job.graph, job.target)?;
+    let layers = match job.options.packing {
+        Some(_) => exported_layers(job, &work.layers)?,
+        None => Vec::new(),
+    };
+    Some(Solved {
+        output: Arc::new(output),
+        layers,
+    })
+}
+
+/// Gives the layers of the target's image, lowest first, if they are all there.
+pub(super) fn exported_layers<C, W>(
+    job: &Job<'_, C, W>,
+    layers: &HashMap<VertexId, Layer>,
+) -> Option<Vec<Layer>> {
+    let mut exported = Vec::new();
+    for id in job.graph.chain(job.target) {
+        let op = &job.graph.vertex(id).op;
+        match op {
+            Op::Image(image) => exported.extend(image.layers.iter().cloned()),
+            _ if op.changes_root() => exported.push(layers.get(&id)?.clone()),
+            _ => {}
+        }
+    }
+    Some(exported)
+}
+
+impl Work {
+    /// Gives the images whose files may be read by vertices that are left to do, of those that
+    /// `is_asked` accepts.
+    pub(super) fn images_read<C, W>(
+        &self,
+        job: &Job<'_, C, W>,
+        is_asked: impl Fn(VertexId) -> bool,
+    ) -> Vec<VertexId> {
+        let mut images = Vec::new();
+        for id in job.graph.order() {
+            if !self.is_left[id.index()] || !is_asked(id) {
+                continue;
+            }
+            let op = &job.graph.vertex(id).op;
+            for (position, &input) in self.inputs[id.index()].iter().enumerate() {
+                let is_read = position > 0 || keys::reads_base(op);
+                let lowest = self.lowest[input.index()];
+                if is_read && matches!(job.graph.vertex(lowest).op, Op::Image(_)) {
+                    images.push(lowest);
+                }
+            }
+        }
+        images.sort_unstable();
+        images.dedup();
+        images
+    }
+}

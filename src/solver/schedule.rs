@@ -1,0 +1,248 @@
+//! The order of the work: each vertex once, as soon as its inputs are there.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use tokio::sync::OnceCell;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::cache::Cache;
+use crate::graph::Op;
+use crate::graph::VertexId;
+use crate::oci::Layer;
+use crate::solver::ChangeSet;
+use crate::solver::Error;
+use crate::solver::Job;
+use crate::solver::Output;
+use crate::solver::Solved;
+use crate::solver::Work;
+use crate::solver::Worker;
+use crate::solver::mark::exported_layers;
+use crate::solver::vertex::Image;
+use crate::solver::vertex::Item;
+use crate::solver::vertex::Packed;
+use crate::solver::vertex::Shared;
+use crate::solver::vertex::resolve;
+
+/// Does what [`mark`](crate::solver::mark) left, in the tokio runtime of the caller.
+///
+/// # Errors
+/// The first failure. By then everything that was begun has ended.
+pub async fn schedule<C: Cache + 'static, W: Worker>(
+    job: &Job<'_, C, W>,
+    work: Work,
+) -> Result<Solved, Error<W::Error>> {
+    let mut schedule = Schedule::new(job, work);
+    schedule.begin();
+    let mut failure = None;
+    while let Some(ended) = schedule.tasks.join_next().await {
+        match ended {
+            Ok(Ok(Ended::Vertex(id, output))) => schedule.resolved(id, output),
+            Ok(Ok(Ended::Layer(id, layer))) => {
+                schedule.work.layers.insert(id, *layer);
+            }
+            Ok(Ok(Ended::Image)) => {}
+            // Of all that end badly only the first failure is not called canceled.
+            Ok(Err(Error::Canceled)) => failure = failure.or(Some(Error::Canceled)),
+            Ok(Err(error)) => failure = Some(error),
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+    match failure {
+        Some(error) => Err(error),
+        None => schedule.solved().ok_or(Error::Canceled),
+    }
+}
+
+/// What ended well.
+enum Ended {
+    Vertex(VertexId, Arc<Output>),
+    Layer(VertexId, Box<Layer>),
+    Image,
+}
+
+struct Schedule<'a, C, W: Worker> {
+    job: &'a Job<'a, C, W>,
+    work: Work,
+    shared: Arc<Shared<C, W>>,
+    outputs: HashMap<VertexId, Arc<Output>>,
+    /// How many inputs of each vertex are not resolved yet.
+    waits_for: Vec<usize>,
+    /// The vertices that are left and need a vertex.
+    dependants: Vec<Vec<VertexId>>,
+    /// The chain of the target, if its layers are wanted.
+    exported: HashSet<VertexId>,
+    tasks: JoinSet<Result<Ended, Error<W::Error>>>,
+}
+
+impl<'a, C: Cache + 'static, W: Worker> Schedule<'a, C, W> {
+    fn new(job: &'a Job<'a, C, W>, work: Work) -> Self {
+        let graph = job.graph;
+        let mut waits_for = vec![0; graph.len()];
+        let mut dependants = vec![Vec::new(); graph.len()];
+        for id in graph.order().filter(|id| work.is_left[id.index()]) {
+            for input in &work.inputs[id.index()] {
+                dependants[input.index()].push(id);
+                waits_for[id.index()] += usize::from(work.is_left[input.index()]);
+            }
+        }
+        let exported = match job.options.packing {
+            Some(_) => graph.chain(job.target).into_iter().collect(),
+            None => HashSet::new(),
+        };
+        Self {
+            job,
+            shared: Arc::new(shared(job, &work)),
+            work,
+            outputs: HashMap::new(),
+            waits_for,
+            dependants,
+            exported,
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// Begins everything that waits for nothing.
+    fn begin(&mut self) {
+        // What was denied by definition will most likely be carried out, so the images it needs
+        // are pulled now. What can only be asked by content may turn out to need none.
+        let surely = |id: VertexId| {
+            let definition = &self.work.definitions[id.index()];
+            let is_tainted = definition.is_fresh || definition.key.is_none();
+            !is_tainted || self.job.graph.vertex(id).uncached
+        };
+        for image in self.work.images_read(self.job, surely) {
+            let shared = Arc::clone(&self.shared);
+            self.tasks
+                .spawn(async move { shared.unpack(Some(image)).await.map(|()| Ended::Image) });
+        }
+        for id in self.job.graph.order() {
+            if self.work.is_left[id.index()] && self.waits_for[id.index()] == 0 {
+                self.start(id);
+            }
+            let is_packed = self.work.layers.contains_key(&id);
+            if self.exported.contains(&id) && self.work.hits.is_found(id) && !is_packed {
+                let output = self.input(id);
+                self.pack(id, &output);
+            }
+        }
+    }
+
+    /// Begins to resolve a vertex whose inputs are resolved.
+    fn start(&mut self, id: VertexId) {
+        let inputs = self.work.inputs[id.index()].clone();
+        let inputs = inputs.into_iter().map(|input| self.input(input)).collect();
+        let item = Item {
+            id,
+            vertex: self.job.graph.vertex(id).clone(),
+            inputs,
+            definition: self.work.definitions[id.index()].clone(),
+            was_denied: self.work.hits.was_denied(id),
+            is_needed: !self.dependants[id.index()].is_empty(),
+            is_exported: self.exported.contains(&id),
+            step: self.work.steps[id.index()].clone(),
+        };
+        let shared = Arc::clone(&self.shared);
+        self.tasks.spawn(async move {
+            let output = resolve(&shared, item).await?;
+            Ok(Ended::Vertex(id, output))
+        });
+    }
+
+    /// Gives the result of a vertex that is resolved or was there from the beginning.
+    fn input(&mut self, id: VertexId) -> Arc<Output> {
+        let output = self.outputs.entry(id).or_insert_with(|| {
+            let output = self.work.hits.output(self.job.graph, id);
+            Arc::new(output.expect("a vertex starts when its inputs are there"))
+        });
+        Arc::clone(output)
+    }
+
+    /// Takes the result of a vertex, and begins what waited for it alone.
+    fn resolved(&mut self, id: VertexId, output: Arc<Output>) {
+        if self.shared.cancel.is_canceled() {
+            return;
+        }
+        if self.exported.contains(&id) {
+            self.pack(id, &output);
+        }
+        self.outputs.insert(id, output);
+        for dependant in self.dependants[id.index()].clone() {
+            self.waits_for[dependant.index()] -= 1;
+            if self.waits_for[dependant.index()] == 0 {
+                self.start(dependant);
+            }
+        }
+    }
+
+    /// Begins to pack the highest change set of a result.
+    fn pack(&mut self, id: VertexId, output: &Arc<Output>) {
+        let (Some(packing), Some(ChangeSet::Made(change_set))) =
+            (self.job.options.packing.clone(), output.chain().last())
+        else {
+            return;
+        };
+        let packed = Packed {
+            id,
+            change_set: change_set.clone(),
+            output: Arc::clone(output),
+            step: self.work.steps[id.index()].clone(),
+        };
+        let shared = Arc::clone(&self.shared);
+        self.tasks.spawn(async move {
+            let layer = shared.pack(packed, &packing).await?;
+            Ok(Ended::Layer(id, Box::new(layer)))
+        });
+    }
+
+    /// Gives the result, if everything was done.
+    fn solved(mut self) -> Option<Solved> {
+        let is_hit = self.work.hits.is_found(self.job.target);
+        if !is_hit && !self.outputs.contains_key(&self.job.target) {
+            return None;
+        }
+        for image in self.shared.images.values() {
+            if !image.is_ready.initialized() {
+                image.step.cached();
+            }
+        }
+        let layers = match self.job.options.packing {
+            Some(_) => exported_layers(self.job, &self.work.layers)?,
+            None => Vec::new(),
+        };
+        let output = self.input(self.job.target);
+        Some(Solved { output, layers })
+    }
+}
+
+/// Makes what all vertices share.
+fn shared<C, W: Worker>(job: &Job<'_, C, W>, work: &Work) -> Shared<C, W> {
+    let jobs = job.options.jobs.get().min(Semaphore::MAX_PERMITS);
+    let images = work.images_read(job, |_| true).into_iter();
+    let images = images.filter_map(|id| {
+        let vertex = job.graph.vertex(id);
+        let Op::Image(op) = &vertex.op else {
+            return None;
+        };
+        let image = Image {
+            op: op.clone(),
+            name: vertex.name.clone(),
+            step: work.steps[id.index()].clone(),
+            is_ready: OnceCell::new(),
+        };
+        Some((id, image))
+    });
+    Shared {
+        cache: Arc::clone(job.cache),
+        worker: Arc::clone(job.worker),
+        options: job.options.clone(),
+        cancel: job.options.cancel.child(),
+        has_failed: AtomicBool::new(false),
+        slots: Semaphore::new(jobs),
+        packers: Semaphore::new(jobs),
+        images: images.collect(),
+    }
+}
