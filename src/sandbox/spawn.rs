@@ -19,6 +19,9 @@ use crate::sandbox::report::Report;
 use crate::sandbox::spec::Network;
 use crate::sandbox::spec::Rootfs;
 use crate::sandbox::spec::Spec;
+use crate::sandbox::stdio::Files;
+use crate::sandbox::stdio::Input;
+use crate::sandbox::stdio::Output;
 use crate::sandbox::stub::Stubs;
 use crate::sys;
 use crate::sys::Dir;
@@ -42,26 +45,6 @@ pub struct SpawnOptions {
     pub input: Input,
     /// Where the process writes to.
     pub output: Output,
-}
-
-/// Where a sandboxed process reads from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Input {
-    /// Nothing: `/dev/null`.
-    Null,
-    /// What this process reads from.
-    Inherit,
-    /// A pipe, [`Running::stdin`].
-    Pipe,
-}
-
-/// Where a sandboxed process writes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Output {
-    /// Where this process writes to.
-    Inherit,
-    /// Two pipes, [`Running::stdout`] and [`Running::stderr`].
-    Pipe,
 }
 
 /// How a sandboxed process ended.
@@ -103,7 +86,7 @@ pub const THIS_PROGRAM: &str = "/proc/self/exe";
 /// A thread of its own starts it and waits for it, since the kernel kills the sandbox when the
 /// thread that started it ends, and not only when the process does.
 pub fn spawn(spec: &Spec, options: &SpawnOptions) -> Result<Running, Error> {
-    let mut files = Files::new(spec, options)?;
+    let files = Files::new(spec, options)?;
     let text = handed_over(spec)?;
     let (channel, inside) = Channel::pair().map_err(Error::Start)?;
     let keeper = Keeper {
@@ -112,7 +95,7 @@ pub fn spawn(spec: &Spec, options: &SpawnOptions) -> Result<Running, Error> {
         namespaces: namespaces(&spec.network),
         root: spec.root.clone(),
     };
-    let handed = files.inner.take().expect("taken once");
+    let handed = files.inner;
     let (tell, told) = mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("sandbox".to_owned());
     let thread = thread.spawn(move || {
@@ -322,74 +305,6 @@ fn joined(keeper: JoinHandle<Result<ExitStatus, Error>>) -> Result<ExitStatus, E
     keeper
         .join()
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
-
-/// The files of the process and our ends of them.
-struct Files {
-    inner: Option<[OwnedFd; 3]>,
-    stdin: Option<PipeWriter>,
-    stdout: Option<PipeReader>,
-    stderr: Option<PipeReader>,
-}
-
-impl Files {
-    fn new(spec: &Spec, options: &SpawnOptions) -> Result<Files, Error> {
-        let start = |error| Error::Start(sys::Error::new("open(standard files)", error));
-        let mut files = Files {
-            inner: None,
-            stdin: None,
-            stdout: None,
-            stderr: None,
-        };
-        let null = || {
-            File::options()
-                .read(true)
-                .write(true)
-                .open("/dev/null")
-                .map(OwnedFd::from)
-        };
-        if spec.terminal.is_some() {
-            files.inner = Some([
-                null().map_err(start)?,
-                null().map_err(start)?,
-                null().map_err(start)?,
-            ]);
-            return Ok(files);
-        }
-        let stdin = match options.input {
-            Input::Null => null().map_err(start)?,
-            Input::Inherit => std::io::stdin()
-                .as_fd()
-                .try_clone_to_owned()
-                .map_err(start)?,
-            Input::Pipe => {
-                let (reader, writer) = std::io::pipe().map_err(start)?;
-                files.stdin = Some(writer);
-                reader.into()
-            }
-        };
-        let (stdout, stderr) = match options.output {
-            Output::Inherit => (
-                std::io::stdout()
-                    .as_fd()
-                    .try_clone_to_owned()
-                    .map_err(start)?,
-                std::io::stderr()
-                    .as_fd()
-                    .try_clone_to_owned()
-                    .map_err(start)?,
-            ),
-            Output::Pipe => {
-                let (stdout, stdout_writer) = std::io::pipe().map_err(start)?;
-                let (stderr, stderr_writer) = std::io::pipe().map_err(start)?;
-                files.stdout = Some(stdout);
-                files.stderr = Some(stderr);
-                (stdout_writer.into(), stderr_writer.into())
-            }
-        };
-        files.inner = Some([stdin, stdout, stderr]);
-        Ok(files)
-    }
 }
 
 /// The spec as a file to read from its beginning.
