@@ -1,5 +1,8 @@
 //! The `rbuild` binary: it only calls the library.
 
-fn main() {
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
     rbuild::sandbox::init_if_requested();
+    rbuild::cli::main()
 }

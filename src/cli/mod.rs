@@ -1,1 +1,77 @@
-//! The cli room.
+//! The command line: the only room that reads arguments, environment and clock, and the only one
+//! that prints.
+//!
+//! Arguments become plain values (`build::Request` and its like), a story is started with them, and
+//! what comes back is shown: progress on standard error, results on standard output, an error as a
+//! message with its causes, the place in the file and what to do. Nothing is decided here about
+//! images, caches or sandboxes.
+//!
+//! Start reading at [`main`], then `arguments.rs`; each subcommand has a file of its own.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "this room is where the process meets its user"
+)]
+
+mod arguments;
+mod build;
+mod completion;
+mod environment;
+mod error;
+mod print;
+mod progress;
+mod report;
+mod request;
+mod reserved;
+mod value;
+
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use clap::Parser;
+
+use self::arguments::Arguments;
+use self::arguments::Asked;
+use self::arguments::Command;
+use self::environment::Environment;
+use self::error::Error;
+
+/// Does what the process's arguments ask for, and gives its exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    report::panics_as_bugs();
+    let environment = Environment::read();
+    let arguments = match arguments::asked(&environment.arguments) {
+        Asked::Help => {
+            let help = Arguments::command().render_help();
+            return finish(print::styled(&help.ansi().to_string()));
+        }
+        Asked::Command(arguments) => arguments,
+    };
+    match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => finish(run(arguments, &environment)),
+        // Help and version come this way too; clap knows which stream and code each has.
+        Err(error) => {
+            // A reader that went away needs no help.
+            let _ = error.print();
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+        }
+    }
+}
+
+fn run(arguments: Arguments, environment: &Environment) -> Result<ExitCode, Error> {
+    let home = arguments.home;
+    match arguments.command {
+        Command::Build(build) => build::run(*build, &home, environment)?,
+        Command::Completion(completion) => completion::run(&completion)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn finish(result: Result<ExitCode, Error>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        report::error(&error);
+        ExitCode::from(error.exit_code())
+    })
+}

@@ -1,0 +1,175 @@
+//! The command line as a whole: which subcommands there are, and which one is meant.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::CommandFactory;
+use clap::Parser;
+use clap::Subcommand;
+
+use super::build::BuildArguments;
+use super::completion::CompletionArguments;
+use super::environment::Environment;
+
+/// Builds container images from Dockerfiles: one program, no daemon.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rbuild",
+    version,
+    after_help = EXAMPLES,
+    override_usage = "rbuild [build] [OPTIONS] CONTEXT\n       rbuild COMMAND [OPTIONS] …",
+    subcommand_value_name = "COMMAND",
+    disable_help_subcommand = true
+)]
+pub(super) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Where rbuild keeps and finds its things.
+    #[command(flatten)]
+    pub home: Home,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  rbuild -t app:v1 .                     build ./Dockerfile and call the image app:v1
+  rbuild -t ghcr.io/me/app:v1 --push .   build it, then push it
+  rbuild -o type=docker,dest=- . | docker load
+
+`build` may be left out: what does not begin with the name of a command is a build.
+`rbuild COMMAND --help` explains each command, with examples.";
+
+/// Where rbuild keeps and finds its things.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub(super) struct Home {
+    /// Where images and the cache are kept [default: $RBUILD_ROOT, /var/lib/rbuild for root,
+    /// $XDG_DATA_HOME/rbuild for others].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// The configuration file, for mirrors and registries [default: $RBUILD_CONFIG,
+    /// $XDG_CONFIG_HOME/rbuild/config.toml, /etc/rbuild/config.toml].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+impl Home {
+    /// Gives the folder of the store, as an absolute path.
+    pub(super) fn root(&self, environment: &Environment) -> PathBuf {
+        let root = self
+            .root
+            .clone()
+            .unwrap_or_else(|| environment.default_root());
+        std::path::absolute(&root).unwrap_or(root)
+    }
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Build an image from a Dockerfile; the default.
+    Build(Box<BuildArguments>),
+    /// Print the completion script of a shell.
+    Completion(CompletionArguments),
+}
+
+/// What the arguments ask for before clap sees them.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Nothing was said: show what there is to say.
+    Help,
+    /// The arguments with the name of a subcommand in them.
+    Command(Vec<OsString>),
+}
+
+/// Finds out which subcommand is meant, and writes it down if it is the implied `build`.
+///
+/// The first argument that is not a global option decides. An option in that place, or a word that
+/// names no subcommand, means `build`; so `rbuild images` lists images, and a directory of that
+/// name is `./images`.
+pub(super) fn asked(arguments: &[OsString]) -> Asked {
+    let command = Arguments::command();
+    let mut index = 1;
+    while let Some(argument) = arguments.get(index).map(|text| text.to_string_lossy()) {
+        match argument.as_ref() {
+            "--root" | "--config" => index += 2,
+            text if text.starts_with("--root=") || text.starts_with("--config=") => index += 1,
+            "-h" | "--help" | "-V" | "--version" => return Asked::Command(arguments.to_vec()),
+            "help" => return Asked::Command(help_of(arguments, index)),
+            word if command.find_subcommand(word).is_some() => {
+                return Asked::Command(arguments.to_vec());
+            }
+            _ => {
+                let mut full = arguments.to_vec();
+                full.insert(index, OsString::from("build"));
+                return Asked::Command(full);
+            }
+        }
+    }
+    if arguments.len() <= 1 {
+        return Asked::Help;
+    }
+    // An option without a value or without a command: clap explains.
+    Asked::Command(arguments.to_vec())
+}
+
+/// Turns `help [COMMAND]` at `index` into `[COMMAND] --help`.
+fn help_of(arguments: &[OsString], index: usize) -> Vec<OsString> {
+    let mut full = arguments.to_vec();
+    full.remove(index);
+    full.push(OsString::from("--help"));
+    full
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use clap::CommandFactory;
+
+    use super::Arguments;
+    use super::Asked;
+    use super::asked;
+
+    fn check(line: &str, expected: &str) {
+        let words = |text: &str| text.split_whitespace().map(OsString::from).collect();
+        let arguments: Vec<OsString> = words(line);
+        assert_eq!(asked(&arguments), Asked::Command(words(expected)), "{line}");
+    }
+
+    #[test]
+    fn build_is_implied() {
+        check("rbuild -t x .", "rbuild build -t x .");
+        check("rbuild build -t x .", "rbuild build -t x .");
+        check("rbuild .", "rbuild build .");
+        check("rbuild -", "rbuild build -");
+        check("rbuild -- .", "rbuild build -- .");
+        check("rbuild --root /r -t x .", "rbuild --root /r build -t x .");
+        check("rbuild --root=/r .", "rbuild --root=/r build .");
+        check("rbuild -t x build", "rbuild build -t x build");
+        check("rbuild ./completion", "rbuild build ./completion");
+    }
+
+    #[test]
+    fn a_subcommand_is_left_alone() {
+        check("rbuild completion bash", "rbuild completion bash");
+        check(
+            "rbuild --root /r completion bash",
+            "rbuild --root /r completion bash",
+        );
+    }
+
+    #[test]
+    fn help_is_never_far() {
+        assert_eq!(asked(&[OsString::from("rbuild")]), Asked::Help);
+        assert_eq!(asked(&[]), Asked::Help);
+        check("rbuild --help", "rbuild --help");
+        check("rbuild help", "rbuild --help");
+        check("rbuild help build", "rbuild build --help");
+    }
+
+    #[test]
+    fn clap_finds_no_contradiction() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,179 @@
+//! What can go wrong between the command line and the story it starts.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// A flag that other builders have and rbuild does not.
+    #[error("{flag} is not supported")]
+    NotSupported {
+        /// As it is written.
+        flag: &'static str,
+        /// What to do instead.
+        instead: &'static str,
+    },
+    /// Two things that cannot both be asked for.
+    #[error("{one} and {other} exclude each other")]
+    Exclusive {
+        /// One of them.
+        one: &'static str,
+        /// The other.
+        other: &'static str,
+    },
+    /// A flag that needs another one.
+    #[error("{flag} needs {needed}")]
+    Needs {
+        /// As it is written.
+        flag: &'static str,
+        /// What is missing.
+        needed: &'static str,
+    },
+    /// An environment variable with a value that means nothing.
+    #[error("the environment variable {name} has the value {value:?}, which is not {expected}")]
+    Variable {
+        /// The variable.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// An image's name that is no name, or has a digest where a new image gets a name.
+    #[error("{text:?} is no name for an image")]
+    Tag {
+        /// As it was given.
+        text: String,
+        /// Why.
+        source: crate::oci::Error,
+    },
+    /// A new image cannot be called by a digest.
+    #[error("{text:?} has a digest, which a new image cannot be called by")]
+    TagWithDigest {
+        /// As it was given.
+        text: String,
+    },
+    /// The build context is not there.
+    #[error("there is no build context {}", path.display())]
+    NoContext {
+        /// As it was given.
+        path: PathBuf,
+        /// The subcommand that was perhaps meant.
+        meant: Option<String>,
+        /// Why.
+        source: io::Error,
+    },
+    /// A secret's file cannot be read.
+    #[error("cannot read the secret {id:?} from {}", path.display())]
+    ReadSecret {
+        /// Its id.
+        id: String,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A secret is larger than any secret should be.
+    #[error("the secret {id:?} has more than {limit_bytes} bytes")]
+    SecretTooLarge {
+        /// Its id.
+        id: String,
+        /// The most it may have.
+        limit_bytes: u64,
+    },
+    /// There is no ssh agent to lend.
+    #[error("--ssh {id} names no agent, and SSH_AUTH_SOCK is not set")]
+    NoAgent {
+        /// The id that was asked for.
+        id: String,
+    },
+    /// A configuration file cannot be read.
+    #[error("cannot read the configuration {}", path.display())]
+    ReadConfig {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A configuration file says something that means nothing.
+    #[error("{message}")]
+    Config {
+        /// Where and what.
+        place: Box<Place>,
+        /// What is wrong.
+        message: String,
+    },
+    /// A file that was asked for with a flag cannot be written.
+    #[error("cannot write {}", path.display())]
+    WriteFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Standard output cannot be written to.
+    #[error("cannot write to standard output")]
+    WriteStdout {
+        /// Why.
+        source: io::Error,
+    },
+    /// An archive would be written to a terminal.
+    #[error("an archive is not for the eyes: standard output is a terminal")]
+    Terminal,
+    /// The rooms below are not all there.
+    #[error("this rbuild reads a build's command line, but cannot build yet")]
+    NotBuilt,
+}
+
+/// Where in a file something is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// What the user calls the file.
+    pub file: String,
+    /// The whole text of the file.
+    pub text: String,
+    /// From which byte to which.
+    pub bytes: std::ops::Range<usize>,
+}
+
+impl Error {
+    /// Gives the code rbuild exits with.
+    pub(super) fn exit_code(&self) -> u8 {
+        match self {
+            Self::NotSupported { .. }
+            | Self::Exclusive { .. }
+            | Self::Needs { .. }
+            | Self::Variable { .. }
+            | Self::Tag { .. }
+            | Self::TagWithDigest { .. }
+            | Self::NoAgent { .. }
+            | Self::Config { .. }
+            | Self::Terminal => 2,
+            Self::NoContext { .. } | Self::ReadSecret { .. } | Self::SecretTooLarge { .. } => 1,
+            Self::ReadConfig { .. } | Self::WriteFile { .. } | Self::WriteStdout { .. } => 3,
+            Self::NotBuilt => 70,
+        }
+    }
+
+    /// Gives where in a file the mistake is, if it is in one.
+    pub(super) fn place(&self) -> Option<Place> {
+        match self {
+            Self::Config { place, .. } => Some((**place).clone()),
+            _ => None,
+        }
+    }
+
+    /// Gives what the user could do about it, if that is known.
+    pub(super) fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotSupported { instead, .. } => Some((*instead).to_owned()),
+            Self::NoContext { meant, .. } => meant
+                .as_ref()
+                .map(|meant| format!("did you mean the command `rbuild {meant}`?")),
+            Self::NoAgent { .. } => Some("start one: eval \"$(ssh-agent)\" && ssh-add".to_owned()),
+            Self::Terminal => Some("write to a file with dest=FILE, or to a pipe".to_owned()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! An error as people read it: what happened, why, where in which file, and what to do.
+
+use std::error::Error as _;
+use std::fmt::Write;
+
+use anstyle::AnsiColor;
+use anstyle::Style;
+
+use super::error::Error;
+use super::error::Place;
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+const MARGIN: Style = AnsiColor::Blue.on_default().bold();
+/// How many lines are shown around the place.
+const AROUND: usize = 2;
+/// How many lines of a long instruction are shown.
+const LONG: usize = 12;
+
+/// Prints an error on standard error.
+pub(super) fn error(error: &Error) {
+    anstream::eprint!("{}", text(error));
+}
+
+/// Makes every panic say that it is a bug, and end the process with the code for one.
+pub(super) fn panics_as_bugs() {
+    std::panic::set_hook(Box::new(|panic| {
+        anstream::eprintln!(
+            "{ERROR}error:{ERROR:#} this is a bug in rbuild {}: {panic}\n\
+             {HINT}hint:{HINT:#} please report it with what you were building; \
+             the store is as it was before",
+            env!("CARGO_PKG_VERSION")
+        );
+        std::process::exit(70);
+    }));
+}
+
+/// Writes an error with its causes, its place and its hint.
+fn text(error: &Error) -> String {
+    let mut out = format!("{ERROR}error:{ERROR:#} {error}\n");
+    if let Some(place) = error.place() {
+        excerpt(&place, &mut out);
+    }
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = writeln!(out, "  caused by: {error}");
+        cause = error.source();
+    }
+    if let Some(hint) = error.hint() {
+        let _ = writeln!(out, "{HINT}hint:{HINT:#} {hint}");
+    }
+    out
+}
+
+/// Writes the lines around a place: a caret line under a piece of one line, arrows before several.
+fn excerpt(place: &Place, out: &mut String) {
+    let lines: Vec<&str> = place.text.lines().collect();
+    let (first, column) = position(&place.text, place.bytes.start);
+    let (last, _) = position(
+        &place.text,
+        place.bytes.end.saturating_sub(1).max(place.bytes.start),
+    );
+    let from = first.saturating_sub(AROUND);
+    let until = (last + AROUND + 1).min(lines.len());
+    let digits = until.to_string().len();
+    let margin =
+        |number: &str, arrow: &str| format!("{MARGIN}{number:>digits$} |{MARGIN:#}{arrow}");
+    let _ = writeln!(
+        out,
+        "{MARGIN}{:>digits$}-->{MARGIN:#} {}:{}:{}",
+        "",
+        place.file,
+        first + 1,
+        column + 1
+    );
+    for (index, line) in lines.iter().enumerate().take(until).skip(from) {
+        let marked = first != last && (first..=last).contains(&index);
+        if marked && index == first + LONG && last > first + LONG {
+            let _ = writeln!(out, "{}", margin("…", " > …"));
+        }
+        if marked && index >= first + LONG && index < last {
+            continue;
+        }
+        let arrow = if marked { " > " } else { " " };
+        let pad = if first != last && !marked { "  " } else { "" };
+        let number = (index + 1).to_string();
+        let shown = line.replace('\t', "    ");
+        let _ = writeln!(
+            out,
+            "{}",
+            format!("{}{pad}{shown}", margin(&number, arrow)).trim_end()
+        );
+        if first == last && index == first {
+            let carets = carets(line, column, place.bytes.len());
+            let _ = writeln!(out, "{} {ERROR}{carets}{ERROR:#}", margin("", ""));
+        }
+    }
+}
+
+/// Draws carets under `length` bytes of a line from `column`, in characters as they are shown.
+fn carets(line: &str, column: usize, length: usize) -> String {
+    let before: usize = line.chars().take(column).map(shown_width).sum();
+    let start = line
+        .char_indices()
+        .nth(column)
+        .map_or(line.len(), |(at, _)| at);
+    let end = (start + length).min(line.len());
+    let under = line.get(start..end).unwrap_or_default().trim_end();
+    let count: usize = under.chars().map(shown_width).sum();
+    format!("{}{}", " ".repeat(before), "^".repeat(count.max(1)))
+}
+
+fn shown_width(letter: char) -> usize {
+    match letter {
+        '\t' => 4,
+        other => unicode_width::UnicodeWidthChar::width(other).unwrap_or(0),
+    }
+}
+
+/// Gives line and column of a byte, both from 0, the column in characters.
+fn position(text: &str, byte: usize) -> (usize, usize) {
+    let byte = (0..=byte.min(text.len()))
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0);
+    let before = &text[..byte];
+    let line = before.matches('\n').count();
+    let start = before.rfind('\n').map_or(0, |at| at + 1);
+    (line, before[start..].chars().count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Place;
+    use super::excerpt;
+
+    fn check(text: &str, marked: &str, expected: &str) {
+        let start = text.find(marked).unwrap();
+        let place = Place {
+            file: "Dockerfile".to_owned(),
+            text: text.to_owned(),
+            bytes: start..start + marked.len(),
+        };
+        let mut out = String::new();
+        excerpt(&place, &mut out);
+        let plain = anstream::adapter::strip_str(&out).to_string();
+        assert_eq!(plain, expected, "\n{plain}");
+    }
+
+    #[test]
+    fn a_word_gets_carets() {
+        check(
+            "FROM a\nRUNN  ls\nCMD b\n",
+            "RUNN",
+            " --> Dockerfile:2:1\n1 | FROM a\n2 | RUNN  ls\n  | ^^^^\n3 | CMD b\n",
+        );
+        check(
+            "\tCOPY 字 é\n",
+            "é",
+            " --> Dockerfile:1:9\n1 |     COPY 字 é\n  |             ^\n",
+        );
+    }
+
+    #[test]
+    fn several_lines_get_arrows() {
+        check(
+            "FROM a\nRUN b \\\n  c\nCMD d\n",
+            "RUN b \\\n  c",
+            " --> Dockerfile:2:1\n1 |   FROM a\n2 | > RUN b \\\n3 | >   c\n4 |   CMD d\n",
+        );
+    }
+
+    #[test]
+    fn a_long_instruction_is_shortened() {
+        let body: String = (0..40).map(|line| format!("line {line}\n")).collect();
+        let text = format!("RUN <<E\n{body}E\n");
+        let place = Place {
+            file: "f".to_owned(),
+            bytes: 0..text.len() - 1,
+            text,
+        };
+        let mut out = String::new();
+        excerpt(&place, &mut out);
+        assert!(out.lines().count() < 20, "{out}");
+        assert!(out.contains("42 |"), "{out}");
+    }
+
+    #[test]
+    fn a_place_outside_the_text_is_no_disaster() {
+        for bytes in [0..0, 5..900, 900..901] {
+            let place = Place {
+                file: "f".to_owned(),
+                text: "é".to_owned(),
+                bytes,
+            };
+            excerpt(&place, &mut String::new());
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Flags, environment and files become a [`Request`].
+
+use std::fs::File;
+use std::io::Read;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::path::PathBuf;
+
+use clap::CommandFactory;
+
+use super::arguments::Arguments;
+use super::arguments::Home;
+use super::build::BuildArguments;
+use super::build::ResultFlags;
+use super::environment::Environment;
+use super::error::Error;
+use super::value::nearest;
+use super::value::secret::SecretFlag;
+use super::value::secret::SecretSource;
+use super::value::secret::SshFlag;
+use crate::build::ContextSource;
+use crate::build::DockerfileSource;
+use crate::build::Request;
+use crate::build::Secret;
+use crate::export::Target;
+use crate::oci::Platform;
+use crate::oci::Reference;
+use crate::progress::Sink;
+
+/// The most a secret may have, as BuildKit has it.
+const SECRET_LIMIT_BYTES: u64 = 500 * 1024;
+const MIN_JOBS: usize = 4;
+
+/// Makes the request of `rbuild build`.
+pub(super) fn build(
+    arguments: BuildArguments,
+    home: &Home,
+    environment: &Environment,
+    sink: Sink,
+) -> Result<Request, Error> {
+    check_context(&arguments.context)?;
+    if arguments.context == ContextSource::Stdin && arguments.file == Some(DockerfileSource::Stdin)
+    {
+        return Err(Error::Exclusive {
+            one: "--file -",
+            other: "the context -",
+        });
+    }
+    let (tags, outputs) = outputs(&arguments, environment)?;
+    let mut build_args = build_args(&arguments.build_args, environment);
+    let epoch = epoch(&mut build_args, environment)?;
+    let run = arguments.run;
+    let jobs = environment.processors.max(MIN_JOBS);
+    Ok(Request {
+        context: arguments.context,
+        dockerfile: arguments.file.unwrap_or(DockerfileSource::Default),
+        tags,
+        target: arguments.target.filter(|stage| !stage.is_empty()),
+        build_args,
+        labels: arguments.labels,
+        platform: arguments.platform.unwrap_or_else(Platform::host),
+        named_contexts: arguments.named_contexts,
+        no_cache: arguments.cache.no_cache,
+        no_cache_filter: arguments.cache.no_cache_filter,
+        pull: arguments.cache.pull,
+        network: run.network,
+        extra_hosts: run.extra_hosts,
+        shm_size_bytes: run.shm_size,
+        ulimits: run.ulimits,
+        secrets: secrets(run.secrets, environment)?,
+        ssh: agents(run.ssh, environment)?,
+        ca_bundle: run.ca_bundle,
+        outputs,
+        jobs: run
+            .jobs
+            .or(NonZeroUsize::new(jobs))
+            .expect("at least four jobs"),
+        root: home.root(environment),
+        epoch,
+        now_ns: environment.now_ns,
+        binary: environment.binary.clone(),
+        sink,
+    })
+}
+
+/// Sees to it that a directory is one: a mistyped command ends up here too.
+fn check_context(context: &ContextSource) -> Result<(), Error> {
+    let ContextSource::Directory(path) = context else {
+        return Ok(());
+    };
+    std::fs::read_dir(path)
+        .map(drop)
+        .map_err(|source| Error::NoContext {
+            path: path.clone(),
+            meant: meant_command(path),
+            source,
+        })
+}
+
+fn meant_command(path: &Path) -> Option<String> {
+    let command = Arguments::command();
+    let names = command.get_subcommands().map(clap::Command::get_name);
+    nearest(path.to_str()?, names).map(str::to_owned)
+}
+
+/// Gives the image's names and where else it goes.
+fn outputs(
+    arguments: &BuildArguments,
+    environment: &Environment,
+) -> Result<(Vec<Reference>, Vec<Target>), Error> {
+    let ResultFlags {
+        outputs: flags,
+        push,
+        ..
+    } = &arguments.result;
+    let mut tags = Vec::new();
+    let named = flags.iter().flat_map(|output| &output.names);
+    for text in arguments.tags.iter().chain(named) {
+        let tag = new_name(text)?;
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
+    }
+    let mut targets: Vec<Target> = Vec::new();
+    let pushed = push.then_some(Target::Registry);
+    for target in flags
+        .iter()
+        .filter_map(|flag| flag.target.clone())
+        .chain(pushed)
+    {
+        if !targets.contains(&target) {
+            targets.push(target);
+        }
+    }
+    if targets.contains(&Target::Registry) && tags.is_empty() {
+        return Err(Error::Needs {
+            flag: "--push",
+            needed: "a name for the image: --tag",
+        });
+    }
+    let to_stdout = flags.iter().filter(|output| output.is_stdout()).count();
+    if to_stdout > 0 && environment.stdout_is_terminal {
+        return Err(Error::Terminal);
+    }
+    if to_stdout > 1 {
+        return Err(Error::Exclusive {
+            one: "an --output to standard output",
+            other: "another one",
+        });
+    }
+    if to_stdout > 0 && arguments.progress.is_quiet() {
+        return Err(Error::Exclusive {
+            one: "--quiet",
+            other: "an --output to standard output",
+        });
+    }
+    Ok((tags, targets))
+}
+
+/// Reads a name that an image is to get.
+pub(super) fn new_name(text: &str) -> Result<Reference, Error> {
+    let name: Reference = text.parse().map_err(|source| Error::Tag {
+        text: text.to_owned(),
+        source,
+    })?;
+    if name.digest().is_some() {
+        return Err(Error::TagWithDigest {
+            text: text.to_owned(),
+        });
+    }
+    Ok(name)
+}
+
+/// Takes the values that are missing from the environment; what is not there either is not set.
+fn build_args(
+    flags: &[(String, Option<String>)],
+    environment: &Environment,
+) -> Vec<(String, String)> {
+    flags
+        .iter()
+        .filter_map(|(name, value)| {
+            let inherited = || environment.variables.get(std::ffi::OsStr::new(name));
+            let value = match value {
+                Some(value) => value.clone(),
+                None => inherited()?.to_str()?.to_owned(),
+            };
+            Some((name.clone(), value))
+        })
+        .collect()
+}
+
+/// Finds the time that replaces the clock: the build argument wins over the environment, whose
+/// value becomes one, as with docker.
+fn epoch(
+    build_args: &mut Vec<(String, String)>,
+    environment: &Environment,
+) -> Result<Option<i64>, Error> {
+    const NAME: &str = "SOURCE_DATE_EPOCH";
+    let given = build_args.iter().rev().find(|(name, _)| name == NAME);
+    let value = match given {
+        Some((_, value)) => value.clone(),
+        None => match environment.text(NAME) {
+            None => return Ok(None),
+            Some(value) => {
+                build_args.push((NAME.to_owned(), value.to_owned()));
+                value.to_owned()
+            }
+        },
+    };
+    if value.is_empty() {
+        return Ok(None);
+    }
+    match value.parse::<i64>() {
+        Ok(seconds) if seconds >= 0 => Ok(Some(seconds)),
+        _ => Err(Error::Variable {
+            name: NAME,
+            value,
+            expected: "a number of seconds since 1970",
+        }),
+    }
+}
+
+fn secrets(flags: Vec<SecretFlag>, environment: &Environment) -> Result<Vec<Secret>, Error> {
+    let mut secrets: Vec<Secret> = Vec::new();
+    for SecretFlag { id, source } in flags {
+        let variable = |name: &str| environment.variables.get(std::ffi::OsStr::new(name));
+        let value = match source {
+            SecretSource::File(path) => read_secret(&id, &path)?,
+            SecretSource::Variable(name) => match variable(&name) {
+                Some(value) => value.as_encoded_bytes().to_vec(),
+                // A RUN that requires the secret says that it is missing.
+                None => continue,
+            },
+            SecretSource::Named => match variable(&id) {
+                Some(value) => value.as_encoded_bytes().to_vec(),
+                None => read_secret(&id, Path::new(&id))?,
+            },
+        };
+        secrets.retain(|earlier| earlier.id != id);
+        secrets.push(Secret { id, value });
+    }
+    Ok(secrets)
+}
+
+fn read_secret(id: &str, path: &Path) -> Result<Vec<u8>, Error> {
+    let failed = |source| Error::ReadSecret {
+        id: id.to_owned(),
+        path: path.to_owned(),
+        source,
+    };
+    let mut value = Vec::new();
+    File::open(path)
+        .map_err(failed)?
+        .take(SECRET_LIMIT_BYTES + 1)
+        .read_to_end(&mut value)
+        .map_err(failed)?;
+    if value.len() as u64 > SECRET_LIMIT_BYTES {
+        return Err(Error::SecretTooLarge {
+            id: id.to_owned(),
+            limit_bytes: SECRET_LIMIT_BYTES,
+        });
+    }
+    Ok(value)
+}
+
+fn agents(flags: Vec<SshFlag>, environment: &Environment) -> Result<Vec<(String, PathBuf)>, Error> {
+    flags
+        .into_iter()
+        .map(
+            |(id, socket)| match socket.or_else(|| environment.path("SSH_AUTH_SOCK")) {
+                Some(socket) => Ok((id, socket)),
+                None => Err(Error::NoAgent { id }),
+            },
+        )
+        .collect()
+}
