@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::sandbox::report::Problem;
 use crate::sandbox::spec::Spec;
@@ -13,6 +14,13 @@ use crate::sys::process;
 
 /// Where a program is looked for if the environment does not say.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// How often and how long a program that is being written is waited for.
+///
+/// A file just written may still be open in another sandbox's process that was started meanwhile
+/// and has not come to closing what it does not need.
+const BUSY_MAX: usize = 100;
+const BUSY_PAUSE: Duration = Duration::from_millis(2);
 
 /// Becomes the program of the spec; returns only if that failed.
 pub(super) fn execute(spec: &Spec, env: &[CString]) -> Problem {
@@ -25,10 +33,19 @@ pub(super) fn execute(spec: &Spec, env: &[CString]) -> Problem {
         Ok(args) => args,
         Err(problem) => return problem,
     };
-    match find(name, spec.variable("PATH").unwrap_or(DEFAULT_PATH)) {
-        Ok(path) => problem(name, &process::execute(&path, &args, env)),
-        Err(error) => problem(name, &error),
+    let path = match find(name, spec.variable("PATH").unwrap_or(DEFAULT_PATH)) {
+        Ok(path) => path,
+        Err(error) => return problem(name, &error),
+    };
+    let mut error = process::execute(&path, &args, env);
+    for _ in 0..BUSY_MAX {
+        if error.kind() != io::ErrorKind::ExecutableFileBusy {
+            break;
+        }
+        std::thread::sleep(BUSY_PAUSE);
+        error = process::execute(&path, &args, env);
     }
+    problem(name, &error)
 }
 
 /// Finds a program as the shell does: by its path if it has a `/`, else in the directories of

@@ -104,9 +104,10 @@ impl Mount {
         }
     }
 
-    /// Takes it off the place it was attached to.
+    /// Takes it off the place it was attached to, even if files on it are open.
     pub fn detach(&self) -> Result<()> {
-        detach(&proc_path(self))
+        rustix::mount::unmount(proc_path(self), UnmountFlags::DETACH)
+            .call(|| format!("umount2({:?}, MNT_DETACH)", path_of(self)))
     }
 
     pub(super) fn from_fd(fd: OwnedFd) -> Mount {
@@ -154,12 +155,6 @@ pub fn pivot_into(root: &Dir) -> Result<()> {
     rustix::mount::unmount(".", UnmountFlags::DETACH)
         .call(|| r#"umount2(".", MNT_DETACH)"#.to_owned())?;
     rustix::process::chdir("/").call(|| r#"chdir("/")"#.to_owned())
-}
-
-/// Takes the topmost mount off a path, now for new walks and for open files when they are closed.
-pub fn detach(path: &Path) -> Result<()> {
-    rustix::mount::unmount(path, UnmountFlags::DETACH)
-        .call(|| format!("umount2({path:?}, MNT_DETACH)"))
 }
 
 pub(super) fn set(context: &OwnedFd, key: &str, value: &str) -> rustix::io::Result<()> {

@@ -288,6 +288,17 @@ pub fn change_dir(path: &Path) -> Result<()> {
     rustix::process::chdir(path).call(|| format!("chdir({path:?})"))
 }
 
+/// Makes this process one that the kernel may kill when memory runs out: a service manager may
+/// have asked it to spare the parent.
+pub fn unprotect_from_oom() -> Result<()> {
+    const PATH: &str = "/proc/self/oom_score_adj";
+    let score = std::fs::read_to_string(PATH).call(|| format!("read({PATH:?})"))?;
+    if score.starts_with('-') {
+        std::fs::write(PATH, "0").call(|| format!("write({PATH:?}, \"0\")"))?;
+    }
+    Ok(())
+}
+
 /// Sets which permission bits new files do not get.
 pub fn set_umask(mask: u32) {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));

@@ -1,6 +1,5 @@
 //! Terminals.
 
-use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
 
@@ -102,11 +101,4 @@ pub fn set_raw(fd: impl AsFd) -> Result<Settings> {
 pub fn restore(fd: impl AsFd, settings: &Settings) -> Result<()> {
     rustix::termios::tcsetattr(fd.as_fd(), OptionalActions::Flush, &settings.0)
         .call(|| format!("ioctl({:?}, TCSETSF)", path_of(fd.as_fd())))
-}
-
-/// A second handle on the user's end, for reading in one thread and writing in another.
-pub fn file(fd: &OwnedFd) -> Result<File> {
-    fd.try_clone()
-        .map(File::from)
-        .call(|| format!("dup({:?})", path_of(fd)))
 }

@@ -8,6 +8,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::path::PathBuf;
+use std::process::Command;
+use std::process::Stdio;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -680,14 +682,7 @@ fn a_server_inside_can_be_reached() {
         .read_exact(&mut [0; 6])
         .unwrap();
     let network = SandboxNetwork::of(running.pid()).unwrap();
-    let begin = Instant::now();
-    let mut stream = loop {
-        match network.connect(8080) {
-            Ok(stream) => break stream,
-            Err(error) if begin.elapsed() > Duration::from_secs(10) => panic!("{}", text(&error)),
-            Err(_) => std::thread::sleep(Duration::from_millis(10)),
-        }
-    };
+    let mut stream = eventually(|| network.connect(8080).ok());
     let mut heard = [0; 5];
     stream.read_exact(&mut heard).unwrap();
     assert_eq!(&heard, b"hello");
@@ -950,4 +945,59 @@ fn many_at_once_do_not_disturb_each_other() {
             });
         }
     });
+}
+
+/// Tells a copy of the test program which folder to leave a process number in.
+const VICTIM: &str = "RBUILD_TEST_VICTIM";
+
+#[test]
+fn a_killed_parent_takes_it_along() {
+    if let Some(folder) = std::env::var_os(VICTIM) {
+        let case = case(&["sleep", "100"]);
+        let running = case.start().unwrap();
+        fs::write(Path::new(&folder).join("new"), running.pid().to_string()).unwrap();
+        fs::rename(
+            Path::new(&folder).join("new"),
+            Path::new(&folder).join("pid"),
+        )
+        .unwrap();
+        running.wait().unwrap();
+        return;
+    }
+    if !able() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut parent = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "sandbox::a_killed_parent_takes_it_along"])
+        .env(VICTIM, folder.path())
+        .env("TMPDIR", folder.path())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let pid = eventually(|| fs::read_to_string(folder.path().join("pid")).ok());
+    assert!(Path::new("/proc").join(&pid).exists());
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    // Whoever inherits it has to take notice of its end, so it may be there for a moment.
+    eventually(|| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status"));
+        status
+            .map_or(true, |status| status.contains("State:\tZ"))
+            .then_some(())
+    });
+}
+
+fn eventually<T>(mut found: impl FnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(
+            begin.elapsed() < Duration::from_secs(20),
+            "it takes too long"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
