@@ -215,10 +215,10 @@ fn pruning_keeps_what_is_named_and_waits_for_nobody() {
     assert!(matches!(error, Error::InUse { .. }), "{error}");
     drop((shared, _second));
 
-    let usage = store.usage(&[root.clone()]).unwrap();
+    let usage = store.usage(std::slice::from_ref(&root)).unwrap();
     assert_eq!(usage.blobs, 7);
     let alone = store.alone().unwrap();
-    let pruned = store.prune(&alone, &[root.clone()]).unwrap();
+    let pruned = store.prune(&alone, std::slice::from_ref(&root)).unwrap();
     assert_eq!(pruned.files, 4);
     assert_eq!(pruned.size_bytes, usage.reclaimable_bytes + 19);
     assert!(store.contains(&root));
