@@ -1,1 +1,118 @@
-//! The remote room.
+//! Everything over the network: images from and to registries, files from web servers.
+//!
+//! [`resolve`] turns a name into a manifest digest and an image config, [`fetch_blob`] and [`pull`]
+//! bring layers into the store, [`push`] sends an image, [`download`] gets a file. They share one
+//! [`Client`], which knows the registry table, the user's credentials and how patient to be. All
+//! that arrives is verified against its digest and size, and is stored before it is used.
+//!
+//! The room does not unpack layers and does not know what an image is fetched for. Proxies and
+//! certificates come from the environment as the system's HTTP stack reads it (`HTTPS_PROXY`,
+//! `NO_PROXY`, `SSL_CERT_FILE`); credential helpers are started as programs. Start reading at
+//! [`resolve`]; `session.rs` sends one request, `auth.rs` obtains the right to.
+
+mod about;
+mod auth;
+mod challenge;
+mod clients;
+mod credentials;
+mod document;
+mod error;
+mod host;
+mod pull;
+mod push;
+mod receive;
+mod registries;
+mod resolve;
+mod retry;
+mod session;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::Semaphore;
+
+use crate::oci::Digest;
+use crate::progress::Sink;
+use crate::store::Store;
+
+pub use error::Error;
+pub use pull::fetch_blob;
+pub use pull::pull;
+pub use push::Destination;
+pub use push::push;
+pub use push::push_blob;
+pub use registries::KeyPair;
+pub use registries::Registries;
+pub use registries::Registry;
+pub use resolve::Pull;
+pub use resolve::Query;
+pub use resolve::Resolved;
+pub use resolve::resolve;
+pub use retry::Retry;
+
+/// How many blobs are moved at the same time, in each direction.
+const TRANSFERS: usize = 6;
+
+/// What the room must be told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where what is fetched goes, and what is pushed comes from.
+    pub store: Store,
+    /// How to reach registries that are not reached in the usual way.
+    pub registries: Registries,
+    /// Docker's `config.json` and podman's `auth.json`, in the order to look; they need not exist.
+    pub credential_files: Vec<PathBuf>,
+    /// How patient to be.
+    pub retry: Retry,
+    /// Where warnings go.
+    pub sink: Sink,
+}
+
+/// The network as one build sees it. Cheap to clone; nothing is set up before it is needed.
+#[derive(Clone, Debug)]
+pub struct Client(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    options: Options,
+    clients: clients::Clients,
+    hosts: host::Hosts,
+    downloads: Semaphore,
+    uploads: Semaphore,
+    /// Two that want the same blob at the same time fetch it once.
+    blobs: Mutex<HashMap<Digest, Arc<AsyncMutex<()>>>>,
+}
+
+impl Client {
+    /// Makes a client; this costs nothing.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self(Arc::new(Shared {
+            options,
+            clients: clients::Clients::default(),
+            hosts: host::Hosts::default(),
+            downloads: Semaphore::new(TRANSFERS),
+            uploads: Semaphore::new(TRANSFERS),
+            blobs: Mutex::default(),
+        }))
+    }
+
+    fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    fn store(&self) -> &Store {
+        &self.0.options.store
+    }
+
+    fn clients(&self) -> &clients::Clients {
+        &self.0.clients
+    }
+
+    fn hosts(&self) -> &host::Hosts {
+        &self.0.hosts
+    }
+}

@@ -276,7 +276,6 @@ fn name_of(entry: &Descriptor) -> Option<Reference> {
 }
 
 /// Lists the platforms an index offers, for a message.
-#[must_use]
 pub(crate) fn platforms(index: &Index) -> String {
     let platforms = index
         .manifests

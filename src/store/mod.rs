@@ -36,6 +36,7 @@ pub use gc::Pruned;
 pub use gc::Usage;
 pub use images::Named;
 pub use images::StoredImage;
+pub(crate) use images::platforms;
 pub use lock::Alone;
 pub use lock::Shared;
 

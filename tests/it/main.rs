@@ -3,6 +3,7 @@
 
 mod listed;
 mod oracles;
+mod remote;
 mod sandbox;
 mod snapshot;
 mod store;

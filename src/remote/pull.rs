@@ -1,0 +1,204 @@
+//! Layers into the store.
+
+use std::sync::Arc;
+use std::sync::PoisonError;
+
+use futures_util::future;
+use reqwest::Method;
+use reqwest::Response;
+use reqwest::StatusCode;
+use reqwest::header::CONTENT_RANGE;
+use reqwest::header::RANGE;
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::time;
+
+use crate::oci::Descriptor;
+use crate::oci::Reference;
+use crate::progress::Step;
+use crate::progress::Transfer;
+use crate::remote::Client;
+use crate::remote::Error;
+use crate::remote::Query;
+use crate::remote::Resolved;
+use crate::remote::about;
+use crate::remote::about::About;
+use crate::remote::receive;
+use crate::remote::receive::Meter;
+use crate::remote::receive::Receiver;
+use crate::remote::resolve;
+use crate::remote::retry;
+use crate::remote::session::Session;
+
+/// A try that brought so many bytes was not in vain, and does not count as a failure.
+const WORTHWHILE_BYTES: u64 = 1 << 20;
+
+/// Brings a whole image into the store: its documents, then all layers at the same time.
+///
+/// # Errors
+/// As [`resolve`] and [`fetch_blob`].
+pub async fn pull(client: &Client, query: &Query, step: &Step) -> Result<Resolved, Error> {
+    let resolved = resolve(client, query).await?;
+    let layers = resolved.image.manifest.layers.iter();
+    let fetches = layers.map(|layer| fetch_blob(client, &query.name, layer, step));
+    future::try_join_all(fetches).await?;
+    Ok(resolved)
+}
+
+/// Brings one blob of `repository` into the store, unless it is there.
+///
+/// Mirrors are tried before the registry itself. What breaks off is taken up again where it was.
+///
+/// # Errors
+/// [`Error::Pull`] with what went wrong at the registry or its mirrors, or [`Error::Store`].
+pub async fn fetch_blob(
+    client: &Client,
+    repository: &Reference,
+    blob: &Descriptor,
+    step: &Step,
+) -> Result<(), Error> {
+    let lock = {
+        let blobs = client.0.blobs.lock();
+        let mut blobs = blobs.unwrap_or_else(PoisonError::into_inner);
+        Arc::<AsyncMutex<()>>::clone(blobs.entry(blob.digest).or_default())
+    };
+    let _only = lock.lock().await;
+    if client.store().contains(blob) {
+        return Ok(());
+    }
+    let permit = client.0.downloads.acquire().await;
+    let _permit = permit.expect("the semaphore is never closed");
+    let mut attempts = Vec::new();
+    for endpoint in client.options().registries.pull_endpoints(repository) {
+        let outcome = match Session::open(client, &endpoint, "pull").await {
+            Ok(session) => fetch_from(&session, blob, step).await,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(()) => return Ok(()),
+            Err(error) if error.is_local() => return Err(error),
+            Err(error) => attempts.push((endpoint.host, error)),
+        }
+    }
+    Err(Error::Pull {
+        digest: blob.digest,
+        repository: repository.repository(),
+        source: Box::new(Error::everywhere(attempts)),
+    })
+}
+
+/// Fetches a blob from one place, in as many tries as it takes.
+async fn fetch_from(session: &Session, blob: &Descriptor, step: &Step) -> Result<(), Error> {
+    let mut receiver = Receiver::begin(session.client.store());
+    let mut meter = Meter {
+        step,
+        item: Arc::from(blob.digest.to_string()),
+        transfer: Transfer::Download,
+        total_bytes: Some(blob.size),
+        reported_bytes: 0,
+    };
+    let mut failed = 0;
+    loop {
+        let before = receiver.received_bytes();
+        match receive(session, blob, &mut receiver, &mut meter).await {
+            Ok(()) => break,
+            Err(Stop::Finally(error)) => return Err(error),
+            Err(Stop::ForNow(error)) => {
+                if receiver.received_bytes() - before >= WORTHWHILE_BYTES {
+                    failed = 0;
+                }
+                failed += 1;
+                match session.client.options().retry.delay(failed) {
+                    Some(delay) => time::sleep(delay).await,
+                    None => return Err(error),
+                }
+            }
+        }
+    }
+    let url = about::printable(&session.url(&format!("blobs/{}", blob.digest)));
+    let finished = receiver.finish(&blob.media_type, Some(blob)).await;
+    finished
+        .map(drop)
+        .map_err(|error| receive::blame(error, &url))
+}
+
+/// Why a try ended.
+enum Stop {
+    Finally(Error),
+    ForNow(Error),
+}
+
+/// Asks for what is still missing and takes as much of it as comes.
+async fn receive(
+    session: &Session,
+    blob: &Descriptor,
+    receiver: &mut Receiver,
+    meter: &mut Meter<'_>,
+) -> Result<(), Stop> {
+    let url = session.url(&format!("blobs/{}", blob.digest));
+    let have = receiver.received_bytes();
+    let sent = session.send(|http| {
+        let request = http.get(url.clone());
+        match have {
+            0 => request,
+            have => request.header(RANGE, format!("bytes={have}-")),
+        }
+    });
+    let mut response = sent.await.map_err(Stop::Finally)?;
+    let mut skip = already_had(&response, have)
+        .map_err(|violation| Stop::Finally(About::new(&Method::GET, &url).violated(violation)))?;
+    let wrong_size = |actual| Error::Size {
+        url: about::printable(&url),
+        expected: blob.size,
+        actual,
+    };
+    loop {
+        let mut bytes = match response.chunk().await {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => break,
+            Err(source) => {
+                let is_transient = retry::is_transient(&source);
+                let error = About::new(&Method::GET, &url).lost(source);
+                return Err(if is_transient {
+                    Stop::ForNow(error)
+                } else {
+                    Stop::Finally(error)
+                });
+            }
+        };
+        let old = usize::try_from(skip).map_or(bytes.len(), |skip| skip.min(bytes.len()));
+        skip -= old as u64;
+        let bytes = bytes.split_off(old);
+        let total = receiver.received_bytes() + bytes.len() as u64;
+        if total > blob.size {
+            return Err(Stop::Finally(wrong_size(total)));
+        }
+        if !receiver.take(bytes).await {
+            // The writer has failed; finishing it tells why.
+            return Ok(());
+        }
+        meter.moved(total);
+    }
+    match receiver.received_bytes() {
+        size if size == blob.size => Ok(()),
+        size => Err(Stop::ForNow(wrong_size(size))),
+    }
+}
+
+/// Says how many bytes at the beginning of the answer were received before: none if the registry
+/// sends only what was asked for, all if it starts over.
+fn already_had(response: &Response, have: u64) -> Result<u64, &'static str> {
+    if response.status() != StatusCode::PARTIAL_CONTENT {
+        return Ok(have);
+    }
+    let header = response.headers().get(CONTENT_RANGE);
+    let text = header
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let start = text
+        .strip_prefix("bytes ")
+        .and_then(|range| range.split('-').next());
+    match start.and_then(|start| start.parse::<u64>().ok()) {
+        Some(start) if start <= have => Ok(have - start),
+        _ => Err("the answer is not the range that was asked for"),
+    }
+}
