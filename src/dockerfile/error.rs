@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::dockerfile::PlanProblem;
 use crate::dockerfile::Span;
 
 /// Something is wrong at a place of the Dockerfile. Shows as its problem.
@@ -197,6 +198,9 @@ pub enum Problem {
         #[source]
         cause: ExpandError,
     },
+    /// What it says cannot be done.
+    #[error(transparent)]
+    Plan(#[from] PlanProblem),
 }
 
 impl Problem {
@@ -230,6 +234,7 @@ impl Problem {
             Self::IgnorePattern { .. } => {
                 Some("`[` needs its `]`, and `!` and `\\` something behind them".to_owned())
             }
+            Self::Plan(problem) => problem.hint(),
             _ => None,
         }
     }

@@ -1,20 +1,26 @@
 //! Text to [`Dockerfile`] to plan: what the user wrote, and what it means.
 //!
-//! [`parse`] reads the text into spanned instructions grouped in stages. Nothing in this room does
+//! [`parse`] reads the text into spanned instructions grouped in stages. [`bases`] names the images
+//! that the target needs; with these resolved, [`lower`] makes a plan. Nothing in this room does
 //! I/O: files, the network and the clock belong to its callers.
 //!
-//! Start reading at [`parse`], then [`Instruction`].
+//! Start reading at [`parse`], then [`Instruction`], then [`lower`].
 
+mod environment;
 mod error;
 mod expand;
+mod globals;
 mod grammar;
 mod ignore;
 pub mod instruction;
 mod json;
 mod lines;
+mod lower;
 mod nearest;
+mod options;
 mod parser;
 mod span;
+mod stage;
 
 pub use self::error::Error;
 pub use self::error::ExpandError;
@@ -28,6 +34,17 @@ pub use self::instruction::Instruction;
 pub use self::instruction::Source;
 pub use self::instruction::Statement;
 pub use self::json::to_json;
+pub use self::lower::Lowered;
+pub use self::lower::PlanProblem;
+pub use self::lower::bases;
+pub use self::lower::lower;
+pub use self::options::Base;
+pub use self::options::BaseSource;
+pub use self::options::Bases;
+pub use self::options::LayoutImage;
+pub use self::options::NamedContext;
+pub use self::options::Options;
+pub use self::options::Wanted;
 pub use self::parser::decode;
 pub use self::parser::parse;
 pub use self::parser::parse_instruction;

@@ -1,7 +1,7 @@
 //! "Did you mean …?"
 
 /// The candidate most like `found`, at most two letters away; the first of equals.
-pub(super) fn nearest(found: &str, candidates: &[&'static str]) -> Option<&'static str> {
+pub(super) fn nearest<'a>(found: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let lower = found.to_ascii_lowercase();
     let mut best = None;
     let mut shortest = 3;

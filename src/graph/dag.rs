@@ -30,7 +30,7 @@ impl VertexId {
 pub struct Vertex {
     /// What is to be done.
     pub op: Op,
-    /// What the user is shown: `[build 2/4] RUN make`.
+    /// What the user is shown: `[build 2/4] RUN make`. Empty for what is not worth showing.
     pub name: String,
     /// The instruction's first and last line in the Dockerfile, counted from 1; 0 if it has none.
     pub lines: (usize, usize),
@@ -54,10 +54,12 @@ impl Graph {
         Self::default()
     }
 
-    /// Adds a vertex, or finds the one that does the same op on the same inputs.
+    /// Adds a vertex, or finds the one that does the same op on the same inputs; that one must not
+    /// be asked of the cache if either must not.
     pub fn add(&mut self, vertex: Vertex, inputs: &[VertexId]) -> VertexId {
         let identity = (vertex.op.clone(), inputs.to_vec());
         if let Some(&known) = self.known.get(&identity) {
+            self.dag[known.node()].uncached |= vertex.uncached;
             return known;
         }
         let node = self.dag.add_node(vertex);

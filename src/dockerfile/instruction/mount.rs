@@ -74,6 +74,17 @@ pub(super) fn check(text: &str) -> Result<(), MountError> {
 }
 
 impl MountOptions {
+    /// Gives what `from` names, which is known without variables.
+    pub(in crate::dockerfile) fn source_stage(text: &str) -> Option<String> {
+        let fields = csv::fields(text).ok()?;
+        let mut values = fields.iter().filter_map(|field| {
+            let (key, value) = field.split_once('=')?;
+            key.eq_ignore_ascii_case("from").then_some(value)
+        });
+        let last = values.next_back()?;
+        (!last.is_empty()).then(|| last.to_owned())
+    }
+
     /// Reads the value of a `--mount`, expanding the value of each option.
     ///
     /// # Errors

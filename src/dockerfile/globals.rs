@@ -1,0 +1,113 @@
+//! Variables of the whole Dockerfile: build arguments, platform arguments, the `ARG`s before the
+//! first `FROM`.
+
+use std::collections::BTreeMap;
+
+use crate::dockerfile::Dockerfile;
+use crate::dockerfile::Error;
+use crate::dockerfile::Lexing;
+use crate::dockerfile::Options;
+use crate::dockerfile::PlanProblem;
+use crate::dockerfile::Problem;
+use crate::dockerfile::Span;
+use crate::dockerfile::environment::Environment;
+
+const EPOCH: &str = "SOURCE_DATE_EPOCH";
+
+/// Variables of the whole Dockerfile.
+#[derive(Debug)]
+pub(super) struct Globals {
+    /// What `--build-arg` gives.
+    pub(super) build_args: BTreeMap<String, String>,
+    /// What `FROM` sees, and an `ARG` of a stage without a value of its own.
+    pub(super) environment: Environment,
+    /// The time that stands for all times, in seconds.
+    pub(super) epoch: Option<i64>,
+}
+
+/// Evaluates the `ARG`s before the first `FROM`.
+pub(super) fn evaluate(dockerfile: &Dockerfile, options: &Options) -> Result<Globals, Error> {
+    let mut build_args = options.build_args.clone();
+    if let Some(epoch) = options.epoch {
+        let entry = build_args.entry(EPOCH.to_owned());
+        entry.or_insert_with(|| epoch.to_string());
+    }
+    let lexing = Lexing::words(dockerfile.escape);
+    let mut environment = Environment::default();
+    for (name, value) in platform_args(dockerfile, options) {
+        environment.set(name, build_args.get(name).unwrap_or(&value));
+    }
+    for statement in &dockerfile.meta_args {
+        for declaration in &statement.instruction.declarations {
+            let name = &declaration.key.text;
+            let value = match (build_args.get(name), &declaration.value) {
+                (Some(given), _) => Some(given.clone()),
+                (None, Some(default)) => Some(environment.expand(default, lexing)?.text),
+                (None, None) => None,
+            };
+            if let Some(value) = value {
+                environment.set(name, &value);
+            }
+        }
+    }
+    let mut globals = Globals {
+        build_args,
+        environment,
+        epoch: None,
+    };
+    globals.settle_epoch(dockerfile, options)?;
+    Ok(globals)
+}
+
+impl Globals {
+    /// Reads `SOURCE_DATE_EPOCH`. A source that is named instead of a number (`context`) says
+    /// nothing of its time here, which is as if nothing were given.
+    fn settle_epoch(&mut self, dockerfile: &Dockerfile, options: &Options) -> Result<(), Error> {
+        let given = self.build_args.get(EPOCH).map(String::as_str);
+        let Some(text) = given.or_else(|| self.environment.get(EPOCH)) else {
+            return Ok(());
+        };
+        if let Ok(seconds) = text.parse() {
+            self.epoch = Some(seconds);
+            return Ok(());
+        }
+        let mut stages = dockerfile.stages.iter();
+        let names_a_source = text.is_empty()
+            || text == "context"
+            || options.named_context(text, &options.host).is_some()
+            || stages.any(|stage| {
+                let name = stage.from.instruction.name.as_ref();
+                name.is_some_and(|name| name.text.eq_ignore_ascii_case(text))
+            });
+        if !names_a_source {
+            let text = text.to_owned();
+            let problem = Problem::Plan(PlanProblem::Epoch { text });
+            return Err(Error::new(Span::default(), problem));
+        }
+        self.build_args.remove(EPOCH);
+        self.environment.remove(EPOCH);
+        Ok(())
+    }
+}
+
+fn platform_args(dockerfile: &Dockerfile, options: &Options) -> [(&'static str, String); 11] {
+    let host = &options.host;
+    let target = options.target_platform();
+    let text = |part: &Option<String>| part.clone().unwrap_or_default();
+    let last = dockerfile.stages.last();
+    let last = last.and_then(|stage| stage.from.instruction.name.as_ref());
+    let stage = options.target.as_deref().or(last.map(|name| name.as_str()));
+    [
+        ("BUILDPLATFORM", host.to_string()),
+        ("BUILDOS", host.os.clone()),
+        ("BUILDOSVERSION", text(&host.os_version)),
+        ("BUILDARCH", host.architecture.clone()),
+        ("BUILDVARIANT", text(&host.variant)),
+        ("TARGETPLATFORM", target.to_string()),
+        ("TARGETOS", target.os.clone()),
+        ("TARGETOSVERSION", text(&target.os_version)),
+        ("TARGETARCH", target.architecture.clone()),
+        ("TARGETVARIANT", text(&target.variant)),
+        ("TARGETSTAGE", stage.unwrap_or("default").to_owned()),
+    ]
+}

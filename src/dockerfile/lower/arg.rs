@@ -1,0 +1,42 @@
+//! `ARG` in a stage.
+
+use crate::dockerfile::Error;
+use crate::dockerfile::instruction::Arg;
+use crate::dockerfile::instruction::Declaration;
+use crate::dockerfile::lower::cursor::Cursor;
+use crate::dockerfile::lower::cursor::SCAN_ARGS;
+
+/// Declares build arguments. The value comes from `--build-arg`, or else from the default written
+/// here, or else from an `ARG` before the first `FROM`. From here on it hides an `ENV` of the same
+/// name, as a later `ENV` hides it.
+pub(super) fn arg(cursor: &mut Cursor<'_, '_>, arg: &Arg) -> Result<(), Error> {
+    let mut line = "ARG".to_owned();
+    for declaration in &arg.declarations {
+        let name = &declaration.key.text;
+        let value = value(cursor, declaration)?;
+        line.push(' ');
+        line.push_str(name);
+        if let Some(value) = &value {
+            line.push('=');
+            line.push_str(value);
+            if !SCAN_ARGS.contains(&name.as_str()) {
+                cursor.state.environment.set(name, value);
+            }
+        }
+        cursor.state.declared.push((name.clone(), value));
+    }
+    cursor.record(line);
+    Ok(())
+}
+
+fn value(cursor: &mut Cursor<'_, '_>, declaration: &Declaration) -> Result<Option<String>, Error> {
+    let name = &declaration.key.text;
+    let globals = cursor.shared.globals;
+    if let Some(given) = globals.build_args.get(name) {
+        return Ok(Some(given.clone()));
+    }
+    match &declaration.value {
+        Some(default) => Ok(Some(cursor.expand(default)?)),
+        None => Ok(globals.environment.get(name).map(str::to_owned)),
+    }
+}

@@ -1,0 +1,278 @@
+//! `COPY` and `ADD`.
+
+use crate::dockerfile::Error;
+use crate::dockerfile::Lexing;
+use crate::dockerfile::PlanProblem;
+use crate::dockerfile::Word;
+use crate::dockerfile::instruction::Add;
+use crate::dockerfile::instruction::Content;
+use crate::dockerfile::instruction::Copy;
+use crate::dockerfile::lower::cursor::Cursor;
+use crate::dockerfile::lower::metadata::text_of;
+use crate::dockerfile::lower::mode;
+use crate::dockerfile::lower::paths;
+use crate::dockerfile::lower::remote;
+use crate::dockerfile::lower::remote::Repository;
+use crate::dockerfile::lower::remote::Source;
+use crate::graph::CopyOp;
+use crate::graph::CopySource;
+use crate::graph::FileMode;
+use crate::graph::HttpOp;
+use crate::graph::Op;
+use crate::graph::VertexId;
+
+/// What `COPY` and `ADD` have in common, variables replaced.
+struct Transfer {
+    keyword: &'static str,
+    sources: Vec<(Word, String)>,
+    dest: String,
+    contents: Vec<CopySource>,
+    chown: Option<String>,
+    chmod: Option<String>,
+}
+
+/// The sources of a copy and the vertices they are in.
+#[derive(Default)]
+struct Sources {
+    list: Vec<CopySource>,
+    inputs: Vec<VertexId>,
+}
+
+impl Sources {
+    /// Adds a path of a vertex; input 0 is the root filesystem.
+    fn push(&mut self, vertex: VertexId, path: &str, unpack: bool) {
+        let known = self.inputs.iter().position(|input| *input == vertex);
+        let position = known.unwrap_or_else(|| {
+            self.inputs.push(vertex);
+            self.inputs.len() - 1
+        });
+        self.list.push(CopySource::Path {
+            input: position + 1,
+            path: path.to_owned(),
+            unpack,
+        });
+    }
+}
+
+/// `COPY`.
+pub(super) fn copy(cursor: &mut Cursor<'_, '_>, copy: &Copy) -> Result<(), Error> {
+    let mut transfer = Transfer {
+        keyword: "COPY",
+        chown: cursor.expand_option(copy.chown.as_ref())?,
+        chmod: cursor.expand_option(copy.chmod.as_ref())?,
+        sources: expand_sources(cursor, &copy.sources)?,
+        dest: cursor.expand(&copy.dest)?,
+        contents: expand_contents(cursor, &copy.contents)?,
+    };
+    let from = match cursor.step.sources.first() {
+        Some(&position) => Some(cursor.source(position)?.root),
+        None => None,
+    };
+    let mode = transfer.mode(cursor)?;
+    let title = transfer.title(cursor);
+    let mut sources = Sources::default();
+    for (word, path) in &transfer.sources {
+        let source = remote::read(path, false);
+        let source = source.map_err(|problem| cursor.error_at(word.span, problem))?;
+        if source != Source::Local {
+            let url = path.clone();
+            return Err(cursor.error_at(word.span, PlanProblem::CopyUrl { url }));
+        }
+        let vertex = from.unwrap_or_else(|| cursor.build_context());
+        sources.push(vertex, path, false);
+    }
+    sources.list.append(&mut transfer.contents);
+    let op = CopyOp {
+        sources: sources.list,
+        destination: paths::destination(&cursor.state.cwd, &transfer.dest),
+        owner: transfer.chown.clone(),
+        link: copy.link && mode.is_none(),
+        mode,
+        excludes: copy.exclude.iter().map(text_of).collect(),
+        parents: copy.parents,
+    };
+    transfer.finish(cursor, op, title, &sources.inputs, copy.parents);
+    Ok(())
+}
+
+/// `ADD`.
+pub(super) fn add(cursor: &mut Cursor<'_, '_>, add: &Add) -> Result<(), Error> {
+    let mut transfer = Transfer {
+        keyword: "ADD",
+        chown: cursor.expand_option(add.chown.as_ref())?,
+        chmod: cursor.expand_option(add.chmod.as_ref())?,
+        sources: expand_sources(cursor, &add.sources)?,
+        dest: cursor.expand(&add.dest)?,
+        contents: expand_contents(cursor, &add.contents)?,
+    };
+    let checksum = cursor.expand_option(add.checksum.as_ref())?;
+    let mode = transfer.mode(cursor)?;
+    let title = transfer.title(cursor);
+    let only = transfer.sources.len() == 1;
+    let mut sources = Sources::default();
+    for (word, path) in &transfer.sources {
+        let source = remote::read(path, add.keep_git_dir.is_some());
+        let source = source.map_err(|problem| cursor.error_at(word.span, problem))?;
+        if checksum.is_some() && (!only || source == Source::Local) {
+            return Err(cursor.error(PlanProblem::ChecksumSource));
+        }
+        let checksum = checksum.as_deref();
+        match source {
+            Source::Local => {
+                let vertex = cursor.build_context();
+                sources.push(vertex, path, add.unpack.unwrap_or(true));
+            }
+            Source::Http(op) => {
+                let op = check_http(cursor, op, checksum)?;
+                let file = op.file_name.clone();
+                let vertex = cursor.add_source(Op::Http(op), title.clone());
+                sources.push(vertex, &file, add.unpack.unwrap_or(false));
+            }
+            Source::Git(repository) => {
+                let settled = settle_git(repository, path, add.keep_git_dir, checksum);
+                let op = settled.map_err(|problem| cursor.error_at(word.span, problem))?;
+                let vertex = cursor.add_source(op, title.clone());
+                sources.push(vertex, "/", false);
+            }
+        }
+    }
+    sources.list.append(&mut transfer.contents);
+    let op = CopyOp {
+        sources: sources.list,
+        destination: paths::destination(&cursor.state.cwd, &transfer.dest),
+        owner: transfer.chown.clone(),
+        link: add.link && mode.is_none(),
+        mode,
+        excludes: add.exclude.iter().map(text_of).collect(),
+        parents: false,
+    };
+    transfer.finish(cursor, op, title, &sources.inputs, false);
+    Ok(())
+}
+
+impl Transfer {
+    fn mode(&self, cursor: &Cursor<'_, '_>) -> Result<Option<FileMode>, Error> {
+        let parse = |text: &String| {
+            mode::parse(text).ok_or_else(|| {
+                let text = text.clone();
+                cursor.error(PlanProblem::Mode { text })
+            })
+        };
+        self.chmod.as_ref().map(parse).transpose()
+    }
+
+    fn title(&self, cursor: &mut Cursor<'_, '_>) -> String {
+        let lexing = Lexing::words(cursor.shared.escape);
+        let line = cursor.line(&cursor.step.statement.source.text, lexing);
+        cursor.title(&line)
+    }
+
+    fn finish(
+        &self,
+        cursor: &mut Cursor<'_, '_>,
+        op: CopyOp,
+        title: String,
+        inputs: &[VertexId],
+        parents: bool,
+    ) {
+        if op.sources.len() > 1 && !op.destination.ends_with('/') {
+            cursor.warn(format!(
+                "{} of several sources to `{}`: unless that is a directory, each replaces the one \
+                 before; end it with a `/`",
+                self.keyword, self.dest
+            ));
+        }
+        let line = self.history(&op, parents);
+        cursor.change(Op::Copy(op), title, inputs);
+        cursor.record_layer(line);
+    }
+
+    fn history(&self, op: &CopyOp, parents: bool) -> String {
+        let mut words = vec![self.keyword.to_owned()];
+        if parents {
+            words.push("--parents".to_owned());
+        }
+        words.extend(self.chown.iter().map(|owner| format!("--chown={owner}")));
+        words.extend(self.chmod.iter().map(|mode| format!("--chmod={mode}")));
+        words.extend(self.sources.iter().map(|(_, path)| path.clone()));
+        for source in &op.sources {
+            if let CopySource::Inline { name, .. } = source {
+                words.push(format!("<<{name}"));
+            }
+        }
+        words.push(self.dest.clone());
+        format!("{} # buildkit", words.join(" "))
+    }
+}
+
+fn expand_sources(
+    cursor: &mut Cursor<'_, '_>,
+    words: &[Word],
+) -> Result<Vec<(Word, String)>, Error> {
+    let words = words.iter();
+    words
+        .map(|word| Ok((word.clone(), cursor.expand(word)?)))
+        .collect()
+}
+
+fn expand_contents(
+    cursor: &mut Cursor<'_, '_>,
+    contents: &[Content],
+) -> Result<Vec<CopySource>, Error> {
+    let expand = |content: &Content| {
+        let data = match content.expand {
+            false => content.data.clone(),
+            true => {
+                let text = content.data.clone();
+                let span = content.name.span;
+                cursor.lex(&Word { text, span }, Lexing::heredoc())?.text
+            }
+        };
+        let name = content.name.text.clone();
+        Ok(CopySource::Inline { name, data })
+    };
+    contents.iter().map(expand).collect()
+}
+
+fn check_http(
+    cursor: &Cursor<'_, '_>,
+    op: HttpOp,
+    checksum: Option<&str>,
+) -> Result<HttpOp, Error> {
+    let parse = |text: &str| {
+        text.parse().map_err(|cause| {
+            let text = text.to_owned();
+            cursor.error(PlanProblem::Checksum { text, cause })
+        })
+    };
+    let checksum = checksum.map(parse).transpose()?;
+    Ok(HttpOp { checksum, ..op })
+}
+
+/// Joins what the URL says with what the flags say.
+fn settle_git(
+    repository: Repository,
+    url: &str,
+    keep_git_dir: Option<bool>,
+    checksum: Option<&str>,
+) -> Result<Op, PlanProblem> {
+    let conflict = |reason: &str| PlanProblem::GitUrl {
+        url: url.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let mut op = repository.op;
+    match (repository.keep_git_dir, keep_git_dir) {
+        (Some(url), Some(flag)) if url != flag => {
+            return Err(conflict("it contradicts --keep-git-dir"));
+        }
+        (url, flag) => op.keep_git_dir = url.or(flag) == Some(true),
+    }
+    match (&op.checksum, checksum) {
+        (Some(url), Some(flag)) if url != flag => {
+            return Err(conflict("it contradicts --checksum"));
+        }
+        (None, Some(flag)) => op.checksum = Some(flag.to_owned()),
+        _ => {}
+    }
+    Ok(Op::Git(op))
+}

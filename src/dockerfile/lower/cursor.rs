@@ -1,0 +1,244 @@
+//! Where lowering stands: a stage that is being lowered, and the instruction in it.
+
+use crate::dockerfile::Error;
+use crate::dockerfile::Escape;
+use crate::dockerfile::Expansion;
+use crate::dockerfile::Lexing;
+use crate::dockerfile::Options;
+use crate::dockerfile::PlanProblem;
+use crate::dockerfile::Span;
+use crate::dockerfile::Warning;
+use crate::dockerfile::Word;
+use crate::dockerfile::environment::Environment;
+use crate::dockerfile::globals::Globals;
+use crate::dockerfile::nearest::nearest;
+use crate::dockerfile::stage::Node;
+use crate::dockerfile::stage::Stages;
+use crate::dockerfile::stage::Step;
+use crate::dockerfile::stage::plan_error;
+use crate::graph::ContextOp;
+use crate::graph::Graph;
+use crate::graph::Op;
+use crate::graph::Vertex;
+use crate::graph::VertexId;
+use crate::oci::History;
+use crate::oci::ImageConfig;
+
+/// What tells that BuildKit's Dockerfile language made an entry of the history.
+const COMMENT: &str = "buildkit.dockerfile.v0";
+
+/// Variables that only steer a scan of the result; commands do not see them.
+pub(super) const SCAN_ARGS: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"];
+
+/// What all stages share.
+#[derive(Debug)]
+pub(super) struct Shared<'a> {
+    /// The Dockerfile's escape character.
+    pub(super) escape: Escape,
+    /// What the user asked for.
+    pub(super) options: &'a Options,
+    /// Variables of the whole Dockerfile.
+    pub(super) globals: &'a Globals,
+    /// The stages and what each needs.
+    pub(super) stages: &'a Stages<'a>,
+    /// The ops so far.
+    pub(super) graph: Graph,
+    /// What each node came to; none if it has not been lowered.
+    pub(super) states: Vec<Option<State>>,
+    /// What is accepted but should not be written.
+    pub(super) warnings: Vec<Warning>,
+}
+
+/// What a stage is after some of its instructions. A stage that starts from it goes on with a copy.
+#[derive(Debug, Clone)]
+pub(super) struct State {
+    /// The vertex that holds its files.
+    pub(super) root: VertexId,
+    /// Its config.
+    pub(super) config: ImageConfig,
+    /// What its instructions have added to the history.
+    pub(super) history: Vec<History>,
+    /// What its commands find in their environment.
+    pub(super) environment: Environment,
+    /// The `ARG`s so far with their values.
+    pub(super) declared: Vec<(String, Option<String>)>,
+    /// Where commands start; absolute.
+    pub(super) cwd: String,
+    /// Whether it has a `CMD` of its own, which an `ENTRYPOINT` leaves alone.
+    pub(super) has_cmd: bool,
+    /// The number that progress gave last.
+    pub(super) shown: usize,
+}
+
+/// A stage that is being lowered, and the instruction in it.
+#[derive(Debug)]
+pub(super) struct Cursor<'c, 'a> {
+    /// What all stages share.
+    pub(super) shared: &'c mut Shared<'a>,
+    /// The stage so far.
+    pub(super) state: &'c mut State,
+    /// The stage.
+    pub(super) node: &'a Node<'a>,
+    /// The instruction.
+    pub(super) step: &'a Step<'a>,
+}
+
+impl Cursor<'_, '_> {
+    /// Expands a word in the stage's environment.
+    pub(super) fn expand(&mut self, word: &Word) -> Result<String, Error> {
+        Ok(self.lex(word, Lexing::words(self.shared.escape))?.text)
+    }
+
+    /// Expands a word if there is one; an empty result is as good as none.
+    pub(super) fn expand_option(&mut self, word: Option<&Word>) -> Result<Option<String>, Error> {
+        let text = word.map(|word| self.expand(word)).transpose()?;
+        Ok(text.filter(|text| !text.is_empty()))
+    }
+
+    /// Expands a word in the way of `lexing`, and warns of variables that nobody set.
+    pub(super) fn lex(&mut self, word: &Word, lexing: Lexing) -> Result<Expansion, Error> {
+        let expansion = self.state.environment.expand(word, lexing);
+        let expansion = expansion.map_err(|error| Error {
+            span: self.step.place(error.span),
+            ..error
+        })?;
+        for name in &expansion.unmatched {
+            self.warn_undefined(name);
+        }
+        Ok(expansion)
+    }
+
+    pub(super) fn warn_undefined(&mut self, name: &str) {
+        let declared = self.state.declared.iter().any(|(key, _)| key == name);
+        if declared || SCAN_ARGS.contains(&name) {
+            return;
+        }
+        let pairs = self.state.environment.pairs().iter();
+        let known: Vec<&str> = pairs.map(|(key, _)| key.as_str()).collect();
+        let hint = nearest(name, &known);
+        let hint = hint.map(|near| format!(" (did you mean ${near}?)"));
+        let hint = hint.unwrap_or_default();
+        self.warn(format!("Usage of undefined variable '${name}'{hint}"));
+    }
+
+    /// Warns of the instruction.
+    pub(super) fn warn(&mut self, message: String) {
+        let span = self.step.span();
+        self.shared.warnings.push(Warning { message, span });
+    }
+
+    /// Says what is wrong with `word`.
+    pub(super) fn error_at(&self, span: Span, problem: PlanProblem) -> Error {
+        plan_error(self.step.place(span), problem)
+    }
+
+    /// Says what is wrong with the instruction.
+    pub(super) fn error(&self, problem: PlanProblem) -> Error {
+        plan_error(self.step.span(), problem)
+    }
+
+    /// Adds an instruction that makes no layer to the history.
+    pub(super) fn record(&mut self, created_by: String) {
+        self.state.history.push(entry(created_by, true));
+    }
+
+    /// Adds an instruction that makes a layer to the history.
+    pub(super) fn record_layer(&mut self, created_by: String) {
+        self.state.history.push(entry(created_by, false));
+    }
+
+    /// Gives the name under which progress shows the next step.
+    pub(super) fn title(&mut self, text: &str) -> String {
+        let trigger = self.step.trigger.is_some();
+        title(self.node, self.state, trigger, text)
+    }
+
+    /// Gives the instruction's own line with its keyword in upper case and its variables replaced,
+    /// as progress shows it.
+    pub(super) fn line(&self, text: &str, lexing: Lexing) -> String {
+        let word = Word {
+            text: text.to_owned(),
+            span: Span::default(),
+        };
+        let line = self.state.environment.expand(&word, lexing);
+        let line = line.map_or_else(|_| text.to_owned(), |line| line.text);
+        match line.split_once(' ') {
+            Some((keyword, rest)) => format!("{} {rest}", keyword.to_uppercase()),
+            None => line.to_uppercase(),
+        }
+    }
+
+    /// Adds a vertex that no stage shows as its own change.
+    pub(super) fn add_source(&mut self, op: Op, name: String) -> VertexId {
+        let vertex = self.vertex(op, name);
+        self.shared.graph.add(vertex, &[])
+    }
+
+    /// Adds a vertex that changes the stage's root filesystem; `inputs` come after that.
+    pub(super) fn change(&mut self, op: Op, name: String, inputs: &[VertexId]) {
+        let mut all = vec![self.state.root];
+        all.extend(inputs);
+        let vertex = self.vertex(op, name);
+        self.state.root = self.shared.graph.add(vertex, &all);
+    }
+
+    /// Gives the vertex of the build context.
+    pub(super) fn build_context(&mut self) -> VertexId {
+        let op = Op::Context(ContextOp {
+            name: String::new(),
+            ignore: self.shared.options.ignore.clone(),
+        });
+        let vertex = Vertex {
+            op,
+            name: "[internal] load build context".to_owned(),
+            lines: (0, 0),
+            uncached: false,
+        };
+        self.shared.graph.add(vertex, &[])
+    }
+
+    /// Gives what a stage or image that the instruction names has come to.
+    pub(super) fn source(&self, position: usize) -> Result<&State, Error> {
+        let state = self.shared.states[position].as_ref();
+        state.ok_or_else(|| {
+            let from = self.shared.stages.nodes[position].title().to_owned();
+            self.error(PlanProblem::LaterStage { from })
+        })
+    }
+
+    fn vertex(&self, op: Op, name: String) -> Vertex {
+        let span = self.step.span();
+        let options = self.shared.options;
+        let mut filter = options.no_cache_filter.iter();
+        let filtered = filter.any(|name| name.eq_ignore_ascii_case(&self.node.name));
+        Vertex {
+            op,
+            name,
+            lines: (span.first_line as usize, span.last_line as usize),
+            uncached: options.no_cache || filtered,
+        }
+    }
+}
+
+/// Gives the name under which progress shows the next step of a stage: `[build 2/4] RUN make`.
+pub(super) fn title(node: &Node<'_>, state: &mut State, trigger: bool, text: &str) -> String {
+    if node.counted == 0 {
+        return text.to_owned();
+    }
+    state.shown += 1;
+    let label = &node.label;
+    let space = if label.is_empty() { "" } else { " " };
+    let total = node.counted.to_string();
+    let (shown, width) = (state.shown, total.len());
+    let onbuild = if trigger { "ONBUILD " } else { "" };
+    format!("[{label}{space}{shown:>width$}/{total}] {onbuild}{text}")
+}
+
+fn entry(created_by: String, empty_layer: bool) -> History {
+    History {
+        created_by: Some(created_by),
+        comment: Some(COMMENT.to_owned()),
+        empty_layer,
+        ..History::default()
+    }
+}

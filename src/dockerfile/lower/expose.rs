@@ -1,0 +1,110 @@
+//! `EXPOSE`.
+
+use std::net::IpAddr;
+
+use serde_json::Value;
+
+use crate::dockerfile::Error;
+use crate::dockerfile::Lexing;
+use crate::dockerfile::PlanProblem;
+use crate::dockerfile::instruction::Expose;
+use crate::dockerfile::lower::cursor::Cursor;
+use crate::dockerfile::lower::golang;
+
+/// Adds the ports to the config, each of a range on its own.
+pub(super) fn expose(cursor: &mut Cursor<'_, '_>, expose: &Expose) -> Result<(), Error> {
+    let mut ports = Vec::new();
+    for word in &expose.ports {
+        let lexing = Lexing::words(cursor.shared.escape);
+        for text in cursor.lex(word, lexing)?.words {
+            let parsed = parse(&text);
+            ports.extend(parsed.map_err(|reason| {
+                cursor.error_at(word.span, PlanProblem::Port { text, reason })
+            })?);
+        }
+    }
+    cursor.record(format!("EXPOSE {}", golang::list(&ports)));
+    let exposed = &mut cursor.state.config.config.exposed_ports;
+    let nothing = || Value::Object(serde_json::Map::new());
+    exposed.extend(ports.into_iter().map(|port| (port, nothing())));
+    Ok(())
+}
+
+/// Reads `[[ip:]host:]port[-port][/protocol]`; what stands before the container's port is checked
+/// and forgotten.
+fn parse(text: &str) -> Result<Vec<String>, String> {
+    let mut parts = text.rsplitn(3, ':');
+    let container = parts.next().unwrap_or_default();
+    let host = parts.next().unwrap_or_default();
+    let address = parts.next().unwrap_or_default();
+    let (port, protocol) = container.split_once('/').unwrap_or((container, ""));
+    if port.is_empty() {
+        return Err("the number is missing".to_owned());
+    }
+    let protocol = match protocol.to_lowercase().as_str() {
+        "" => "tcp".to_owned(),
+        known @ ("tcp" | "udp" | "sctp") => known.to_owned(),
+        _ => return Err(format!("there is no protocol `{protocol}`")),
+    };
+    let bare = address
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    if !address.is_empty() && bare.unwrap_or(address).parse::<IpAddr>().is_err() {
+        return Err(format!("`{address}` is not an IP address"));
+    }
+    let (first, last) = range(port)?;
+    if !host.is_empty() {
+        let (host_first, host_last) = range(host)?;
+        if last != first && last - first != host_last - host_first {
+            return Err("the ranges are not equally long".to_owned());
+        }
+    }
+    Ok((first..=last)
+        .map(|port| format!("{port}/{protocol}"))
+        .collect())
+}
+
+fn range(text: &str) -> Result<(u16, u16), String> {
+    let number = |text: &str| {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let parsed = text.parse().ok().filter(|_| digits);
+        parsed.ok_or_else(|| format!("`{text}` is not a number up to 65535"))
+    };
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last) = (number(first)?, number(last)?);
+    match first <= last {
+        true => Ok((first, last)),
+        false => Err("the range ends before it begins".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn reads_ports_and_ranges() {
+        for (text, expected) in [
+            ("80", &["80/tcp"] as &[_]),
+            ("53/UDP", &["53/udp"]),
+            ("8000-8002/sctp", &["8000/sctp", "8001/sctp", "8002/sctp"]),
+            ("80/", &["80/tcp"]),
+            ("127.0.0.1:1:2", &["2/tcp"]),
+            ("[::1]:8000-8001:80", &["80/tcp"]),
+            ("::1:1:2", &["2/tcp"]),
+            (":80", &["80/tcp"]),
+        ] {
+            assert_eq!(parse(text).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_port() {
+        for text in [
+            "", "/tcp", "80/icmp", "65536", "+80", "-1", "2-1", "1-2-3", "x", "1:x:2", "x:1",
+            "1-3:1-2",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}

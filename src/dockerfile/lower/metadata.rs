@@ -1,0 +1,209 @@
+//! Instructions that change the config and the environment, and add no vertex.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::dockerfile::Error;
+use crate::dockerfile::PlanProblem;
+use crate::dockerfile::Word;
+use crate::dockerfile::instruction::Cmd;
+use crate::dockerfile::instruction::Command;
+use crate::dockerfile::instruction::Entrypoint;
+use crate::dockerfile::instruction::Env;
+use crate::dockerfile::instruction::Healthcheck;
+use crate::dockerfile::instruction::Label;
+use crate::dockerfile::instruction::Maintainer;
+use crate::dockerfile::instruction::Onbuild;
+use crate::dockerfile::instruction::Pair;
+use crate::dockerfile::instruction::Probe;
+use crate::dockerfile::instruction::Shell;
+use crate::dockerfile::instruction::Stopsignal;
+use crate::dockerfile::instruction::User;
+use crate::dockerfile::instruction::Volume;
+use crate::dockerfile::lower::cursor::Cursor;
+use crate::dockerfile::lower::cursor::State;
+use crate::dockerfile::lower::golang;
+use crate::dockerfile::lower::signal;
+use crate::oci;
+
+/// `ENV`. All values see the environment from before the instruction.
+pub(super) fn env(cursor: &mut Cursor<'_, '_>, env: &Env) -> Result<(), Error> {
+    let pairs = expand_pairs(cursor, &env.pairs)?;
+    let mut line = "ENV".to_owned();
+    for (name, value) in pairs {
+        line.push_str(&format!(" {name}={value}"));
+        cursor.state.environment.set(&name, &value);
+        cursor.state.config.config.set_env(&name, &value);
+    }
+    cursor.record(line);
+    Ok(())
+}
+
+/// `LABEL`.
+pub(super) fn label(cursor: &mut Cursor<'_, '_>, label: &Label) -> Result<(), Error> {
+    let pairs = expand_pairs(cursor, &label.pairs)?;
+    let mut line = "LABEL".to_owned();
+    for (name, value) in pairs {
+        line.push_str(&format!(" {name}={value}"));
+        cursor.state.config.config.labels.insert(name, value);
+    }
+    cursor.record(line);
+    Ok(())
+}
+
+fn expand_pairs(
+    cursor: &mut Cursor<'_, '_>,
+    pairs: &[Pair],
+) -> Result<Vec<(String, String)>, Error> {
+    let pairs = pairs.iter();
+    pairs
+        .map(|pair| Ok((cursor.expand(&pair.key)?, cursor.expand(&pair.value)?)))
+        .collect()
+}
+
+/// `MAINTAINER`.
+pub(super) fn maintainer(cursor: &mut Cursor<'_, '_>, maintainer: &Maintainer) {
+    let author = maintainer.author.text.clone();
+    cursor.record(format!("MAINTAINER {author}"));
+    cursor.state.config.author = Some(author);
+}
+
+/// `CMD`.
+pub(super) fn cmd(cursor: &mut Cursor<'_, '_>, cmd: &Cmd) {
+    let args = arguments(cursor.state, &cmd.command);
+    cursor.record(format!("CMD {}", golang::quoted_list(&args)));
+    cursor.state.config.config.cmd = args;
+    cursor.state.config.config.args_escaped = true;
+    cursor.state.has_cmd = true;
+}
+
+/// `ENTRYPOINT`. An inherited `CMD` was meant for another entry point.
+pub(super) fn entrypoint(cursor: &mut Cursor<'_, '_>, entrypoint: &Entrypoint) {
+    let args = arguments(cursor.state, &entrypoint.command);
+    cursor.record(format!("ENTRYPOINT {}", golang::quoted_list(&args)));
+    cursor.state.config.config.entrypoint = args;
+    if !cursor.state.has_cmd {
+        cursor.state.config.config.cmd.clear();
+    }
+}
+
+/// `HEALTHCHECK`.
+pub(super) fn healthcheck(cursor: &mut Cursor<'_, '_>, healthcheck: &Healthcheck) {
+    let (test, probe) = match healthcheck {
+        Healthcheck::None => (vec!["NONE".to_owned()], None),
+        Healthcheck::Probe(probe) => (test(&probe.command), Some(probe)),
+    };
+    let time = |read: fn(&Probe) -> Duration| probe.map(read).unwrap_or_default();
+    let times = [
+        time(|probe| probe.interval),
+        time(|probe| probe.timeout),
+        time(|probe| probe.start_period),
+        time(|probe| probe.start_interval),
+    ];
+    let retries = probe.map_or(0, |probe| i64::from(probe.retries));
+    let [interval, timeout, start_period, start_interval] = times.map(golang::duration);
+    cursor.record(format!(
+        "HEALTHCHECK {{Test:{} Interval:{interval} Timeout:{timeout} StartPeriod:{start_period} \
+         StartInterval:{start_interval} Retries:{retries}}}",
+        golang::list(&test),
+    ));
+    let nanos = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
+    let [interval, timeout, start_period, start_interval] = times.map(nanos);
+    cursor.state.config.config.healthcheck = Some(oci::Healthcheck {
+        test,
+        interval,
+        timeout,
+        start_period,
+        start_interval,
+        retries,
+    });
+}
+
+fn test(command: &Command) -> Vec<String> {
+    let (kind, words) = match command {
+        Command::Shell(text) => ("CMD-SHELL", text.iter().map(text_of).collect::<Vec<_>>()),
+        Command::Exec(words) => ("CMD", words.iter().map(text_of).collect()),
+    };
+    let mut test = vec![kind.to_owned()];
+    test.extend(words);
+    test
+}
+
+/// `ONBUILD`.
+pub(super) fn onbuild(cursor: &mut Cursor<'_, '_>, onbuild: &Onbuild) {
+    let triggers = &mut cursor.state.config.config.on_build;
+    triggers.push(onbuild.expression.text.clone());
+}
+
+/// `SHELL`.
+pub(super) fn shell(cursor: &mut Cursor<'_, '_>, shell: &Shell) {
+    let words: Vec<String> = shell.words.iter().map(text_of).collect();
+    cursor.record(format!("SHELL {}", golang::list(&words)));
+    cursor.state.config.config.shell = words;
+}
+
+/// `STOPSIGNAL`.
+pub(super) fn stopsignal(
+    cursor: &mut Cursor<'_, '_>,
+    stopsignal: &Stopsignal,
+) -> Result<(), Error> {
+    let text = cursor.expand(&stopsignal.signal)?;
+    if !signal::is_signal(&text) {
+        let problem = PlanProblem::Signal { text };
+        return Err(cursor.error_at(stopsignal.signal.span, problem));
+    }
+    cursor.record(format!("STOPSIGNAL {text}"));
+    cursor.state.config.config.stop_signal = text;
+    Ok(())
+}
+
+/// `USER`.
+pub(super) fn user(cursor: &mut Cursor<'_, '_>, user: &User) -> Result<(), Error> {
+    let user = cursor.expand(&user.user)?;
+    cursor.record(format!("USER {user}"));
+    cursor.state.config.config.user = user;
+    Ok(())
+}
+
+/// `VOLUME`.
+pub(super) fn volume(cursor: &mut Cursor<'_, '_>, volume: &Volume) -> Result<(), Error> {
+    let mut paths = Vec::new();
+    for word in &volume.paths {
+        let path = cursor.expand(word)?;
+        if path.is_empty() {
+            return Err(cursor.error_at(word.span, PlanProblem::BlankVolume));
+        }
+        paths.push(path);
+    }
+    cursor.record(format!("VOLUME {}", golang::list(&paths)));
+    let volumes = &mut cursor.state.config.config.volumes;
+    let nothing = || Value::Object(serde_json::Map::new());
+    volumes.extend(paths.into_iter().map(|path| (path, nothing())));
+    Ok(())
+}
+
+/// Gives a command's program and arguments; a command in shell form is the shell's.
+fn arguments(state: &State, command: &Command) -> Vec<String> {
+    match command {
+        Command::Exec(words) => words.iter().map(text_of).collect(),
+        Command::Shell(text) => {
+            let text = text.as_ref().map(text_of);
+            with_shell(state, text.unwrap_or_default())
+        }
+    }
+}
+
+/// Gives the program and the arguments that run `text` in the shell in force.
+pub(super) fn with_shell(state: &State, text: String) -> Vec<String> {
+    let mut args = match state.config.config.shell.as_slice() {
+        [] => vec!["/bin/sh".to_owned(), "-c".to_owned()],
+        shell => shell.to_vec(),
+    };
+    args.push(text);
+    args
+}
+
+pub(super) fn text_of(word: &Word) -> String {
+    word.text.clone()
+}

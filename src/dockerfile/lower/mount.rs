@@ -1,0 +1,183 @@
+//! `RUN --mount`.
+
+use crate::dockerfile::Error;
+use crate::dockerfile::ExpandError;
+use crate::dockerfile::Lexing;
+use crate::dockerfile::PlanProblem;
+use crate::dockerfile::Problem;
+use crate::dockerfile::expand;
+use crate::dockerfile::instruction;
+use crate::dockerfile::instruction::MountOptions;
+use crate::dockerfile::instruction::Run;
+use crate::dockerfile::lower::cursor::Cursor;
+use crate::dockerfile::lower::paths;
+use crate::graph::CacheMount;
+use crate::graph::Mount;
+use crate::graph::MountKind;
+use crate::graph::SecretMount;
+use crate::graph::Sharing;
+use crate::graph::VertexId;
+use crate::graph::clean_path;
+
+/// The build argument that keeps the cache mounts of different builds apart.
+const NAMESPACE_ARG: &str = "BUILDKIT_CACHE_MOUNT_NS";
+
+/// Reads the values of a command's `--mount` flags.
+pub(super) fn read(cursor: &mut Cursor<'_, '_>, run: &Run) -> Result<Vec<MountOptions>, Error> {
+    let lexing = Lexing::words(cursor.shared.escape);
+    let mut mounts = Vec::new();
+    for word in &run.mounts {
+        let unmatched = std::cell::RefCell::new(Vec::new());
+        let environment = &cursor.state.environment;
+        let lookup = |name: &str| environment.get(name).map(str::to_owned);
+        let read = |text: &str| -> Result<String, ExpandError> {
+            let expansion = expand(text, lexing, &lookup)?;
+            unmatched.borrow_mut().extend(expansion.unmatched);
+            Ok(expansion.text)
+        };
+        let options = MountOptions::parse(&word.text, &read).map_err(|cause| {
+            let text = word.text.clone();
+            Error::new(cursor.step.place(word.span), Problem::Mount { text, cause })
+        })?;
+        for name in unmatched.into_inner() {
+            cursor.warn_undefined(&name);
+        }
+        mounts.push(options);
+    }
+    Ok(mounts)
+}
+
+/// Lowers the mount at `position`; what it needs besides the root filesystem is put in `inputs`.
+pub(super) fn lower(
+    cursor: &mut Cursor<'_, '_>,
+    options: MountOptions,
+    position: usize,
+    inputs: &mut Vec<VertexId>,
+) -> Result<Mount, Error> {
+    let kind = match options.kind {
+        instruction::MountKind::Secret => return Ok(secret(cursor, options)),
+        instruction::MountKind::Ssh => return ssh(cursor, options, position),
+        instruction::MountKind::Bind => MountKind::Bind {
+            input: input(cursor, &options, position, inputs)?,
+            source: clean_path(&format!("/{}", options.source)),
+            writable: !options.readonly,
+        },
+        instruction::MountKind::Cache => cache(cursor, &options, position, inputs)?,
+        instruction::MountKind::Tmpfs => MountKind::Tmpfs {
+            size_bytes: u64::try_from(options.size_bytes)
+                .ok()
+                .filter(|size| *size > 0),
+        },
+    };
+    let target = paths::join(&cursor.state.cwd, &options.target);
+    if clean_path(&target) == "/" {
+        return Err(cursor.error(PlanProblem::MountTarget));
+    }
+    Ok(Mount { target, kind })
+}
+
+/// Gives the input that a mount shows: a stage, an image, a context, or else the build context.
+fn input(
+    cursor: &mut Cursor<'_, '_>,
+    options: &MountOptions,
+    position: usize,
+    inputs: &mut Vec<VertexId>,
+) -> Result<usize, Error> {
+    let vertex = match options.from.is_empty() {
+        true => cursor.build_context(),
+        false => cursor.source(cursor.step.sources[position])?.root,
+    };
+    let known = inputs.iter().position(|input| *input == vertex);
+    let place = known.unwrap_or_else(|| {
+        inputs.push(vertex);
+        inputs.len() - 1
+    });
+    Ok(place + 1)
+}
+
+fn cache(
+    cursor: &mut Cursor<'_, '_>,
+    options: &MountOptions,
+    position: usize,
+    inputs: &mut Vec<VertexId>,
+) -> Result<MountKind, Error> {
+    let input = match options.from.as_str() {
+        "" | "scratch" => None,
+        _ => Some(input(cursor, options, position, inputs)?),
+    };
+    let id = match options.id.as_str() {
+        "" => clean_path(&options.target),
+        id => id.to_owned(),
+    };
+    let namespace = cursor.shared.globals.build_args.get(NAMESPACE_ARG);
+    Ok(MountKind::Cache(CacheMount {
+        id: match namespace {
+            Some(namespace) => format!("{namespace}/{id}"),
+            None => id,
+        },
+        sharing: match options.sharing {
+            None | Some(instruction::Sharing::Shared) => Sharing::Shared,
+            Some(instruction::Sharing::Private) => Sharing::Private,
+            Some(instruction::Sharing::Locked) => Sharing::Locked,
+        },
+        input,
+        source: clean_path(&format!("/{}", options.source)),
+        readonly: options.readonly,
+        mode: options.mode.unwrap_or(0o755),
+        uid: options.uid.unwrap_or(0),
+        gid: options.gid.unwrap_or(0),
+    }))
+}
+
+fn secret(cursor: &Cursor<'_, '_>, options: MountOptions) -> Mount {
+    let base = |path: &str| {
+        path.rsplit('/')
+            .find(|name| !name.is_empty())
+            .map(str::to_owned)
+    };
+    let id = match (options.source.as_str(), options.id.as_str()) {
+        ("", "") => base(&options.target).unwrap_or_else(|| "/".to_owned()),
+        ("", id) => id.to_owned(),
+        (source, _) => source.to_owned(),
+    };
+    let target = match (options.target.as_str(), &options.env) {
+        ("", None) => format!("/run/secrets/{}", base(&id).unwrap_or_default()),
+        ("", Some(_)) => String::new(),
+        (target, _) => paths::join(&cursor.state.cwd, target),
+    };
+    Mount {
+        target,
+        kind: MountKind::Secret(SecretMount {
+            id,
+            env: options.env,
+            required: options.required,
+            mode: options.mode.unwrap_or(0o400),
+            uid: options.uid.unwrap_or(0),
+            gid: options.gid.unwrap_or(0),
+        }),
+    }
+}
+
+fn ssh(cursor: &Cursor<'_, '_>, options: MountOptions, position: usize) -> Result<Mount, Error> {
+    if !options.source.is_empty() {
+        return Err(cursor.error(PlanProblem::SshSource));
+    }
+    let target = match options.target.as_str() {
+        "" => format!("/run/buildkit/ssh_agent.{position}"),
+        target => paths::join(&cursor.state.cwd, target),
+    };
+    let id = match options.id.as_str() {
+        "" => "default".to_owned(),
+        id => id.to_owned(),
+    };
+    Ok(Mount {
+        target,
+        kind: MountKind::Ssh {
+            id,
+            required: options.required,
+            mode: options.mode.unwrap_or(0o600),
+            uid: options.uid.unwrap_or(0),
+            gid: options.gid.unwrap_or(0),
+        },
+    })
+}
