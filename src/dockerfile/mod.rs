@@ -8,6 +8,7 @@
 
 mod environment;
 mod error;
+mod excerpt;
 mod expand;
 mod globals;
 mod grammar;
@@ -26,6 +27,7 @@ pub use self::error::Error;
 pub use self::error::ExpandError;
 pub use self::error::MountError;
 pub use self::error::Problem;
+pub use self::excerpt::excerpt;
 pub use self::expand::Expansion;
 pub use self::expand::Lexing;
 pub use self::expand::expand;

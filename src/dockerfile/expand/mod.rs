@@ -5,8 +5,10 @@
 //! quotes and the escape character. Words nest without bound: the lexer keeps its own stack and one
 //! output buffer, so it takes time in proportion to the text and no call depth.
 
+mod brace;
 mod lexer;
 mod pattern;
+mod substitution;
 mod words;
 
 use std::collections::BTreeSet;
