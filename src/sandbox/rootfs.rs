@@ -95,6 +95,18 @@ pub(super) fn mount_all(inside: &mut Inside) -> Result<(), Problem> {
                     made.restrict(READ_ONLY, Depth::Tree)?;
                 }
             }
+            MountSource::Layered {
+                lowers,
+                changes,
+                path,
+            } => {
+                let made = layered(lowers, changes.as_ref(), path)?;
+                let kind = place_for(&file::stat(&made)?);
+                made.attach(inside.place(target, kind)?)?;
+                if changes.is_none() {
+                    made.restrict(READ_ONLY, Depth::Tree)?;
+                }
+            }
             MountSource::Tmpfs { size_bytes, mode } => {
                 let made = tmpfs(
                     *size_bytes,
@@ -116,6 +128,38 @@ pub(super) fn mount_all(inside: &mut Inside) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+/// Makes a view on a path inside directories laid over each other.
+///
+/// The overlay itself needs a place while the path is looked up: in this mount namespace, that is
+/// over its own topmost directory.
+fn layered(
+    lowers: &[PathBuf],
+    changes: Option<&(PathBuf, PathBuf)>,
+    path: &Path,
+) -> Result<Mount, Error> {
+    if let (None, [only]) = (changes, lowers) {
+        return Mount::bind_handle(Root::open(only)?.resolve(path)?);
+    }
+    let upper = changes.map(|(upper, work)| (upper.as_path(), work.as_path()));
+    let place = upper
+        .map(|(upper, _)| upper)
+        .or(lowers.last().map(PathBuf::as_path));
+    let options = if upper.is_some() {
+        OVERLAY_OPTIONS.as_slice()
+    } else {
+        &[]
+    };
+    let overlay = Overlay {
+        lowers,
+        upper,
+        options,
+    };
+    let whole = overlay.mount(place.unwrap_or(Path::new("/")))?;
+    let made = Mount::bind_handle(Root::new(whole.dir()?).resolve(path)?)?;
+    whole.detach()?;
+    Ok(made)
 }
 
 const OPEN: Attributes = Attributes {

@@ -85,6 +85,15 @@ pub enum MountSource {
         /// Whether it can be written.
         access: Access,
     },
+    /// A path inside directories laid over each other.
+    Layered {
+        /// The directories, the bottom one first.
+        lowers: Vec<PathBuf>,
+        /// Where changes go and the kernel's empty directory beside it; read-only if not said.
+        changes: Option<(PathBuf, PathBuf)>,
+        /// The path inside; symbolic links on it are followed inside.
+        path: PathBuf,
+    },
     /// An empty directory in memory.
     Tmpfs {
         /// How much fits in; half of the machine's memory if not said.

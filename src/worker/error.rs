@@ -5,7 +5,13 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::cache;
 use crate::graph::PatternError;
+use crate::layer;
+use crate::remote;
+use crate::sandbox;
+use crate::snapshot;
+use crate::store;
 use crate::sys;
 
 /// An operation that could not be carried out.
@@ -65,6 +71,79 @@ pub enum Error {
     CacheMountsInUse {
         /// The mount's id.
         id: String,
+    },
+    /// A command ended with a code other than 0.
+    #[error("`{command}` did not complete successfully: exit code {code}")]
+    Exit {
+        /// The command line.
+        command: String,
+        /// Its exit code; 128 and the number of the signal that killed it.
+        code: i32,
+        /// The signal that killed it.
+        signal: Option<i32>,
+    },
+    /// A secret that a command requires was not given.
+    #[error("the secret {id:?} is required and was not given")]
+    SecretMissing {
+        /// Its id.
+        id: String,
+    },
+    /// An ssh agent that a command requires was not given.
+    #[error("the ssh agent {id:?} is required and was not given")]
+    SshMissing {
+        /// Its id.
+        id: String,
+    },
+    /// An operation that this build of rbuild cannot carry out.
+    #[error("{name} is not supported yet")]
+    Unsupported {
+        /// What the user knows it as.
+        name: String,
+    },
+    /// The build was stopped.
+    #[error("canceled")]
+    Canceled,
+    /// A sandbox cannot be made.
+    #[error("cannot run the command")]
+    Sandbox {
+        /// Why not.
+        #[from]
+        source: sandbox::Error,
+    },
+    /// A snapshot cannot be made or read.
+    #[error("cannot use a snapshot")]
+    Snapshot {
+        /// Why not.
+        #[from]
+        source: snapshot::Error,
+    },
+    /// A layer cannot be packed, or an archive unpacked.
+    #[error("cannot pack or unpack")]
+    Layer {
+        /// Why not.
+        #[from]
+        source: layer::Error,
+    },
+    /// A blob cannot be stored or read.
+    #[error("cannot use the store")]
+    Store {
+        /// Why not.
+        #[from]
+        source: store::Error,
+    },
+    /// A blob cannot be fetched.
+    #[error("cannot fetch")]
+    Remote {
+        /// Why not.
+        #[from]
+        source: remote::Error,
+    },
+    /// What was learned of the context cannot be kept.
+    #[error("cannot keep what was learned of the build context")]
+    Cache {
+        /// Why not.
+        #[from]
+        source: cache::Error,
     },
     /// The kernel refused something.
     #[error("the kernel refused")]

@@ -1,10 +1,188 @@
 //! Carries out one operation, given the results of its inputs.
+//!
+//! This is where the graph meets Linux: images are pulled and unpacked, commands run in sandboxes,
+//! files are copied, change sets are packed into layers. Each op has a file of its own. Nothing
+//! here decides what must run or knows a cache key. Start reading at `impl solver::Worker`, below.
+//!
+//! Async stops here: what blocks runs on a thread of its own through [`blocking`].
 
 mod cache_mount;
+mod content;
+mod copy;
 mod error;
+mod exec;
+mod image;
+mod lent;
+mod mkdir;
 mod mode;
+mod mounts;
 mod owner;
 mod place;
 mod select;
+mod tree;
+mod xattr;
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use crate::cache::ChangeSetId;
+use crate::cache::ContentDigest;
+use crate::cache::Record;
+use crate::cache::StatIndex;
+use crate::graph::ImageOp;
+use crate::graph::Network;
+use crate::graph::Op;
+use crate::layer::Compression;
+use crate::oci::Layer;
+use crate::progress::Step;
+use crate::remote::Client;
+use crate::snapshot::Snapshotter;
+use crate::solver;
+use crate::solver::Cancel;
+use crate::solver::LayerTask;
+use crate::solver::Made;
+use crate::solver::Selection;
+use crate::solver::Task;
+use crate::store::Store;
 
 pub use error::Error;
+
+/// What the operations of one build need besides their inputs.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the local store, the snapshots and the cache mounts are.
+    pub root: PathBuf,
+    /// The directories of the build context (under the empty name) and of named contexts.
+    pub contexts: BTreeMap<String, PathBuf>,
+    /// Secrets by id.
+    pub secrets: BTreeMap<String, Vec<u8>>,
+    /// Sockets of ssh agents by id.
+    pub ssh: BTreeMap<String, PathBuf>,
+    /// Certificates that commands trust besides their own.
+    pub ca_bundle: Option<PathBuf>,
+    /// The network of a command that names none.
+    pub network: Network,
+    /// The time, in seconds since 1970, that no entry of a layer may be newer than.
+    pub epoch: Option<i64>,
+    /// How layers are compressed.
+    pub compression: Compression,
+    /// The program that becomes a sandbox's init.
+    pub binary: PathBuf,
+}
+
+/// Carries out the operations of one build. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    options: Arc<Options>,
+    store: Store,
+    snapshots: Arc<dyn Snapshotter>,
+    client: Client,
+    indexes: Arc<Mutex<HashMap<String, Arc<StatIndex>>>>,
+}
+
+impl Worker {
+    /// Makes a worker over a store, its snapshots and the network.
+    #[must_use]
+    pub fn new(
+        options: Options,
+        store: Store,
+        snapshots: Arc<dyn Snapshotter>,
+        client: Client,
+    ) -> Self {
+        Self {
+            options: Arc::new(options),
+            store,
+            snapshots,
+            client,
+            indexes: Arc::default(),
+        }
+    }
+
+    /// Writes what was learned of the contexts' files, for the next build.
+    ///
+    /// # Errors
+    /// [`Error::Cache`] if an index cannot be written.
+    pub fn save_indexes(&self) -> Result<(), Error> {
+        let indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        indexes
+            .values()
+            .try_for_each(|index| index.save())
+            .map_err(Error::from)
+    }
+
+    /// Gives the stat index of a context.
+    fn index(&self, context: &str) -> Arc<StatIndex> {
+        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = || {
+            let path = &self.options.contexts[context];
+            let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+            let folder = self.options.root.join("contexts");
+            Arc::new(StatIndex::open(&folder, &real.to_string_lossy()))
+        };
+        Arc::clone(indexes.entry(context.to_owned()).or_insert_with(open))
+    }
+}
+
+impl solver::Worker for Worker {
+    type Error = Error;
+
+    fn content(&self, selection: &Selection<'_>) -> Result<Option<ContentDigest>, Error> {
+        match &selection.vertex.op {
+            Op::Copy(op) => copy::content(self, op, selection),
+            Op::Exec(op) => mounts::content(self, op, selection),
+            _ => Ok(None),
+        }
+    }
+
+    fn is_whole(&self, record: &Record) -> bool {
+        tree::snapshot_id(&record.change_set).is_ok_and(|id| self.snapshots.exists(&id))
+    }
+
+    fn has_layer(&self, layer: &Layer) -> bool {
+        self.store.contains(&layer.blob)
+    }
+
+    async fn unpack(&self, image: ImageOp, step: Step, cancel: Cancel) -> Result<(), Error> {
+        image::unpack(self, image, step, cancel).await
+    }
+
+    async fn execute(&self, task: Task) -> Result<Made, Error> {
+        match &task.vertex.op {
+            Op::Exec(op) => exec::run(self, op.clone(), &task).await,
+            Op::Copy(op) => copy::run(self, op.clone(), &task).await,
+            Op::Mkdir(op) => mkdir::run(self, op.clone(), &task).await,
+            Op::Http(_) | Op::Git(_) => Err(Error::Unsupported {
+                name: task.vertex.name.clone(),
+            }),
+            Op::Scratch | Op::Image(_) | Op::Context(_) => {
+                unreachable!("the solver has their results without asking")
+            }
+        }
+    }
+
+    async fn layer(&self, task: LayerTask) -> Result<Layer, Error> {
+        tree::pack(self, task).await
+    }
+
+    fn discard(&self, change_set: &ChangeSetId) {
+        // What cannot be removed now is garbage that `prune` removes.
+        let _left = tree::snapshot_id(change_set).map(|id| self.snapshots.remove(&id));
+    }
+}
+
+/// Runs what blocks on a thread of its own.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(stopped) => match stopped.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Error::Canceled),
+        },
+    }
+}

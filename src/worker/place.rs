@@ -23,6 +23,7 @@ use crate::sys::Symlinks;
 use crate::worker::Error;
 use crate::worker::select::Node;
 use crate::worker::select::Selected;
+use crate::worker::xattr;
 
 /// What a `COPY` says of the files it makes.
 #[derive(Clone, Debug)]
@@ -226,10 +227,8 @@ impl Copy<'_> {
 /// Copies what attributes the target takes. BuildKit ignores failures too: the source may have
 /// attributes that the target's file system does not know.
 fn copy_xattrs(from: From<'_>, into: (&Dir, &OsStr)) {
-    for key in from.0.xattrs(from.1).unwrap_or_default() {
-        if let Ok(Some(value)) = from.0.xattr(from.1, &key) {
-            let _ignored = into.0.set_xattr(into.1, &key, &value);
-        }
+    for (key, value) in xattr::read(from.0, from.1) {
+        let _ignored = into.0.set_xattr(into.1, &key, &value);
     }
 }
 
@@ -295,6 +294,7 @@ mod tests {
     ) -> Result<(), Error> {
         let wish = Wish {
             path,
+            literal: false,
             excludes: &[],
             parents: false,
             ignore: None,
@@ -400,6 +400,7 @@ mod tests {
         let ask = |path| {
             let wish = Wish {
                 path,
+                literal: false,
                 excludes: &[],
                 parents: false,
                 ignore: Some(&ignore),
@@ -430,6 +431,7 @@ mod tests {
         for path in ["dir/inner/", "./dir/./inner", "dir/c"] {
             let wish = Wish {
                 path,
+                literal: false,
                 excludes: &excludes,
                 parents: true,
                 ignore: None,
@@ -443,6 +445,7 @@ mod tests {
         assert!(made.join("dir/c").is_file() && !made.join("dir/inner/c2").exists());
         let wish = Wish {
             path: "dir/nowhere",
+            literal: false,
             excludes: &[],
             parents: true,
             ignore: None,

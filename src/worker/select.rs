@@ -47,6 +47,8 @@ pub(super) struct Selected {
 pub(super) struct Wish<'a> {
     /// The path or pattern, as the Dockerfile has it.
     pub(super) path: &'a str,
+    /// Whether the path is no pattern, whatever characters it has.
+    pub(super) literal: bool,
     /// `--exclude`.
     pub(super) excludes: &'a [String],
     /// `--parents`.
@@ -69,7 +71,7 @@ pub(super) fn select(root: &Root, wish: &Wish<'_>) -> Result<Vec<Selected>, Erro
             .transpose()?,
     };
     let mut all = Vec::new();
-    for found in matches(root, &path, wish.ignore)? {
+    for found in matches(root, &path, wish)? {
         let real = root.real_path(&found)?;
         let Some(stat) = real.found else {
             return Err(missing(wish, &found, &real.path));
@@ -161,12 +163,13 @@ fn missing(wish: &Wish<'_>, path: &Path, real: &Path) -> Error {
 
 /// Finds the paths that a path or pattern names. Links are followed up to the first part with a
 /// wildcard; below it, names are matched as they are.
-fn matches(root: &Root, path: &str, ignore: Option<&Patterns>) -> Result<Vec<PathBuf>, Error> {
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    let plain = parts
-        .iter()
-        .take_while(|part| !graph::has_wildcards(part))
-        .count();
+fn matches(root: &Root, path: &str, wish: &Wish<'_>) -> Result<Vec<PathBuf>, Error> {
+    let parts: Vec<&str> = path
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+        .collect();
+    let is_plain = |part: &&&str| wish.literal || !graph::has_wildcards(part);
+    let plain = parts.iter().take_while(is_plain).count();
     let base: PathBuf = parts[..plain].iter().collect();
     if plain == parts.len() {
         return Ok(vec![base]);
@@ -175,7 +178,7 @@ fn matches(root: &Root, path: &str, ignore: Option<&Patterns>) -> Result<Vec<Pat
     let real = root.real_path(&base)?;
     if real.found.is_some_and(|stat| stat.is_dir()) {
         let dir = root.open_dir(&real.path)?;
-        match_below(&dir, &real.path, (&parts[plain..], ignore), &mut found)?;
+        match_below(&dir, &real.path, (&parts[plain..], wish.ignore), &mut found)?;
     }
     Ok(found)
 }

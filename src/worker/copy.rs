@@ -1,0 +1,221 @@
+//! `COPY` and `ADD`: files from inputs into a root filesystem.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::cache::ChangeSetId;
+use crate::cache::ContentDigest;
+use crate::cache::ContentHasher;
+use crate::graph::CopyOp;
+use crate::graph::CopySource;
+use crate::layer;
+use crate::layer::UnpackOptions;
+use crate::progress::Step;
+use crate::snapshot::Active;
+use crate::snapshot::Snapshotter;
+use crate::solver::Made;
+use crate::solver::Output;
+use crate::solver::Selection;
+use crate::solver::Task;
+use crate::sys;
+use crate::sys::FileKind;
+use crate::sys::Owner;
+use crate::sys::Root;
+use crate::worker::Error;
+use crate::worker::Worker;
+use crate::worker::blocking;
+use crate::worker::content;
+use crate::worker::owner;
+use crate::worker::place;
+use crate::worker::place::Manner;
+use crate::worker::select;
+use crate::worker::select::Selected;
+use crate::worker::select::Wish;
+use crate::worker::tree;
+use crate::worker::tree::Tree;
+
+const ROOT: Owner = Owner { uid: 0, gid: 0 };
+
+/// Digests what the sources of `op` select from one input.
+pub(super) fn content(
+    worker: &Worker,
+    op: &CopyOp,
+    selection: &Selection<'_>,
+) -> Result<Option<ContentDigest>, Error> {
+    let tree = Tree::open(worker, selection.input)?;
+    let index = tree.context.as_deref().map(|context| worker.index(context));
+    let mut hasher = ContentHasher::new();
+    for source in &op.sources {
+        if let CopySource::Path { input, path, .. } = source
+            && *input == selection.position
+        {
+            let selected = select::select(tree.root(), &wish(op, path, &tree))?;
+            let digest = content::digest(tree.root(), &selected, tree.owner, index.as_deref())?;
+            hasher.update(digest.as_bytes());
+        }
+    }
+    Ok(Some(hasher.finish()))
+}
+
+fn wish<'a>(op: &'a CopyOp, path: &'a str, tree: &'a Tree) -> Wish<'a> {
+    Wish {
+        path,
+        literal: false,
+        excludes: &op.excludes,
+        parents: op.parents,
+        ignore: tree.ignore.as_ref(),
+    }
+}
+
+/// Copies what `op` says.
+pub(super) async fn run(worker: &Worker, op: CopyOp, task: &Task) -> Result<Made, Error> {
+    let worker = worker.clone();
+    let inputs = task.inputs.clone();
+    let step = task.step.clone();
+    blocking(move || copy(&worker, &op, &inputs, &step)).await
+}
+
+fn copy(worker: &Worker, op: &CopyOp, inputs: &[Arc<Output>], step: &Step) -> Result<Made, Error> {
+    let below = tree::snapshot_ids(inputs[0].chain())?;
+    let chain = if op.link { &[] } else { below.as_slice() };
+    let active = worker.snapshots.prepare(chain)?;
+    let target = active.mount()?;
+    let chown = find_owner(worker, op, &below, &target, step)?;
+    for source in &op.sources {
+        match source {
+            CopySource::Inline { name, data } => {
+                copy_inline(worker, op, (name, data), (chown.unwrap_or(ROOT), &target))?;
+            }
+            CopySource::Path {
+                input,
+                path,
+                unpack,
+            } => {
+                let tree = Tree::open(worker, &inputs[*input])?;
+                let manner = Manner {
+                    owner: chown.or(tree.owner),
+                    parent_owner: chown.unwrap_or(ROOT),
+                    mode: op.mode.clone(),
+                };
+                for selected in select::select(tree.root(), &wish(op, path, &tree))? {
+                    let add = Add {
+                        source: tree.root(),
+                        target: &target,
+                        op,
+                        manner: &manner,
+                    };
+                    if !(*unpack && add.unpack(&selected)?) {
+                        place::place(&selected, tree.root(), &target, &op.destination, &manner)?;
+                    }
+                }
+            }
+        }
+    }
+    drop(target);
+    commit(&*worker.snapshots, active)
+}
+
+/// Finds out whose the copies become. A copy by `--link` is made on an empty root, but its names
+/// are those of the root it will lie on.
+fn find_owner(
+    worker: &Worker,
+    op: &CopyOp,
+    below: &[crate::snapshot::SnapshotId],
+    target: &Root,
+    step: &Step,
+) -> Result<Option<Owner>, Error> {
+    let Some(text) = &op.owner else {
+        return Ok(None);
+    };
+    let lookup = if op.link && !below.is_empty() {
+        owner::look_up(worker.snapshots.view(below)?.root(), text)
+    } else {
+        owner::look_up(target, text)
+    };
+    if lookup.unknown {
+        warn_unknown(step, text);
+    }
+    Ok(Some(lookup.owner))
+}
+
+/// Says that an owner is not known. BuildKit takes root for it without a word.
+pub(super) fn warn_unknown(step: &Step, text: &str) {
+    step.sink().warn(format!(
+        "{}: {text:?} is not in /etc/passwd or /etc/group of the image; 0 is used instead",
+        step.name()
+    ));
+}
+
+/// Makes a change set a snapshot of a new name.
+pub(super) fn commit(snapshots: &dyn Snapshotter, active: Active) -> Result<Made, Error> {
+    let id = snapshots.commit(active, None)?;
+    Ok(Made {
+        change_set: ChangeSetId::new(id.as_str()),
+        content: None,
+        facts: Vec::new(),
+        layer: None,
+    })
+}
+
+/// Writes a heredoc to a file of its own and copies that.
+fn copy_inline(
+    worker: &Worker,
+    op: &CopyOp,
+    (name, data): (&str, &str),
+    (chown, target): (Owner, &Root),
+) -> Result<(), Error> {
+    let scratch = worker.snapshots.prepare(&[])?;
+    let source = scratch.mount()?;
+    let mut file = source.dir().create_file(name, 0o644)?;
+    let written = file.write_all(data.as_bytes());
+    written.map_err(|source| sys::Error::new(format!("write({name:?})"), source))?;
+    sys::file::set_mode(&file, 0o644)?;
+    let manner = Manner {
+        owner: Some(chown),
+        parent_owner: chown,
+        mode: op.mode.clone(),
+    };
+    let wish = Wish {
+        path: name,
+        literal: true,
+        excludes: &[],
+        parents: false,
+        ignore: None,
+    };
+    for selected in select::select(&source, &wish)? {
+        place::place(&selected, &source, target, &op.destination, &manner)?;
+    }
+    Ok(())
+}
+
+/// A source of an `ADD` that unpacks archives.
+struct Add<'a> {
+    source: &'a Root,
+    target: &'a Root,
+    op: &'a CopyOp,
+    manner: &'a Manner,
+}
+
+impl Add<'_> {
+    /// Unpacks a file that is an archive, by its content, into the destination, which is then a
+    /// directory; says whether it was one.
+    fn unpack(&self, selected: &Selected) -> Result<bool, Error> {
+        if selected.node.stat.kind != FileKind::File {
+            return Ok(false);
+        }
+        if !layer::is_archive(self.source.open_file(&selected.path)?) {
+            return Ok(false);
+        }
+        let destination = Path::new(&self.op.destination);
+        let made = self.target.make_dirs(destination, &self.manner.parents())?;
+        let owner = self.op.owner.as_ref().and(self.manner.owner);
+        let archive = self.source.open_file(&selected.path)?;
+        layer::unpack(
+            archive,
+            &Root::new(made.dir),
+            &UnpackOptions::archive(owner),
+        )?;
+        Ok(true)
+    }
+}

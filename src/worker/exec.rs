@@ -1,0 +1,173 @@
+//! `RUN`: a command in a sandbox.
+
+use std::io::PipeReader;
+use std::io::Read;
+use std::thread;
+
+use crate::graph::ExecOp;
+use crate::graph::Network;
+use crate::graph::Security;
+use crate::progress::Step;
+use crate::progress::Stream;
+use crate::sandbox;
+use crate::sandbox::ExitStatus;
+use crate::sandbox::Input;
+use crate::sandbox::Killer;
+use crate::sandbox::Output;
+use crate::sandbox::Rootfs;
+use crate::sandbox::SpawnOptions;
+use crate::sandbox::Spec;
+use crate::snapshot::Active;
+use crate::snapshot::Stack;
+use crate::solver::Made;
+use crate::solver::Task;
+use crate::worker::Error;
+use crate::worker::Worker;
+use crate::worker::blocking;
+use crate::worker::copy;
+use crate::worker::lent;
+use crate::worker::mounts;
+use crate::worker::mounts::Prepared;
+use crate::worker::tree;
+
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// Runs the command on its root filesystem and keeps what it changed.
+pub(super) async fn run(worker: &Worker, op: ExecOp, task: &Task) -> Result<Made, Error> {
+    let (worker, step) = (worker.clone(), task.step.clone());
+    let inputs = task.inputs.clone();
+    let (send_killer, killer) = tokio::sync::oneshot::channel();
+    let running = blocking(move || {
+        let chain = tree::snapshot_ids(inputs[0].chain())?;
+        let active = worker.snapshots.prepare(&chain)?;
+        let prepared = mounts::prepare(&worker, &op, &inputs)?;
+        let spec = spec(&worker, &op, &active, &prepared);
+        let status = execute(&worker, &spec, &step, |killer| {
+            // Nobody listens any more once the build was canceled; the sandbox is then killed.
+            let _canceled = send_killer.send(killer);
+        })?;
+        drop(prepared);
+        match status.code {
+            0 => copy::commit(&*worker.snapshots, active),
+            code => Err(Error::Exit {
+                command: command_line(&op.args),
+                code,
+                signal: status.signal,
+            }),
+        }
+    });
+    let cancel = task.cancel.clone();
+    let guard = async move {
+        if let Ok(killer) = killer.await {
+            cancel.canceled().await;
+            // It has ended already if it cannot be killed.
+            let _ended = killer.kill();
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        made = running => made.map_err(|error| match task.cancel.is_canceled() {
+            true => Error::Canceled,
+            false => error,
+        }),
+        () = guard => Err(Error::Canceled),
+    }
+}
+
+fn command_line(args: &[String]) -> String {
+    args.join(" ")
+}
+
+/// Describes the sandbox of `op`.
+fn spec(worker: &Worker, op: &ExecOp, active: &Active, prepared: &Prepared) -> Spec {
+    let root = match active.stack() {
+        Stack::Overlay {
+            lowers,
+            upper,
+            work,
+        } => Rootfs::Overlay {
+            lowers: lowers.clone(),
+            upper: upper.clone(),
+            work: work.clone(),
+        },
+        Stack::Directory(path) => Rootfs::Directory(path.clone()),
+    };
+    let mut spec = Spec::new(root, op.args.clone());
+    let pairs = op.env.iter().chain(&op.hidden_env).chain(&prepared.env);
+    spec.env = pairs
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    spec.cwd.clone_from(&op.cwd);
+    spec.user.clone_from(&op.user);
+    spec.hostname.clone_from(&op.hostname);
+    let network = if op.network == Network::Default {
+        worker.options.network
+    } else {
+        op.network
+    };
+    spec.network = match network {
+        Network::None => sandbox::Network::None,
+        Network::Host | Network::Default => sandbox::Network::Host,
+    };
+    spec.mounts = lent::network_files(&op.hostname, &op.extra_hosts);
+    spec.mounts.extend(prepared.mounts.iter().cloned());
+    if let Some(bundle) = &worker.options.ca_bundle {
+        lent::add_certificates(&mut spec, bundle);
+    }
+    if let Some(size) = op.shm_size_bytes {
+        spec.shm_size_bytes = size;
+    }
+    if op.security == Security::Insecure {
+        spec.security = sandbox::Security::Insecure;
+    }
+    spec.ulimits = op.ulimits.iter().map(ulimit).collect();
+    spec
+}
+
+/// -1 is docker's way to write no limit.
+fn ulimit(limit: &crate::graph::Ulimit) -> sandbox::Ulimit {
+    sandbox::Ulimit {
+        name: limit.name.clone(),
+        soft: u64::try_from(limit.soft).unwrap_or(u64::MAX),
+        hard: u64::try_from(limit.hard).unwrap_or(u64::MAX),
+    }
+}
+
+/// Runs a sandbox to its end and passes on what it writes.
+fn execute(
+    worker: &Worker,
+    spec: &Spec,
+    step: &Step,
+    started: impl FnOnce(Killer),
+) -> Result<ExitStatus, Error> {
+    let options = SpawnOptions {
+        program: worker.options.binary.clone(),
+        input: Input::Null,
+        output: Output::Pipe,
+    };
+    let mut running = sandbox::spawn(spec, &options)?;
+    started(running.killer());
+    let pipes = [
+        (Stream::Stdout, running.stdout.take()),
+        (Stream::Stderr, running.stderr.take()),
+    ];
+    let status = thread::scope(|scope| {
+        for (stream, pipe) in pipes {
+            let pipe = pipe.expect("pipes were asked for");
+            scope.spawn(move || forward(pipe, stream, step));
+        }
+        running.wait()
+    })?;
+    Ok(status)
+}
+
+/// Passes on what comes until the last process of the sandbox has closed its end.
+fn forward(mut pipe: PipeReader, stream: Stream, step: &Step) {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    while let Ok(count) = pipe.read(&mut buffer) {
+        if count == 0 {
+            break;
+        }
+        step.output(stream, &buffer[..count]);
+    }
+}

@@ -1,0 +1,40 @@
+//! `WORKDIR`: a directory where there is none.
+
+use std::path::Path;
+
+use crate::graph::MkdirOp;
+use crate::solver::Made;
+use crate::solver::Task;
+use crate::sys::MakeDirs;
+use crate::sys::Symlinks;
+use crate::worker::Error;
+use crate::worker::Worker;
+use crate::worker::blocking;
+use crate::worker::copy;
+use crate::worker::owner;
+use crate::worker::tree;
+
+/// Makes the directory and those above it, each owned by the user the image has then.
+pub(super) async fn run(worker: &Worker, op: MkdirOp, task: &Task) -> Result<Made, Error> {
+    let snapshots = worker.snapshots.clone();
+    let chain = tree::snapshot_ids(task.inputs[0].chain())?;
+    let step = task.step.clone();
+    blocking(move || {
+        let active = snapshots.prepare(&chain)?;
+        let root = active.mount()?;
+        let owner = owner::look_up(&root, &op.owner);
+        if owner.unknown {
+            copy::warn_unknown(&step, &op.owner);
+        }
+        let options = MakeDirs {
+            mode: 0o755,
+            owner: Some(owner.owner),
+            modified: None,
+            symlinks: Symlinks::Follow,
+        };
+        root.make_dirs(Path::new(&op.path), &options)?;
+        drop(root);
+        copy::commit(&*snapshots, active)
+    })
+    .await
+}

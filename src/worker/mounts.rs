@@ -1,0 +1,299 @@
+//! `RUN --mount`: what a command finds mounted.
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::cache::ContentDigest;
+use crate::graph::CacheMount;
+use crate::graph::ExecOp;
+use crate::graph::MountKind;
+use crate::graph::SecretMount;
+use crate::sandbox::Access;
+use crate::sandbox::Mount;
+use crate::sandbox::MountSource;
+use crate::snapshot::Active;
+use crate::snapshot::SnapshotId;
+use crate::snapshot::Stack;
+use crate::solver::Body;
+use crate::solver::Output;
+use crate::solver::Selection;
+use crate::sys::Owner;
+use crate::sys::Root;
+use crate::worker::Error;
+use crate::worker::Worker;
+use crate::worker::cache_mount;
+use crate::worker::cache_mount::Held;
+use crate::worker::content;
+use crate::worker::place;
+use crate::worker::place::Manner;
+use crate::worker::select;
+use crate::worker::select::Wish;
+use crate::worker::tree;
+use crate::worker::tree::Tree;
+
+/// Mounts ready for a sandbox, and what must live as long as it does.
+#[derive(Default)]
+pub(super) struct Prepared {
+    /// What is mounted, in order.
+    pub(super) mounts: Vec<Mount>,
+    /// Environment that comes with them: secrets.
+    pub(super) env: Vec<(String, String)>,
+    held: Vec<Held>,
+    scratch: Vec<Active>,
+}
+
+/// Digests what the bind mounts of `op` show of one input.
+pub(super) fn content(
+    worker: &Worker,
+    op: &ExecOp,
+    selection: &Selection<'_>,
+) -> Result<Option<ContentDigest>, Error> {
+    let mut hasher = crate::cache::ContentHasher::new();
+    let tree = Tree::open(worker, selection.input)?;
+    let index = tree.context.as_deref().map(|context| worker.index(context));
+    for mount in &op.mounts {
+        let source = match &mount.kind {
+            MountKind::Bind { input, source, .. } if *input == selection.position => source,
+            MountKind::Cache(cache) if cache.input == Some(selection.position) => &cache.source,
+            _ => continue,
+        };
+        let selected = select::select(tree.root(), &wish(source, &tree))?;
+        let digest = content::digest(tree.root(), &selected, tree.owner, index.as_deref())?;
+        hasher.update(digest.as_bytes());
+    }
+    Ok(Some(hasher.finish()))
+}
+
+fn wish<'a>(path: &'a str, tree: &'a Tree) -> Wish<'a> {
+    Wish {
+        path,
+        literal: true,
+        excludes: &[],
+        parents: false,
+        ignore: tree.ignore.as_ref(),
+    }
+}
+
+/// Prepares the mounts of `op`. May wait for cache mounts that others have locked.
+pub(super) fn prepare(
+    worker: &Worker,
+    op: &ExecOp,
+    inputs: &[Arc<Output>],
+) -> Result<Prepared, Error> {
+    let mut prepared = Prepared::default();
+    for mount in &op.mounts {
+        let source = match &mount.kind {
+            MountKind::Bind {
+                input,
+                source,
+                writable,
+            } => {
+                let bind = Bind {
+                    worker,
+                    source,
+                    writable: *writable,
+                };
+                Some(bind.prepare(&inputs[*input], &mut prepared)?)
+            }
+            MountKind::Cache(cache) => Some(prepare_cache(worker, cache, inputs, &mut prepared)?),
+            MountKind::Tmpfs { size_bytes } => Some(MountSource::Tmpfs {
+                size_bytes: *size_bytes,
+                mode: 0o1777,
+            }),
+            MountKind::Secret(secret) => {
+                prepare_secret(worker, secret, &mount.target, &mut prepared)?
+            }
+            MountKind::Ssh { id, required, .. } => {
+                prepare_ssh(worker, (id, *required), &mount.target, &mut prepared)?
+            }
+            MountKind::Script { data } => Some(MountSource::File {
+                content: data.clone().into_bytes(),
+                mode: 0o755,
+                uid: 0,
+                gid: 0,
+                access: Access::ReadOnly,
+            }),
+        };
+        if let Some(source) = source {
+            prepared.mounts.push(Mount {
+                target: mount.target.clone(),
+                source,
+            });
+        }
+    }
+    Ok(prepared)
+}
+
+/// A bind mount to prepare.
+struct Bind<'a> {
+    worker: &'a Worker,
+    source: &'a str,
+    writable: bool,
+}
+
+impl Bind<'_> {
+    fn prepare(&self, input: &Output, prepared: &mut Prepared) -> Result<MountSource, Error> {
+        match &input.body {
+            Body::Root(chain) => self.of_chain(&tree::snapshot_ids(chain)?, prepared),
+            Body::Context(op) if op.ignore.is_empty() && !self.writable => {
+                self.of_directory(tree::context_path(self.worker, op))
+            }
+            Body::Context(_) => self.of_copy(&Tree::open(self.worker, input)?, prepared),
+        }
+    }
+
+    /// A path of another root filesystem; what is written to it is forgotten.
+    fn of_chain(
+        &self,
+        chain: &[SnapshotId],
+        prepared: &mut Prepared,
+    ) -> Result<MountSource, Error> {
+        let view = self.worker.snapshots.view(chain)?;
+        view.root()
+            .stat(Path::new(self.source))
+            .map_err(|_| self.missing())?;
+        drop(view);
+        let active = self.worker.snapshots.prepare(chain)?;
+        let source = match active.stack() {
+            Stack::Overlay {
+                lowers,
+                upper,
+                work,
+            } if !lowers.is_empty() => MountSource::Layered {
+                lowers: lowers.clone(),
+                changes: self.writable.then(|| (upper.clone(), work.clone())),
+                path: PathBuf::from(self.source),
+            },
+            Stack::Overlay { upper: path, .. } | Stack::Directory(path) => {
+                self.of_directory(path)?
+            }
+        };
+        prepared.scratch.push(active);
+        Ok(source)
+    }
+
+    /// A path inside a directory of the host, which it cannot leave.
+    fn of_directory(&self, folder: &Path) -> Result<MountSource, Error> {
+        let real = Root::open(folder)?.real_path(Path::new(self.source))?;
+        if real.found.is_none() {
+            return Err(self.missing());
+        }
+        Ok(MountSource::Bind {
+            path: folder.join(real.path),
+            access: self.access(),
+        })
+    }
+
+    /// A copy of a path of a context: of what its ignore file leaves, to be written at will.
+    fn of_copy(&self, tree: &Tree, prepared: &mut Prepared) -> Result<MountSource, Error> {
+        let active = self.worker.snapshots.prepare(&[])?;
+        let (Stack::Overlay { upper, .. } | Stack::Directory(upper)) = active.stack();
+        copy_to(tree, self.source, (&Root::open(upper)?, "/mount"))?;
+        let path = upper.join("mount");
+        prepared.scratch.push(active);
+        Ok(MountSource::Bind {
+            path,
+            access: self.access(),
+        })
+    }
+
+    fn access(&self) -> Access {
+        if self.writable {
+            Access::ReadWrite
+        } else {
+            Access::ReadOnly
+        }
+    }
+
+    fn missing(&self) -> Error {
+        Error::SourceMissing {
+            path: PathBuf::from(self.source),
+        }
+    }
+}
+
+/// Copies a path of `tree` as it is.
+fn copy_to(tree: &Tree, source: &str, (target, name): (&Root, &str)) -> Result<(), Error> {
+    let manner = Manner {
+        owner: tree.owner,
+        parent_owner: Owner { uid: 0, gid: 0 },
+        mode: None,
+    };
+    for selected in select::select(tree.root(), &wish(source, tree))? {
+        place::place(&selected, tree.root(), target, name, &manner)?;
+    }
+    Ok(())
+}
+
+/// A cache mount, filled with the path it starts with if it is new.
+fn prepare_cache(
+    worker: &Worker,
+    mount: &CacheMount,
+    inputs: &[Arc<Output>],
+    prepared: &mut Prepared,
+) -> Result<MountSource, Error> {
+    let held = cache_mount::acquire(&worker.options.root, mount)?;
+    if let Some(input) = mount.input.filter(|_| held.fresh) {
+        let tree = Tree::open(worker, &inputs[input])?;
+        copy_to(&tree, &mount.source, (&Root::open(&held.path)?, "/"))?;
+    }
+    let path = held.path.clone();
+    prepared.held.push(held);
+    let access = if mount.readonly {
+        Access::ReadOnly
+    } else {
+        Access::ReadWrite
+    };
+    Ok(MountSource::Bind { path, access })
+}
+
+fn prepare_secret(
+    worker: &Worker,
+    mount: &SecretMount,
+    target: &str,
+    prepared: &mut Prepared,
+) -> Result<Option<MountSource>, Error> {
+    let Some(value) = worker.options.secrets.get(&mount.id) else {
+        return match mount.required {
+            true => Err(Error::SecretMissing {
+                id: mount.id.clone(),
+            }),
+            false => Ok(None),
+        };
+    };
+    if let Some(name) = &mount.env {
+        let text = String::from_utf8_lossy(value).into_owned();
+        prepared.env.push((name.clone(), text));
+    }
+    let file = MountSource::File {
+        content: value.clone(),
+        mode: mount.mode,
+        uid: mount.uid,
+        gid: mount.gid,
+        access: Access::ReadOnly,
+    };
+    Ok(Some(file).filter(|_| !target.is_empty()))
+}
+
+/// The agent's socket itself, and the variable by which ssh finds it.
+fn prepare_ssh(
+    worker: &Worker,
+    (id, required): (&str, bool),
+    target: &str,
+    prepared: &mut Prepared,
+) -> Result<Option<MountSource>, Error> {
+    let Some(socket) = worker.options.ssh.get(id) else {
+        return match required {
+            true => Err(Error::SshMissing { id: id.to_owned() }),
+            false => Ok(None),
+        };
+    };
+    prepared
+        .env
+        .push(("SSH_AUTH_SOCK".to_owned(), target.to_owned()));
+    Ok(Some(MountSource::Bind {
+        path: socket.clone(),
+        access: Access::ReadWrite,
+    }))
+}

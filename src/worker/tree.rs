@@ -1,0 +1,133 @@
+//! The files of a result: opened for reading, or packed into a layer.
+
+use std::path::PathBuf;
+
+use crate::cache::ChangeSetId;
+use crate::graph::ContextOp;
+use crate::graph::Patterns;
+use crate::layer;
+use crate::layer::Below;
+use crate::layer::PackOptions;
+use crate::oci::Layer;
+use crate::snapshot::SnapshotId;
+use crate::snapshot::View;
+use crate::solver::Body;
+use crate::solver::ChangeSet;
+use crate::solver::LayerTask;
+use crate::solver::Output;
+use crate::sys::Owner;
+use crate::sys::Root;
+use crate::worker::Error;
+use crate::worker::Worker;
+use crate::worker::blocking;
+
+const ROOT: Owner = Owner { uid: 0, gid: 0 };
+
+/// The files of an input, open for reading.
+pub(super) struct Tree {
+    files: Files,
+    /// What its ignore file leaves out; none if it has none.
+    pub(super) ignore: Option<Patterns>,
+    /// Whose its files count as; none for their own owners.
+    pub(super) owner: Option<Owner>,
+    /// The name of the context it is, if it is one.
+    pub(super) context: Option<String>,
+}
+
+enum Files {
+    View(View),
+    Directory(Root),
+}
+
+impl Tree {
+    /// Opens the files of `output`.
+    pub(super) fn open(worker: &Worker, output: &Output) -> Result<Self, Error> {
+        match &output.body {
+            Body::Context(op) => Self::open_context(worker, op),
+            Body::Root(chain) => {
+                let view = worker.snapshots.view(&snapshot_ids(chain)?)?;
+                Ok(Self {
+                    files: Files::View(view),
+                    ignore: None,
+                    owner: None,
+                    context: None,
+                })
+            }
+        }
+    }
+
+    fn open_context(worker: &Worker, op: &ContextOp) -> Result<Self, Error> {
+        let patterns = Patterns::new(&op.ignore)?;
+        Ok(Self {
+            files: Files::Directory(Root::open(context_path(worker, op))?),
+            ignore: Some(patterns).filter(|patterns| !patterns.is_empty()),
+            owner: Some(ROOT),
+            context: Some(op.name.clone()),
+        })
+    }
+
+    /// Gives the directory in which every path of the input is looked up.
+    pub(super) fn root(&self) -> &Root {
+        match &self.files {
+            Files::View(view) => view.root(),
+            Files::Directory(root) => root,
+        }
+    }
+}
+
+/// Gives the directory of a context.
+pub(super) fn context_path<'a>(worker: &'a Worker, op: &ContextOp) -> &'a PathBuf {
+    let path = worker.options.contexts.get(&op.name);
+    path.expect("every context of the plan was opened before it was lowered")
+}
+
+/// Gives the snapshots of a root filesystem, lowest first.
+pub(super) fn snapshot_ids(chain: &[ChangeSet]) -> Result<Vec<SnapshotId>, Error> {
+    chain
+        .iter()
+        .map(|change_set| match change_set {
+            ChangeSet::Layer(diff_id) => layer_id(diff_id),
+            ChangeSet::Made(id) => snapshot_id(id),
+        })
+        .collect()
+}
+
+/// Gives the snapshot of a change set that a vertex made.
+pub(super) fn snapshot_id(change_set: &ChangeSetId) -> Result<SnapshotId, Error> {
+    Ok(SnapshotId::new(change_set.as_str())?)
+}
+
+/// Gives the snapshot of an image's layer.
+pub(super) fn layer_id(diff_id: &crate::oci::DiffId) -> Result<SnapshotId, Error> {
+    Ok(SnapshotId::new(&diff_id.0.hex())?)
+}
+
+/// Packs the highest change set of a root filesystem into a layer of the store.
+pub(super) async fn pack(worker: &Worker, task: LayerTask) -> Result<Layer, Error> {
+    let snapshots = worker.snapshots.clone();
+    let store = worker.store.clone();
+    let options = PackOptions {
+        clamp_epoch: worker.options.epoch,
+        compression: worker.options.compression,
+    };
+    blocking(move || {
+        let mut below = snapshot_ids(task.output.chain())?;
+        let id = below
+            .pop()
+            .expect("a packed change set is part of its root filesystem");
+        let tree = snapshots.change_set(&id)?;
+        let view = if below.is_empty() {
+            None
+        } else {
+            Some(snapshots.view(&below)?)
+        };
+        let below = view
+            .as_ref()
+            .map_or(Below::Nothing, |view| Below::Tree(view.root()));
+        let mut writer = store.writer()?;
+        let packed = layer::pack(tree.root(), below, &options, &mut writer)?;
+        writer.commit_as(&packed.layer.blob)?;
+        Ok(packed.layer)
+    })
+    .await
+}
