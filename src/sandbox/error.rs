@@ -14,6 +14,9 @@ pub enum Error {
     /// A file, pipe or process for the sandbox could not be made.
     #[error("cannot start a sandbox")]
     Start(#[source] sys::Error),
+    /// This process may not make namespaces: it is not root, or is confined itself.
+    #[error("this process may not make a sandbox")]
+    Forbidden(#[source] sys::Error),
     /// No thread could be started to watch the sandbox.
     #[error("cannot start a thread for the sandbox")]
     Thread(#[source] io::Error),

@@ -1,6 +1,7 @@
 //! The outside: starting a sandbox, watching it, ending it.
 
 use std::fs::File;
+use std::io;
 use std::io::PipeReader;
 use std::io::PipeWriter;
 use std::io::Seek;
@@ -172,7 +173,10 @@ impl Keeper {
             files: &files,
             namespaces: &self.namespaces,
         };
-        process::launch(&launch).map_err(Error::Start)
+        process::launch(&launch).map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => Error::Forbidden(error),
+            _ => Error::Start(error),
+        })
     }
 
     /// Follows the sandbox from its birth until nothing of it is left.

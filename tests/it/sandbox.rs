@@ -988,6 +988,34 @@ fn a_killed_parent_takes_it_along() {
     });
 }
 
+#[test]
+fn a_process_that_may_not_make_sandboxes_is_told_so() {
+    if std::env::var_os(VICTIM).is_some() {
+        let error = shell("true").fails();
+        assert!(matches!(error, Error::Forbidden(_)), "{}", text(&error));
+        assert!(text(&error).contains("clone("), "{}", text(&error));
+        return;
+    }
+    if !able() || !require(&[Feature::Program("setpriv")]) {
+        return;
+    }
+    let output = Command::new("setpriv")
+        .args(["--bounding-set=-sys_admin", "--inh-caps=-sys_admin"])
+        .arg(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "sandbox::a_process_that_may_not_make_sandboxes_is_told_so",
+        ])
+        .env(VICTIM, "")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
+}
+
 fn eventually<T>(mut found: impl FnMut() -> Option<T>) -> T {
     let begin = Instant::now();
     loop {
