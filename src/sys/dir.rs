@@ -1,9 +1,11 @@
 //! A directory by handle, and what can be done to the names in it.
 
+use std::ffi::CString;
 use std::ffi::OsStr;
 use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::os::fd::AsRawFd;
 use std::os::fd::BorrowedFd;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -14,6 +16,7 @@ use std::path::PathBuf;
 use rustix::fs::AtFlags;
 use rustix::fs::Mode;
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use crate::sys::FileKind;
 use crate::sys::Owner;
@@ -225,23 +228,16 @@ impl Dir {
     /// Sets the permission bits; fails on a symbolic link, which has none.
     pub fn set_mode(&self, name: impl AsRef<OsStr>, mode: u32) -> Result<()> {
         let name = plain(name.as_ref())?;
-        let mode = Mode::from_raw_mode(mode);
-        let changed = match rustix::fs::chmodat(&self.fd, name, mode, AtFlags::SYMLINK_NOFOLLOW) {
+        let changed = match change_mode(&self.fd, name, mode) {
             // fchmodat2 exists since Linux 6.6; a handle on the file itself does the same.
-            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
+            Err(Errno::NOSYS | Errno::PERM) => {
                 let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let handle = self.open_as(name, flags, Mode::empty())?;
-                rustix::fs::chmod(proc_path(&handle), mode)
+                rustix::fs::chmod(proc_path(&handle), Mode::from_raw_mode(mode))
             }
             done => done,
         };
-        changed.call(|| {
-            format!(
-                "fchmodat({:?}, {:o})",
-                path_of(&self.fd).join(name),
-                mode.bits()
-            )
-        })
+        changed.call(|| format!("fchmodat({:?}, {mode:o})", path_of(&self.fd).join(name)))
     }
 
     /// Sets the time of last modification, and with it the time of last access.
@@ -282,4 +278,23 @@ pub(super) fn plain(name: &OsStr) -> Result<&Path> {
         return Err(Error::invalid(format!("openat({name:?})")));
     }
     Ok(Path::new(name))
+}
+
+/// Sets the permission bits of a name without following it.
+fn change_mode(dir: &OwnedFd, name: &Path, mode: u32) -> rustix::io::Result<()> {
+    let name = CString::new(name.as_os_str().as_bytes()).map_err(|_| Errno::INVAL)?;
+    // SAFETY: the descriptor is open, and the name ends with NUL and lives for the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_fchmodat2,
+            dir.as_raw_fd(),
+            name.as_ptr(),
+            mode,
+            libc::AT_SYMLINK_NOFOLLOW,
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)),
+    }
 }
