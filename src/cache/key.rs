@@ -9,9 +9,9 @@ use std::fmt;
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::cache::ChangeSetId;
 use crate::graph::Op;
 use crate::graph::Value;
+use crate::snapshot::SnapshotId;
 
 /// The version of what keys mean; a part of every key.
 pub const KEY_VERSION: i64 = 1;
@@ -49,7 +49,7 @@ impl CacheKey {
     /// Names the root filesystem that comes of `change_set` on the root named `base`, where
     /// nothing is known of its content.
     #[must_use]
-    pub fn of_change_set(base: &Self, change_set: &ChangeSetId) -> Self {
+    pub fn of_change_set(base: &Self, change_set: &SnapshotId) -> Self {
         let mut text = base.0.to_vec();
         encode_text(change_set.as_str(), &mut text);
         Self::of_text("change set", &text)

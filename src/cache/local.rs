@@ -24,12 +24,12 @@ use serde::de::DeserializeOwned;
 
 use crate::cache::Cache;
 use crate::cache::CacheKey;
-use crate::cache::ChangeSetId;
 use crate::cache::ContentDigest;
 use crate::cache::ContentHasher;
 use crate::cache::Error;
 use crate::cache::Record;
 use crate::oci::Layer;
+use crate::snapshot::SnapshotId;
 
 /// What every file begins with; another version begins otherwise.
 const MAGIC: &str = "rbuild-cache-1 ";
@@ -120,7 +120,7 @@ impl Local {
     ///
     /// # Errors
     /// [`Error::Read`] if a folder cannot be listed, [`Error::Remove`] if a file stays.
-    pub fn sweep(&self, is_alive: impl Fn(&ChangeSetId) -> bool) -> Result<u64, Error> {
+    pub fn sweep(&self, is_alive: impl Fn(&SnapshotId) -> bool) -> Result<u64, Error> {
         let mut freed = 0;
         for path in files_below(&self.root.join("layers"))? {
             let packed: Option<Packed> = read(&path, None)?;
@@ -154,7 +154,7 @@ impl Local {
         self.path("records", &key.hex())
     }
 
-    fn layer_path(&self, change_set: &ChangeSetId, packing: &str) -> PathBuf {
+    fn layer_path(&self, change_set: &SnapshotId, packing: &str) -> PathBuf {
         let mut hasher = ContentHasher::new();
         hasher.update_sized(change_set.as_str().as_bytes());
         hasher.update_sized(packing.as_bytes());
@@ -198,14 +198,14 @@ impl Cache for Local {
         self.write(&self.record_path(key), record)
     }
 
-    fn layer(&self, change_set: &ChangeSetId, packing: &str) -> Result<Option<Layer>, Error> {
+    fn layer(&self, change_set: &SnapshotId, packing: &str) -> Result<Option<Layer>, Error> {
         let packed: Option<Packed> = read(&self.layer_path(change_set, packing), None)?;
         Ok(packed.map(|packed| packed.layer))
     }
 
     fn put_layer(
         &self,
-        change_set: &ChangeSetId,
+        change_set: &SnapshotId,
         packing: &str,
         layer: &Layer,
     ) -> Result<(), Error> {
@@ -220,7 +220,7 @@ impl Cache for Local {
 /// What a file in `layers` holds.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Packed {
-    change_set: ChangeSetId,
+    change_set: SnapshotId,
     layer: Layer,
 }
 

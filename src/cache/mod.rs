@@ -16,6 +16,7 @@ mod record;
 mod stat;
 
 use crate::oci::Layer;
+use crate::snapshot::SnapshotId;
 
 pub use error::Error;
 pub use key::CacheKey;
@@ -27,7 +28,6 @@ pub use key::KEY_VERSION;
 pub use key::components;
 pub use local::Entry;
 pub use local::Local;
-pub use record::ChangeSetId;
 pub use record::Record;
 pub use stat::FileStamp;
 pub use stat::StatIndex;
@@ -53,16 +53,12 @@ pub trait Cache: Send + Sync {
     ///
     /// # Errors
     /// As for [`Cache::get`].
-    fn layer(&self, change_set: &ChangeSetId, packing: &str) -> Result<Option<Layer>, Error>;
+    fn layer(&self, change_set: &SnapshotId, packing: &str) -> Result<Option<Layer>, Error>;
 
     /// Keeps `layer` as what `change_set` was packed into.
     ///
     /// # Errors
     /// As for [`Cache::put`].
-    fn put_layer(
-        &self,
-        change_set: &ChangeSetId,
-        packing: &str,
-        layer: &Layer,
-    ) -> Result<(), Error>;
+    fn put_layer(&self, change_set: &SnapshotId, packing: &str, layer: &Layer)
+    -> Result<(), Error>;
 }

@@ -12,7 +12,6 @@ use tokio::task::spawn_blocking;
 
 use crate::cache::Cache;
 use crate::cache::CacheKey;
-use crate::cache::ChangeSetId;
 use crate::cache::ContentDigest;
 use crate::cache::InputKey;
 use crate::cache::Record;
@@ -23,6 +22,7 @@ use crate::graph::Vertex;
 use crate::graph::VertexId;
 use crate::oci::Layer;
 use crate::progress::Step;
+use crate::snapshot::SnapshotId;
 use crate::solver::Body;
 use crate::solver::Cancel;
 use crate::solver::ChangeSet;
@@ -382,7 +382,7 @@ impl<C: Cache + 'static, W: Worker> Shared<C, W> {
 /// A result of the target's chain, to be packed.
 pub(super) struct Packed {
     pub(super) id: VertexId,
-    pub(super) change_set: ChangeSetId,
+    pub(super) change_set: SnapshotId,
     pub(super) output: Arc<Output>,
     pub(super) step: Step,
 }

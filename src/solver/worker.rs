@@ -4,7 +4,6 @@ use std::error;
 use std::sync::Arc;
 
 use crate::cache::CacheKey;
-use crate::cache::ChangeSetId;
 use crate::cache::ContentDigest;
 use crate::cache::Record;
 use crate::graph::ContextOp;
@@ -14,6 +13,7 @@ use crate::graph::VertexId;
 use crate::oci::DiffId;
 use crate::oci::Layer;
 use crate::progress::Step;
+use crate::snapshot::SnapshotId;
 use crate::solver::Cancel;
 
 /// Carries out vertices.
@@ -63,7 +63,7 @@ pub trait Worker: Send + Sync + 'static {
     fn layer(&self, task: LayerTask) -> impl Future<Output = Result<Layer, Self::Error>> + Send;
 
     /// Learns that a change set it made is not used: an equal one was there before.
-    fn discard(&self, change_set: &ChangeSetId) {
+    fn discard(&self, change_set: &SnapshotId) {
         let _ = change_set;
     }
 }
@@ -105,7 +105,7 @@ pub struct Task {
 #[derive(Clone, Debug)]
 pub struct Made {
     /// What it did to its root filesystem; for a download, the directory it made.
-    pub change_set: ChangeSetId,
+    pub change_set: SnapshotId,
     /// The digest of what the change set holds, times left out; none if it is not known. Equal
     /// content is taken for equal work.
     pub content: Option<ContentDigest>,
@@ -121,7 +121,7 @@ pub struct LayerTask {
     /// The vertex it is of.
     pub id: VertexId,
     /// Which change set.
-    pub change_set: ChangeSetId,
+    pub change_set: SnapshotId,
     /// The root filesystem whose highest change set it is.
     pub output: Arc<Output>,
     /// Whom to tell what goes on.
@@ -177,5 +177,5 @@ pub enum ChangeSet {
     /// A layer of an image.
     Layer(DiffId),
     /// What a vertex made.
-    Made(ChangeSetId),
+    Made(SnapshotId),
 }
