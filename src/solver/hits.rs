@@ -2,12 +2,10 @@
 
 use crate::cache::Cache;
 use crate::cache::CacheKey;
-use crate::cache::Error;
 use crate::cache::Record;
 use crate::graph::Graph;
 use crate::graph::Op;
 use crate::graph::VertexId;
-use crate::progress::Sink;
 use crate::solver::Body;
 use crate::solver::ChangeSet;
 use crate::solver::Job;
@@ -15,6 +13,7 @@ use crate::solver::Output;
 use crate::solver::Worker;
 use crate::solver::keys;
 use crate::solver::keys::Definition;
+use crate::solver::lenient::Lenient;
 
 /// What is known of one vertex's result.
 #[derive(Clone, Debug)]
@@ -44,11 +43,12 @@ impl Hits {
     pub(super) fn find<C: Cache, W: Worker>(
         &mut self,
         job: &Job<'_, C, W>,
+        cache: &Lenient<C>,
         definitions: &[Definition],
         top: VertexId,
     ) -> bool {
         for id in self.unknown_chain(job.graph, top).into_iter().rev() {
-            self.0[id.index()] = self.answer(job, &definitions[id.index()], id);
+            self.0[id.index()] = self.answer(job, cache, &definitions[id.index()], id);
         }
         self.is_found(top)
     }
@@ -103,6 +103,7 @@ impl Hits {
     fn answer<C: Cache, W: Worker>(
         &self,
         job: &Job<'_, C, W>,
+        cache: &Lenient<C>,
         definition: &Definition,
         id: VertexId,
     ) -> Answer {
@@ -124,7 +125,7 @@ impl Hits {
         let Some(key) = definition.key.filter(|_| !definition.is_fresh) else {
             return Answer::Missing { was_asked: false };
         };
-        match ask(job.cache.as_ref(), &key, &job.options.sink) {
+        match cache.get(&key) {
             Some(record)
                 if record.base == keys::reads_base(op).then_some(base)
                     && job.worker.is_whole(&record) =>
@@ -164,19 +165,4 @@ pub(super) fn result_key(base: &CacheKey, record: &Record) -> CacheKey {
         Some(content) => CacheKey::of_result(base, content),
         None => CacheKey::of_change_set(base, &record.change_set),
     }
-}
-
-/// Asks the cache. That it cannot be read is no reason to fail a build: the work is done anew.
-pub(super) fn ask(cache: &impl Cache, key: &CacheKey, sink: &Sink) -> Option<Record> {
-    cache.get(key).unwrap_or_else(|error| {
-        warn(sink, &error);
-        None
-    })
-}
-
-/// Tells of a failure of the cache, which only costs time.
-pub(super) fn warn(sink: &Sink, error: &Error) {
-    let cause = std::error::Error::source(error).map(ToString::to_string);
-    let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-    sink.warn(format!("the cache is not used: {error}{cause}"));
 }

@@ -19,10 +19,10 @@ use crate::solver::Output;
 use crate::solver::Selection;
 use crate::solver::Solved;
 use crate::solver::Worker;
-use crate::solver::hits;
 use crate::solver::hits::Hits;
 use crate::solver::keys;
 use crate::solver::keys::Definition;
+use crate::solver::lenient::Lenient;
 
 /// What is left to do after [`mark`].
 #[derive(Debug)]
@@ -74,8 +74,9 @@ pub fn mark<C: Cache, W: Worker>(job: &Job<'_, C, W>) -> Result<Marked, Error<W:
             _ => id,
         });
     }
-    find_work(job, &mut work);
-    find_layers(job, &mut work);
+    let cache = Lenient::new(job.cache, sink);
+    find_work(job, &cache, &mut work);
+    find_layers(job, &cache, &mut work);
     announce(job, &work);
     Ok(match solved(job, &work) {
         Some(solved) => Marked::Solved(solved),
@@ -149,11 +150,11 @@ fn context_content<C, W: Worker>(
 }
 
 /// Walks down from the target as far as results are missing.
-fn find_work<C: Cache, W: Worker>(job: &Job<'_, C, W>, work: &mut Work) {
+fn find_work<C: Cache, W: Worker>(job: &Job<'_, C, W>, cache: &Lenient<C>, work: &mut Work) {
     let mut wanted = vec![job.target];
     while let Some(id) = wanted.pop() {
         let is_known = work.is_left[id.index()];
-        if !is_known && !work.hits.find(job, &work.definitions, id) {
+        if !is_known && !work.hits.find(job, cache, &work.definitions, id) {
             work.is_left[id.index()] = true;
             wanted.extend(&work.inputs[id.index()]);
         }
@@ -161,7 +162,7 @@ fn find_work<C: Cache, W: Worker>(job: &Job<'_, C, W>, work: &mut Work) {
 }
 
 /// Looks up the layers of those vertices of the target's chain whose results are there.
-fn find_layers<C: Cache, W: Worker>(job: &Job<'_, C, W>, work: &mut Work) {
+fn find_layers<C: Cache, W: Worker>(job: &Job<'_, C, W>, cache: &Lenient<C>, work: &mut Work) {
     let Some(packing) = &job.options.packing else {
         return;
     };
@@ -169,11 +170,7 @@ fn find_layers<C: Cache, W: Worker>(job: &Job<'_, C, W>, work: &mut Work) {
         let Some(record) = work.hits.record(id) else {
             continue;
         };
-        let layer = job.cache.layer(&record.change_set, packing);
-        let layer = layer.unwrap_or_else(|error| {
-            hits::warn(&job.options.sink, &error);
-            None
-        });
+        let layer = cache.layer(&record.change_set, packing);
         if let Some(layer) = layer.filter(|layer| job.worker.has_layer(layer)) {
             work.layers.insert(id, layer);
         }

@@ -14,6 +14,7 @@ mod cancel;
 mod error;
 mod hits;
 mod keys;
+mod lenient;
 mod mark;
 mod schedule;
 mod vertex;

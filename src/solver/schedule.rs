@@ -20,6 +20,7 @@ use crate::solver::Output;
 use crate::solver::Solved;
 use crate::solver::Work;
 use crate::solver::Worker;
+use crate::solver::lenient::Lenient;
 use crate::solver::mark::exported_layers;
 use crate::solver::vertex::Image;
 use crate::solver::vertex::Item;
@@ -219,7 +220,7 @@ impl<'a, C: Cache + 'static, W: Worker> Schedule<'a, C, W> {
 }
 
 /// Makes what all vertices share.
-fn shared<C, W: Worker>(job: &Job<'_, C, W>, work: &Work) -> Shared<C, W> {
+fn shared<C: Cache, W: Worker>(job: &Job<'_, C, W>, work: &Work) -> Shared<C, W> {
     let jobs = job.options.jobs.get().min(Semaphore::MAX_PERMITS);
     let images = work.images_read(job, |_| true).into_iter();
     let images = images.filter_map(|id| {
@@ -236,7 +237,7 @@ fn shared<C, W: Worker>(job: &Job<'_, C, W>, work: &Work) -> Shared<C, W> {
         Some((id, image))
     });
     Shared {
-        cache: Arc::clone(job.cache),
+        cache: Lenient::new(job.cache, &job.options.sink),
         worker: Arc::clone(job.worker),
         options: job.options.clone(),
         cancel: job.options.cancel.child(),

@@ -37,10 +37,11 @@ use crate::solver::Worker;
 use crate::solver::hits;
 use crate::solver::keys;
 use crate::solver::keys::Definition;
+use crate::solver::lenient::Lenient;
 
 /// What all vertices share.
 pub(super) struct Shared<C, W> {
-    pub(super) cache: Arc<C>,
+    pub(super) cache: Lenient<C>,
     pub(super) worker: Arc<W>,
     pub(super) options: Options,
     /// Comes with the user's wish to stop, or with the first failure.
@@ -106,7 +107,9 @@ pub(super) async fn resolve<C: Cache + 'static, W: Worker>(
     let counts = shared.count_inputs(&item).await?;
     let key = counts.as_ref().map(|counts| CacheKey::of_op(op, counts));
     if let Some(record) = key.and_then(|key| shared.find_by_content(&item, &key)) {
-        shared.put(item.definition.key.filter(|&by| Some(by) != key), &record);
+        shared
+            .cache
+            .put(item.definition.key.filter(|&by| Some(by) != key), &record);
         item.step.cached();
         return Ok(item.output(&record));
     }
@@ -114,8 +117,7 @@ pub(super) async fn resolve<C: Cache + 'static, W: Worker>(
     let layer = made.layer.clone();
     let record = shared.keep(&item, key, made, counts.unwrap_or_default());
     if let (Some(layer), Some(packing)) = (layer, &shared.options.packing) {
-        let kept = shared.cache.put_layer(&record.change_set, packing, &layer);
-        shared.note(kept);
+        shared.cache.put_layer(&record.change_set, packing, &layer);
     }
     item.step.done();
     Ok(item.output(&record))
@@ -184,7 +186,8 @@ impl<C: Cache + 'static, W: Worker> Shared<C, W> {
     /// Gives the record under `key`, if it fits the vertex's inputs.
     fn find(&self, item: &Item, key: &CacheKey) -> Option<Record> {
         let base = keys::reads_base(&item.vertex.op).then(|| item.base());
-        hits::ask(self.cache.as_ref(), key, &self.options.sink)
+        self.cache
+            .get(key)
             .filter(|record| record.base == base && self.worker.is_whole(record))
     }
 
@@ -258,12 +261,13 @@ impl<C: Cache + 'static, W: Worker> Shared<C, W> {
                 }
             }
             None => {
-                self.put(by_result, &record);
+                self.cache.put(by_result, &record);
                 record
             }
         };
-        self.put(key, &record);
-        self.put(by_definition.filter(|&by| Some(by) != key), &record);
+        self.cache.put(key, &record);
+        self.cache
+            .put(by_definition.filter(|&by| Some(by) != key), &record);
         record
     }
 
@@ -306,9 +310,7 @@ impl<C: Cache + 'static, W: Worker> Shared<C, W> {
         packing: &str,
     ) -> Result<Layer, Error<W::Error>> {
         let known = self.cache.layer(&packed.change_set, packing);
-        if let Some(layer) = self.note(known).flatten()
-            && self.worker.has_layer(&layer)
-        {
+        if let Some(layer) = known.filter(|layer| self.worker.has_layer(layer)) {
             return Ok(layer);
         }
         let _packer = self.slot(&self.packers).await?;
@@ -326,7 +328,7 @@ impl<C: Cache + 'static, W: Worker> Shared<C, W> {
                 source,
             })
         })?;
-        self.note(self.cache.put_layer(&packed.change_set, packing, &layer));
+        self.cache.put_layer(&packed.change_set, packing, &layer);
         Ok(layer)
     }
 
@@ -363,19 +365,6 @@ impl<C: Cache + 'static, W: Worker> Shared<C, W> {
         self.cancel.cancel();
         step.failed(source.to_string());
         error(source)
-    }
-
-    fn put(&self, key: Option<CacheKey>, record: &Record) {
-        if let Some(key) = key {
-            self.note(self.cache.put(&key, record));
-        }
-    }
-
-    /// Tells of a failure of the cache, which is no failure of the build.
-    fn note<T>(&self, result: Result<T, crate::cache::Error>) -> Option<T> {
-        result
-            .inspect_err(|error| hits::warn(&self.options.sink, error))
-            .ok()
     }
 }
 

@@ -6,6 +6,7 @@ mod oracles;
 mod remote;
 mod sandbox;
 mod snapshot;
+mod solver;
 mod store;
 mod support;
 mod sys;

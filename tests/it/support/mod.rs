@@ -1,7 +1,9 @@
 //! What several test files share.
 
 pub(crate) mod docker_registry;
+pub(crate) mod memory;
 pub(crate) mod tree;
+pub(crate) mod worker;
 
 use std::env;
 use std::net::TcpStream;
