@@ -78,10 +78,12 @@ pub enum Problem {
         keyword: &'static str,
     },
     /// What stands behind the keyword does not have the form it must have.
-    #[error("expected `{usage}`")]
+    #[error("expected `{usage}`, found {found}")]
     Arguments {
         /// The form.
         usage: &'static str,
+        /// What stands where it stops to fit.
+        found: String,
     },
     /// `COPY` or `ADD` with fewer than two paths.
     #[error("{keyword} needs a source and a destination")]
@@ -220,9 +222,9 @@ impl Problem {
                 nearest: Some(nearest),
                 ..
             } => Some(format!("did you mean `--{nearest}`?")),
-            Self::UnknownFlag { known, keyword, .. } if known.is_empty() => {
-                Some(format!("{keyword} has no flags at all"))
-            }
+            Self::UnknownFlag { known, keyword, .. } if known.is_empty() => Some(format!(
+                "{keyword} has no flags; words that begin with `--` can follow a `--`"
+            )),
             Self::UnknownFlag { known, .. } => Some(format!("there is --{}", known.join(", --"))),
             Self::StageName { .. } => {
                 Some("a name is a letter, then letters, digits, `-`, `_` and `.`".to_owned())

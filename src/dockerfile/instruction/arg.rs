@@ -31,7 +31,7 @@ impl Arg {
         let usage = "ARG <name>[=<default>] ...";
         let words = env::quoted_words(arguments, usage)?;
         if words.is_empty() {
-            return Err(arguments.error(Problem::Arguments { usage }));
+            return Err(arguments.misfit(0, usage));
         }
         let declarations = words
             .into_iter()

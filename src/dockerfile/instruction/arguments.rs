@@ -18,6 +18,9 @@ use crate::dockerfile::instruction::heredoc::Heredoc;
 use crate::dockerfile::instruction::keyword::Keyword;
 use crate::dockerfile::lines::Logical;
 
+/// How much of what is wrong is repeated in a message, in characters.
+const LONGEST_FOUND: usize = 60;
+
 /// The arguments of an instruction, not parsed yet.
 #[derive(Debug)]
 pub(in crate::dockerfile) struct Arguments<'a> {
@@ -41,10 +44,18 @@ impl Arguments<'_> {
         rule: Rule,
         usage: &'static str,
     ) -> Result<Pairs<'_, Rule>, Error> {
-        grammar::matches(rule, self.text()).map_err(|position| {
-            let span = self.behind(position);
-            Error::new(span, Problem::Arguments { usage })
-        })
+        grammar::matches(rule, self.text()).map_err(|position| self.misfit(position, usage))
+    }
+
+    /// An error about arguments that do not have the form they must have.
+    pub(super) fn misfit(&self, position: usize, usage: &'static str) -> Error {
+        let rest = &self.text()[position..];
+        let found = match rest.trim_start() {
+            "" => "nothing more".to_owned(),
+            rest => format!("`{}`", rest.chars().take(LONGEST_FOUND).collect::<String>()),
+        };
+        let position = position + (rest.len() - rest.trim_start().len());
+        Error::new(self.behind(position), Problem::Arguments { usage, found })
     }
 
     /// The whole arguments as one word, for instructions that take any text.

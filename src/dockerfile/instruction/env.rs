@@ -38,7 +38,7 @@ pub(super) fn pairs(arguments: &Arguments<'_>, usage: &'static str) -> Result<Ve
     arguments.flags(&[])?;
     let words = quoted_words(arguments, usage)?;
     match words.first() {
-        None => Err(arguments.error(Problem::Arguments { usage })),
+        None => Err(arguments.misfit(0, usage)),
         // The older form is known by its first word.
         Some(first) if !first.text.contains('=') => legacy(arguments, usage).map(|pair| vec![pair]),
         Some(_) => words

@@ -68,7 +68,7 @@ impl Healthcheck {
             // Flags beside NONE mean nothing and are let through, as other builders do.
             "NONE" if empty => Ok(Self::None),
             "CMD" if !empty => Probe::new(arguments, command).map(Self::Probe),
-            "NONE" | "CMD" => Err(arguments.error(Problem::Arguments { usage })),
+            "NONE" | "CMD" => Err(arguments.misfit(0, usage)),
             _ => Err(Error::new(
                 kind.span,
                 Problem::HealthcheckType { found: kind.text },

@@ -1,7 +1,6 @@
 //! `SHELL ["<executable>", "<parameter>", ...]`.
 
 use crate::dockerfile::Error;
-use crate::dockerfile::Problem;
 use crate::dockerfile::Word;
 use crate::dockerfile::grammar::Rule;
 use crate::dockerfile::instruction::arguments::Arguments;
@@ -25,7 +24,7 @@ impl Shell {
             .map(|array| exec::strings(arguments, array))
             .unwrap_or_default();
         if words.is_empty() {
-            return Err(arguments.error(Problem::Arguments { usage: USAGE }));
+            return Err(arguments.misfit(0, USAGE));
         }
         Ok(Self { words })
     }

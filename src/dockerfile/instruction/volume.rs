@@ -20,7 +20,7 @@ impl Volume {
         let usage = r#"VOLUME <path> ... or VOLUME ["<path>", ...]"#;
         let Paths { json, words } = Paths::parse(arguments, usage)?;
         if words.is_empty() {
-            return Err(arguments.error(Problem::Arguments { usage }));
+            return Err(arguments.misfit(0, usage));
         }
         arguments.flags(&[])?;
         let mut paths = Vec::with_capacity(words.len());

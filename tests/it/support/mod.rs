@@ -2,6 +2,7 @@
 
 pub(crate) mod docker_registry;
 pub(crate) mod memory;
+pub(crate) mod golden;
 pub(crate) mod tree;
 pub(crate) mod worker;
 

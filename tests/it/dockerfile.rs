@@ -1,0 +1,175 @@
+//! The Dockerfile room: golden folders, and what holds for any input.
+
+use std::fs;
+use std::time::Duration;
+use std::time::Instant;
+
+use proptest::prelude::*;
+use rbuild::dockerfile::Escape;
+use rbuild::dockerfile::Lexing;
+use rbuild::dockerfile::Statement;
+use rbuild::dockerfile::decode;
+use rbuild::dockerfile::expand;
+use rbuild::dockerfile::parse;
+use rbuild::dockerfile::parse_ignore;
+use rbuild::dockerfile::parse_instruction;
+use rbuild::dockerfile::to_json;
+
+use crate::support::golden::cases;
+use crate::support::golden::check;
+
+#[test]
+fn dockerfiles_are_parsed() {
+    for case in cases("dockerfiles") {
+        let bytes = fs::read(case.join("Dockerfile")).unwrap();
+        let text = decode(&bytes);
+        let dockerfile = parse(&text)
+            .unwrap_or_else(|error| panic!("{}", error.render(&case.display().to_string(), &text)));
+        let json = serde_json::to_string_pretty(&to_json(&dockerfile)).unwrap();
+        check(&format!("{json}\n"), &case.join("parsed.json"));
+    }
+}
+
+#[test]
+fn invalid_dockerfiles_are_refused() {
+    for case in cases("invalid") {
+        let bytes = fs::read(case.join("Dockerfile")).unwrap();
+        let text = decode(&bytes);
+        let Err(error) = parse(&text) else {
+            panic!("{} is accepted", case.display())
+        };
+        check(&error.render("Dockerfile", &text), &case.join("error.txt"));
+    }
+}
+
+/// Every statement's text, found again by its span.
+fn assert_spans(text: &str, statements: &[Statement]) {
+    for statement in statements {
+        let source = &statement.source;
+        let keyword = source.keyword.span;
+        assert_eq!(&text[keyword.start..keyword.end], source.keyword.text);
+        assert_eq!(source.span.start, keyword.start);
+        let lines = text[..source.span.end].matches('\n').count() + 1;
+        assert!(source.span.end <= text.len());
+        assert!(lines <= source.span.last_line as usize);
+        for flag in &source.flags {
+            assert!(text[flag.span.start..].starts_with("--"), "{flag:?}");
+        }
+    }
+}
+
+/// Pieces of which a Dockerfile's trouble is made.
+const PIECES: &str = r#"FROM |RUN |COPY |ADD |ENV |ARG |LABEL |ONBUILD |HEALTHCHECK |CMD |SHELL |EXPOSE |VOLUME |USER |# escape=`|# syntax=x|#|\|`|"|'|$|{|}|[|]|,|<<EOF|<<-"E"|EOF|=|--from=a|--mount=|--|-| |	|a|b/c|é|\u00|:-|%%|//|NONE|interval=1s"#;
+
+fn any_dockerfile() -> impl Strategy<Value = String> {
+    let mut pieces: Vec<&str> = PIECES.split('|').collect();
+    pieces.extend(["\n", "\n", "\n", "\r\n", "\u{feff}", "\u{a0}", "\u{0}"]);
+    prop::collection::vec(prop::sample::select(pieces), 0..60).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn parsing_never_panics_and_is_deterministic(text in any_dockerfile()) {
+        match (parse(&text), parse(&text)) {
+            (Ok(first), Ok(second)) => {
+                prop_assert_eq!(to_json(&first), to_json(&second));
+                for stage in &first.stages {
+                    assert_spans(&text, &stage.instructions);
+                }
+            }
+            (Err(first), Err(second)) => {
+                let shown = first.render("Dockerfile", &text);
+                prop_assert_eq!(shown, second.render("Dockerfile", &text));
+            }
+            _ => prop_assert!(false, "one of two equal texts is refused"),
+        }
+        let _ = parse_instruction(&text, Escape::Backtick);
+        let _ = parse_ignore(&text);
+    }
+
+    #[test]
+    fn expanding_never_panics(text in any_dockerfile(), modes in 0..32_u32) {
+        let mode = |bit: u32| modes & (1 << bit) != 0;
+        let lexing = Lexing {
+            escape: if mode(0) { Escape::Backtick } else { Escape::Backslash },
+            raw_quotes: mode(1),
+            raw_escapes: mode(2),
+            skip_quotes: mode(3),
+            keep_unset: mode(4),
+        };
+        let lookup = |name: &str| (name.len() == 1).then(|| "a b".to_owned());
+        let first = expand(&text, lexing, &lookup);
+        prop_assert_eq!(&first, &expand(&text, lexing, &lookup));
+        if let Ok(expansion) = first {
+            prop_assert!(expansion.words.iter().all(|word| !word.is_empty()));
+        }
+    }
+
+    #[test]
+    fn plain_words_are_left_alone(text in "[a-z0-9./:=,_ -]{0,40}") {
+        let expansion = expand(&text, Lexing::default(), &|_| None).unwrap();
+        prop_assert_eq!(&expansion.text, &text);
+        let words: Vec<&str> = text.split_whitespace().collect();
+        prop_assert_eq!(expansion.words, words);
+    }
+
+    #[test]
+    fn bytes_are_decoded_one_by_one(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+        let text = decode(&bytes);
+        let wrong = bytes.utf8_chunks().map(|chunk| chunk.invalid().len()).sum::<usize>();
+        let valid = bytes.utf8_chunks().map(|chunk| chunk.valid().len()).sum::<usize>();
+        prop_assert_eq!(text.len(), valid + wrong * '\u{fffd}'.len_utf8());
+    }
+}
+
+/// A megabyte of what other parsers choke on: none of it may take long, or any stack.
+#[test]
+fn hostile_input_takes_no_stack_and_little_time() {
+    const MEGABYTE: usize = 1 << 20;
+    let many = |piece: &str| piece.repeat(MEGABYTE / piece.len());
+    let nested = format!("{}{}", many("${a:-"), "}".repeat(MEGABYTE / 5));
+    let lines = |piece: &str| format!("FROM a\nRUN {}\n", many(piece));
+    let continued = format!("{} {}", many("x\\\n"), "y");
+    let texts = [
+        lines("x\\\n"),
+        lines("[\\\n"),
+        format!("FROM a\nENV a={}\n", many("\"$'\\\n")),
+        format!("FROM a\nENV a=\"{continued}"),
+        format!("FROM a\nCOPY [\"{continued}"),
+        format!("FROM a\nRUN --a={continued}"),
+        format!("FROM a\nRUN <<A {}\nA\n", many("${a:-\\\n")),
+        format!("FROM a\nRUN {}\n", many("<<A\\\n")),
+        format!("FROM a\n{}", many("RUN <<E\nE\n")),
+        format!("FROM a\n{}", many("#\n")),
+        format!("FROM a\nRUN <<E\n{}\nE\n", many("a\n")),
+        format!("FROM a\nONBUILD {}", many("ONBUILD \\\n")),
+    ];
+    let within = |what: &str, work: &dyn Fn()| {
+        let start = Instant::now();
+        work();
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "{what}: {:?}",
+            start.elapsed()
+        );
+    };
+    for text in &texts {
+        within(&text[..40], &|| drop(parse(text)));
+    }
+    let value = "v".repeat(1000);
+    for text in [
+        &nested,
+        &many("\"'\""),
+        &many("$a"),
+        &many("${a#*}"),
+        &many("${a//a/b}"),
+    ] {
+        within(&text[..10], &|| {
+            let _ = expand(text, Lexing::default(), &|name| {
+                (name == "v").then(|| value.clone())
+            });
+        });
+    }
+}
