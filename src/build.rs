@@ -11,6 +11,7 @@ use crate::oci::Digest;
 use crate::oci::Platform;
 use crate::oci::Reference;
 use crate::progress::Sink;
+use crate::remote::Registries;
 
 /// All that a build depends on, as plain values: nothing below reads arguments, environment or
 /// clock again.
@@ -54,6 +55,11 @@ pub struct Request {
     pub ca_bundle: Option<PathBuf>,
     /// What is made of the image besides an entry in the local store.
     pub outputs: Vec<Target>,
+    /// How registries are reached that are not reached in the usual way.
+    pub registries: Registries,
+    /// Where credentials for registries are looked up: docker's `config.json`, podman's
+    /// `auth.json`. They need not exist.
+    pub credential_files: Vec<PathBuf>,
     /// How many vertices may run at a time.
     pub jobs: NonZeroUsize,
     /// Where the local store, the snapshots and the records are.

@@ -32,6 +32,7 @@
 pub mod cli;
 
 pub mod build;
+pub mod manage;
 pub mod run;
 
 pub mod worker;

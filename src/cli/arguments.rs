@@ -10,6 +10,15 @@ use clap::Subcommand;
 use super::build::BuildArguments;
 use super::completion::CompletionArguments;
 use super::environment::Environment;
+use super::images::ImagesArguments;
+use super::inspect::HistoryArguments;
+use super::inspect::InspectArguments;
+use super::parse::ParseArguments;
+use super::prune::UsageArguments;
+use super::pull::PullArguments;
+use super::pull::PushArguments;
+use super::tag::RemoveArguments;
+use super::tag::TagArguments;
 
 /// Builds container images from Dockerfiles: one program, no daemon.
 #[derive(Debug, Parser)]
@@ -69,8 +78,30 @@ impl Home {
 pub(super) enum Command {
     /// Build an image from a Dockerfile; the default.
     Build(Box<BuildArguments>),
+    /// Send an image to a registry.
+    Push(PushArguments),
+    /// Bring an image from a registry.
+    Pull(PullArguments),
+    /// List the images there are.
+    Images(ImagesArguments),
+    /// Give an image another name.
+    Tag(TagArguments),
+    /// Forget images.
+    Rmi(RemoveArguments),
+    /// Print what there is to know about an image, as JSON.
+    Inspect(InspectArguments),
+    /// Print how an image came to be, instruction by instruction.
+    History(HistoryArguments),
+    /// Print how much space is taken.
+    Du(UsageArguments),
+    /// Remove what no image needs.
+    Prune,
+    /// Print what a Dockerfile says, as JSON.
+    Parse(ParseArguments),
     /// Print the completion script of a shell.
     Completion(CompletionArguments),
+    /// Print the version.
+    Version,
 }
 
 /// What the arguments ask for before clap sees them.

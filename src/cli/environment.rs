@@ -76,6 +76,20 @@ impl Environment {
             .or_else(|| Some(self.path("HOME")?.join(below_home)))
     }
 
+    /// Gives the files that credentials for registries are looked up in, in this order: docker's,
+    /// then podman's. They need not exist.
+    pub(super) fn credential_files(&self) -> Vec<PathBuf> {
+        let docker = self
+            .path("DOCKER_CONFIG")
+            .or_else(|| Some(self.path("HOME")?.join(".docker")))
+            .map(|folder| folder.join("config.json"));
+        let podman = self.path("REGISTRY_AUTH_FILE").or_else(|| {
+            let folder = self.path("XDG_RUNTIME_DIR")?;
+            Some(folder.join("containers/auth.json"))
+        });
+        docker.into_iter().chain(podman).collect()
+    }
+
     /// Gives where the store is when no flag says: `RBUILD_ROOT`, else `/var/lib/rbuild` for root
     /// and the user's data folder for others.
     pub(super) fn default_root(&self) -> PathBuf {

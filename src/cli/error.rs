@@ -3,6 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::value::nearest;
+use crate::manage;
+use crate::remote;
+use crate::store;
+
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
@@ -121,6 +126,31 @@ pub(super) enum Error {
     /// An archive would be written to a terminal.
     #[error("an archive is not for the eyes: standard output is a terminal")]
     Terminal,
+    /// A Dockerfile cannot be read.
+    #[error("cannot read {}", path.display())]
+    ReadDockerfile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A Dockerfile is wrong.
+    #[error("{source}")]
+    Dockerfile {
+        /// Where.
+        place: Box<Place>,
+        /// What.
+        source: crate::dockerfile::Error,
+    },
+    /// What networks need of the machine could not be set up.
+    #[error("cannot set up the network")]
+    Runtime {
+        /// Why.
+        source: io::Error,
+    },
+    /// An image could not be dealt with.
+    #[error(transparent)]
+    Manage(#[from] manage::Error),
     /// The rooms below are not all there.
     #[error("this rbuild reads a build's command line, but cannot build yet")]
     NotBuilt,
@@ -150,8 +180,16 @@ impl Error {
             | Self::NoAgent { .. }
             | Self::Config { .. }
             | Self::Terminal => 2,
-            Self::NoContext { .. } | Self::ReadSecret { .. } | Self::SecretTooLarge { .. } => 1,
-            Self::ReadConfig { .. } | Self::WriteFile { .. } | Self::WriteStdout { .. } => 3,
+            Self::NoContext { .. }
+            | Self::ReadSecret { .. }
+            | Self::SecretTooLarge { .. }
+            | Self::ReadDockerfile { .. }
+            | Self::Dockerfile { .. } => 1,
+            Self::ReadConfig { .. }
+            | Self::WriteFile { .. }
+            | Self::WriteStdout { .. }
+            | Self::Runtime { .. } => 3,
+            Self::Manage(error) => of_manage(error),
             Self::NotBuilt => 70,
         }
     }
@@ -159,7 +197,7 @@ impl Error {
     /// Gives where in a file the mistake is, if it is in one.
     pub(super) fn place(&self) -> Option<Place> {
         match self {
-            Self::Config { place, .. } => Some((**place).clone()),
+            Self::Config { place, .. } | Self::Dockerfile { place, .. } => Some((**place).clone()),
             _ => None,
         }
     }
@@ -172,8 +210,40 @@ impl Error {
                 .as_ref()
                 .map(|meant| format!("did you mean the command `rbuild {meant}`?")),
             Self::NoAgent { .. } => Some("start one: eval \"$(ssh-agent)\" && ssh-add".to_owned()),
+            Self::Dockerfile { source, .. } => source.problem.hint(),
+            Self::Manage(error) => hint_of_manage(error),
             Self::Terminal => Some("write to a file with dest=FILE, or to a pipe".to_owned()),
             _ => None,
         }
+    }
+}
+
+fn of_manage(error: &manage::Error) -> u8 {
+    match error {
+        manage::Error::NotFound { .. } | manage::Error::SeveralNames { .. } => 1,
+        manage::Error::Name { .. } => 2,
+        manage::Error::Store(store::Error::Platform { .. } | store::Error::Ambiguous { .. }) => 1,
+        manage::Error::Store(_) | manage::Error::Measure { .. } => 3,
+        manage::Error::Remote(remote::Error::Store(_) | remote::Error::Stream(_)) => 3,
+        manage::Error::Remote(_) => 4,
+    }
+}
+
+fn hint_of_manage(error: &manage::Error) -> Option<String> {
+    match error {
+        manage::Error::NotFound { text, known } => {
+            match nearest(text, known.iter().map(String::as_str)) {
+                Some(meant) => Some(format!("did you mean {meant}?")),
+                None => Some("`rbuild images` lists what there is".to_owned()),
+            }
+        }
+        manage::Error::SeveralNames { .. } => {
+            Some("name one of them, or give -f to remove them all".to_owned())
+        }
+        manage::Error::Store(store::Error::InUse { .. }) => {
+            Some("wait until it is done, then try again".to_owned())
+        }
+        manage::Error::Remote(error) => error.hint(),
+        _ => None,
     }
 }

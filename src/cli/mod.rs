@@ -17,14 +17,24 @@
 mod arguments;
 mod build;
 mod completion;
+mod config;
 mod environment;
 mod error;
+mod images;
+mod inspect;
+mod parse;
 mod print;
 mod progress;
+mod prune;
+mod pull;
 mod report;
 mod request;
 mod reserved;
+mod runtime;
+mod table;
+mod tag;
 mod value;
+mod when;
 
 use std::process::ExitCode;
 
@@ -64,7 +74,18 @@ fn run(arguments: Arguments, environment: &Environment) -> Result<ExitCode, Erro
     let home = arguments.home;
     match arguments.command {
         Command::Build(build) => build::run(*build, &home, environment)?,
+        Command::Push(push) => pull::push(&push, &home, environment)?,
+        Command::Pull(pull) => pull::pull(&pull, &home, environment)?,
+        Command::Images(images) => images::run(&images, &home, environment)?,
+        Command::Tag(tag) => tag::tag(&tag, &home, environment)?,
+        Command::Rmi(remove) => tag::remove(&remove, &home, environment)?,
+        Command::Inspect(inspect) => inspect::inspect(&inspect, &home, environment)?,
+        Command::History(history) => inspect::history(&history, &home, environment)?,
+        Command::Du(usage) => prune::usage(&usage, &home, environment)?,
+        Command::Prune => prune::prune(&home, environment)?,
+        Command::Parse(parse) => parse::run(&parse)?,
         Command::Completion(completion) => completion::run(&completion)?,
+        Command::Version => print::line(concat!("rbuild ", env!("CARGO_PKG_VERSION")))?,
     }
     Ok(ExitCode::SUCCESS)
 }

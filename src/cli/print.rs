@@ -11,6 +11,11 @@ pub(super) fn line(text: &str) -> Result<(), Error> {
     bytes(format!("{text}\n").as_bytes())
 }
 
+/// Writes text that ends its own lines.
+pub(super) fn text(text: &str) -> Result<(), Error> {
+    bytes(text.as_bytes())
+}
+
 /// Writes bytes as they are. A reader that went away has what it wanted: that is no failure.
 pub(super) fn bytes(bytes: &[u8]) -> Result<(), Error> {
     let mut out = io::stdout().lock();

@@ -41,10 +41,15 @@ fn text(error: &Error) -> String {
     if let Some(place) = error.place() {
         excerpt(&place, &mut out);
     }
+    let mut said = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let _ = writeln!(out, "  caused by: {error}");
-        cause = error.source();
+        // An error that only passes on another one has its text.
+        let text = error.to_string();
+        if text != said {
+            let _ = writeln!(out, "  caused by: {text}");
+        }
+        (said, cause) = (text, error.source());
     }
     if let Some(hint) = error.hint() {
         let _ = writeln!(out, "{HINT}hint:{HINT:#} {hint}");

@@ -12,6 +12,7 @@ use super::arguments::Arguments;
 use super::arguments::Home;
 use super::build::BuildArguments;
 use super::build::ResultFlags;
+use super::config;
 use super::environment::Environment;
 use super::error::Error;
 use super::value::nearest;
@@ -71,6 +72,8 @@ pub(super) fn build(
         ssh: agents(run.ssh, environment)?,
         ca_bundle: run.ca_bundle,
         outputs,
+        registries: config::read(home, environment)?.registries,
+        credential_files: environment.credential_files(),
         jobs: run
             .jobs
             .or(NonZeroUsize::new(jobs))

@@ -14,6 +14,7 @@ mod tty;
 mod units;
 
 pub(super) use self::queue::Display;
+pub(super) use self::units::bytes;
 
 use self::renderer::Renderer;
 use super::environment::Environment;

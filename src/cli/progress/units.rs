@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Writes a size in decimal units with two places: `137B`, `3.15MB`.
-pub(super) fn bytes(count: u64) -> String {
+pub(in crate::cli) fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
     if count < 1000 {
         return format!("{count}B");

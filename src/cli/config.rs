@@ -1,0 +1,162 @@
+//! The configuration file: TOML, all of it optional.
+//!
+//! ```toml
+//! [registry."docker.io"]
+//! mirrors = ["127.0.0.1:5000"]   # asked first when pulling, in this order
+//!
+//! [registry."registry.example.com"]
+//! http = true                    # speaks plain HTTP
+//! insecure = true                # any certificate will do
+//! ca = "corporate.pem"           # trusted besides those of the system
+//! keypair = { cert = "client.pem", key = "client.key" }
+//! ```
+//!
+//! Paths are relative to the folder of the file.
+
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::arguments::Home;
+use super::environment::Environment;
+use super::error::Error;
+use super::error::Place;
+use super::value::nearest;
+use crate::remote::KeyPair;
+use crate::remote::Registries;
+
+const SYSTEM: &str = "/etc/rbuild/config.toml";
+
+/// What the file says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Config {
+    /// The registry table.
+    #[serde(rename = "registry")]
+    pub registries: Registries,
+}
+
+/// Reads the first file there is: `--config`, `RBUILD_CONFIG`, the user's, the system's. One that
+/// was named must be there.
+pub(super) fn read(home: &Home, environment: &Environment) -> Result<Config, Error> {
+    let named = home
+        .config
+        .clone()
+        .or_else(|| environment.path("RBUILD_CONFIG"));
+    if let Some(path) = named {
+        let text = std::fs::read_to_string(&path).map_err(|source| Error::ReadConfig {
+            path: path.clone(),
+            source,
+        })?;
+        return parse(&path, &text);
+    }
+    let user = environment
+        .xdg("XDG_CONFIG_HOME", ".config")
+        .map(|folder| folder.join("rbuild/config.toml"));
+    for path in user.into_iter().chain([PathBuf::from(SYSTEM)]) {
+        match std::fs::read_to_string(&path) {
+            Ok(text) => return parse(&path, &text),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(Error::ReadConfig { path, source }),
+        }
+    }
+    Ok(Config::default())
+}
+
+fn parse(path: &Path, text: &str) -> Result<Config, Error> {
+    let mut config: Config = toml::from_str(text).map_err(|error| Error::Config {
+        message: message(error.message()),
+        place: Box::new(Place {
+            file: path.display().to_string(),
+            text: text.to_owned(),
+            bytes: error.span().unwrap_or(0..0),
+        }),
+    })?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for registry in config.registries.0.values_mut() {
+        for path in &mut registry.ca {
+            *path = folder.join(&*path);
+        }
+        if let Some(KeyPair { cert, key }) = &mut registry.keypair {
+            *cert = folder.join(&*cert);
+            *key = folder.join(&*key);
+        }
+    }
+    Ok(config)
+}
+
+/// Adds to serde's "unknown field `x`, expected one of `a`, `b`" which one was perhaps meant.
+fn message(original: &str) -> String {
+    let Some(rest) = original.strip_prefix("unknown field ") else {
+        return original.replace('\n', " ");
+    };
+    let mut quoted = rest.split('`').skip(1).step_by(2);
+    let unknown = quoted.next().unwrap_or_default();
+    let known: Vec<&str> = quoted.collect();
+    match nearest(unknown, known.iter().copied()) {
+        Some(meant) => format!("unknown key {unknown:?}, did you mean {meant:?}?"),
+        None => format!("unknown key {unknown:?}, known are {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::path::PathBuf;
+
+    use super::parse;
+    use crate::cli::error::Error;
+
+    #[test]
+    fn a_registry_table_is_read() {
+        let text = r#"
+            [registry."docker.io"]
+            mirrors = ["127.0.0.1:5000", "mirror.example.com/hub"]
+            [registry."r.example.com"]
+            http = true
+            ca = "corporate.pem"
+            keypair = { cert = "/abs/client.pem", key = "client.key" }
+        "#;
+        let config = parse(Path::new("/etc/rbuild/config.toml"), text).unwrap();
+        let table = config.registries.0;
+        assert_eq!(table["docker.io"].mirrors.len(), 2);
+        let other = &table["r.example.com"];
+        assert_eq!(other.http, Some(true));
+        assert_eq!(other.ca, [PathBuf::from("/etc/rbuild/corporate.pem")]);
+        let keypair = other.keypair.as_ref().unwrap();
+        assert_eq!(keypair.cert, Path::new("/abs/client.pem"));
+        assert_eq!(keypair.key, Path::new("/etc/rbuild/client.key"));
+    }
+
+    fn failure(text: &str) -> (String, usize) {
+        match parse(Path::new("c.toml"), text).unwrap_err() {
+            Error::Config { place, message } => {
+                let line = text[..place.bytes.start].matches('\n').count() + 1;
+                (message, line)
+            }
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn a_mistake_is_found_in_its_line() {
+        let (message, line) = failure("\n[registry.\"a\"]\nmirror = []\n");
+        assert_eq!(
+            (message.contains("\"mirrors\""), line),
+            (true, 3),
+            "{message}"
+        );
+        let (message, line) = failure("[registri.\"a\"]\n");
+        assert_eq!(
+            (message.contains("\"registry\""), line),
+            (true, 1),
+            "{message}"
+        );
+        let (message, line) = failure("[registry.a]\n\nhttp = \"yes\"\n");
+        assert_eq!((message.contains("boolean"), line), (true, 3), "{message}");
+        let (_, line) = failure("a = 1\nb = \n");
+        assert_eq!(line, 2);
+    }
+}

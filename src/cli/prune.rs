@@ -1,0 +1,69 @@
+//! `rbuild prune` and `rbuild du`.
+
+use serde_json::json;
+
+use super::arguments::Home;
+use super::environment::Environment;
+use super::error::Error;
+use super::print;
+use super::progress;
+use super::table::Format;
+use super::table::FormatFlag;
+use super::table::table;
+use crate::manage;
+
+/// Removes what no image needs.
+pub(super) fn prune(home: &Home, environment: &Environment) -> Result<(), Error> {
+    let pruned = manage::prune(&home.root(environment))?;
+    print::line(&format!(
+        "removed {} files, {}",
+        pruned.files,
+        progress::bytes(pruned.size_bytes)
+    ))
+}
+
+/// What `rbuild du` is told.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  rbuild du
+  rbuild du --format json | jq -s 'map(.size_bytes) | add'")]
+pub(super) struct UsageArguments {
+    #[command(flatten)]
+    format: FormatFlag,
+}
+
+/// Tells what takes how much space.
+pub(super) fn usage(
+    arguments: &UsageArguments,
+    home: &Home,
+    environment: &Environment,
+) -> Result<(), Error> {
+    let usage = manage::usage(&home.root(environment))?;
+    let blobs = ("blobs".to_owned(), usage.blobs.size_bytes);
+    let lines = std::iter::once(blobs).chain(usage.folders);
+    match arguments.format.format {
+        Format::Json => {
+            for (kind, size_bytes) in lines {
+                let mut line = json!({ "kind": kind, "size_bytes": size_bytes });
+                if kind == "blobs" {
+                    line["reclaimable_bytes"] = usage.blobs.reclaimable_bytes.into();
+                }
+                print::line(&line.to_string())?;
+            }
+            Ok(())
+        }
+        Format::Table => {
+            let rows: Vec<[String; 3]> = lines
+                .map(|(kind, size)| {
+                    let reclaimable = match kind.as_str() {
+                        "blobs" => progress::bytes(usage.blobs.reclaimable_bytes),
+                        _ => String::new(),
+                    };
+                    [kind, progress::bytes(size), reclaimable]
+                })
+                .collect();
+            print::text(&table(["KIND", "SIZE", "RECLAIMABLE"], &rows))
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! `rbuild pull` and `rbuild push`.
+
+use super::arguments::Home;
+use super::config;
+use super::environment::Environment;
+use super::error::Error;
+use super::print;
+use super::progress::ProgressArguments;
+use super::request::new_name;
+use super::runtime::block_on;
+use crate::manage;
+use crate::oci::Digest;
+use crate::oci::Platform;
+use crate::oci::Reference;
+use crate::progress::Sink;
+use crate::progress::Step;
+use crate::remote;
+use crate::remote::Client;
+use crate::remote::Retry;
+use crate::store::Store;
+
+/// What `rbuild pull` is told.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  rbuild pull debian:bookworm
+  rbuild pull --platform linux/arm64 alpine")]
+pub(super) struct PullArguments {
+    /// The images.
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+    /// The platform [default: this machine's].
+    #[arg(long)]
+    pub platform: Option<Platform>,
+    #[command(flatten)]
+    progress: ProgressArguments,
+}
+
+/// Brings images into the store and prints their digests.
+pub(super) fn pull(
+    arguments: &PullArguments,
+    home: &Home,
+    environment: &Environment,
+) -> Result<(), Error> {
+    let platform = arguments.platform.clone().unwrap_or_else(Platform::host);
+    for text in &arguments.names {
+        let name = existing_name(text)?;
+        let query = remote::Query {
+            name: name.clone(),
+            platform: platform.clone(),
+            pull: remote::Pull::Always,
+        };
+        let display = arguments.progress.display(environment)?;
+        let client = client(home, environment, display.sink())?;
+        let step = display.sink().step(&format!("pull {name}"));
+        let digest = watched(&step, || {
+            block_on(manage::pull(&client, &query, &step))?.map_err(Error::from)
+        });
+        drop(display);
+        print::line(&digest?.to_string())?;
+    }
+    Ok(())
+}
+
+/// What `rbuild push` is told.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  rbuild push ghcr.io/me/app:v1
+  rbuild push app:v1 registry.example.com/app:v1
+  rbuild push -q app:v1 localhost:5000/app    print nothing but the digest
+
+Credentials are those of `docker login` ($DOCKER_CONFIG/config.json, ~/.docker/config.json) or of
+`podman login`; how to reach a registry is in the configuration file.")]
+pub(super) struct PushArguments {
+    /// The image: a name, a digest, or the beginning of an id.
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// The name to push it under [default: IMAGE].
+    #[arg(value_name = "DEST")]
+    pub destination: Option<String>,
+    #[command(flatten)]
+    progress: ProgressArguments,
+}
+
+/// Sends an image to its registry and prints its digest there.
+pub(super) fn push(
+    arguments: &PushArguments,
+    home: &Home,
+    environment: &Environment,
+) -> Result<(), Error> {
+    let found = manage::find(&home.root(environment), &arguments.image, &Platform::host())?;
+    let name = match &arguments.destination {
+        Some(text) => new_name(text)?,
+        None => new_name(&arguments.image)?,
+    };
+    let display = arguments.progress.display(environment)?;
+    let client = client(home, environment, display.sink())?;
+    let step = display.sink().step(&format!("push {name}"));
+    let digest = watched(&step, || {
+        block_on(manage::push(&client, &found, &name, &step))?.map_err(Error::from)
+    });
+    drop(display);
+    print::line(&digest?.to_string())
+}
+
+/// Tells the step's beginning and end.
+fn watched(step: &Step, work: impl FnOnce() -> Result<Digest, Error>) -> Result<Digest, Error> {
+    step.started();
+    let result = work();
+    match &result {
+        Ok(_) => step.done(),
+        Err(error) => step.failed(error.to_string()),
+    }
+    result
+}
+
+fn existing_name(text: &str) -> Result<Reference, Error> {
+    text.parse().map_err(|source| Error::Tag {
+        text: text.to_owned(),
+        source,
+    })
+}
+
+/// Makes the way to the registries.
+pub(super) fn client(home: &Home, environment: &Environment, sink: Sink) -> Result<Client, Error> {
+    let config = config::read(home, environment)?;
+    let store = Store::open(&home.root(environment)).map_err(manage::Error::from)?;
+    Ok(Client::new(remote::Options {
+        store,
+        registries: config.registries,
+        credential_files: environment.credential_files(),
+        retry: Retry::usual(),
+        sink,
+    }))
+}
