@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::cache::ChangeSetId;
 use crate::cache::ContentDigest;
 use crate::cache::ContentHasher;
 use crate::graph::CopyOp;
@@ -151,7 +150,7 @@ pub(super) fn warn_unknown(step: &Step, text: &str) {
 pub(super) fn commit(snapshots: &dyn Snapshotter, active: Active) -> Result<Made, Error> {
     let id = snapshots.commit(active, None)?;
     Ok(Made {
-        change_set: ChangeSetId::new(id.as_str()),
+        change_set: id,
         content: None,
         facts: Vec::new(),
         layer: None,

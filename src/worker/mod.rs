@@ -29,7 +29,6 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
-use crate::cache::ChangeSetId;
 use crate::cache::ContentDigest;
 use crate::cache::Record;
 use crate::cache::StatIndex;
@@ -40,6 +39,7 @@ use crate::layer::Compression;
 use crate::oci::Layer;
 use crate::progress::Step;
 use crate::remote::Client;
+use crate::snapshot::SnapshotId;
 use crate::snapshot::Snapshotter;
 use crate::solver;
 use crate::solver::Cancel;
@@ -139,7 +139,7 @@ impl solver::Worker for Worker {
     }
 
     fn is_whole(&self, record: &Record) -> bool {
-        tree::snapshot_id(&record.change_set).is_ok_and(|id| self.snapshots.exists(&id))
+        self.snapshots.exists(&record.change_set)
     }
 
     fn has_layer(&self, layer: &Layer) -> bool {
@@ -168,9 +168,9 @@ impl solver::Worker for Worker {
         tree::pack(self, task).await
     }
 
-    fn discard(&self, change_set: &ChangeSetId) {
+    fn discard(&self, change_set: &SnapshotId) {
         // What cannot be removed now is garbage that `prune` removes.
-        let _left = tree::snapshot_id(change_set).map(|id| self.snapshots.remove(&id));
+        let _left = self.snapshots.remove(change_set);
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::cache::ChangeSetId;
 use crate::graph::ContextOp;
 use crate::graph::Patterns;
 use crate::layer;
@@ -87,14 +86,9 @@ pub(super) fn snapshot_ids(chain: &[ChangeSet]) -> Result<Vec<SnapshotId>, Error
         .iter()
         .map(|change_set| match change_set {
             ChangeSet::Layer(diff_id) => layer_id(diff_id),
-            ChangeSet::Made(id) => snapshot_id(id),
+            ChangeSet::Made(id) => Ok(id.clone()),
         })
         .collect()
-}
-
-/// Gives the snapshot of a change set that a vertex made.
-pub(super) fn snapshot_id(change_set: &ChangeSetId) -> Result<SnapshotId, Error> {
-    Ok(SnapshotId::new(change_set.as_str())?)
 }
 
 /// Gives the snapshot of an image's layer.
