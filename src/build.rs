@@ -1,159 +1,140 @@
 //! The story of one build: a Dockerfile and its context become an image.
+//!
+//! [`build`] tells it from top to bottom; each of its steps is a file of this room. Nothing here
+//! knows what an instruction means or how an operation is carried out.
 
-use std::num::NonZeroUsize;
+mod bases;
+mod error;
+mod image;
+mod local;
+mod output;
+mod request;
+mod source;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::export::Target;
-use crate::graph::Network;
-use crate::graph::Ulimit;
-use crate::oci::Descriptor;
-use crate::oci::Digest;
+use crate::build::local::Local;
+use crate::build::source::Context;
+use crate::dockerfile;
+use crate::dockerfile::Lowered;
+use crate::graph::Plan;
 use crate::oci::Platform;
-use crate::oci::Reference;
-use crate::progress::Sink;
-use crate::remote::Registries;
+use crate::solver;
+use crate::solver::Cancel;
+use crate::solver::Job;
+use crate::solver::Marked;
+use crate::solver::Solved;
+use crate::worker;
+use crate::worker::Worker;
 
-/// All that a build depends on, as plain values: nothing below reads arguments, environment or
-/// clock again.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// Where the files that `COPY` reads come from.
-    pub context: ContextSource,
-    /// Where the Dockerfile comes from.
-    pub dockerfile: DockerfileSource,
-    /// Names the image gets in the local store and, with [`Target::Registry`], in registries.
-    pub tags: Vec<Reference>,
-    /// The stage to build, by name or number; none for the last one.
-    pub target: Option<String>,
-    /// `--build-arg`, with values.
-    pub build_args: Vec<(String, String)>,
-    /// `--label`.
-    pub labels: Vec<(String, String)>,
-    /// For which platform.
-    pub platform: Platform,
-    /// `--build-context name=value`.
-    pub named_contexts: Vec<(String, NamedContext)>,
-    /// Whether the cache is not asked at all.
-    pub no_cache: bool,
-    /// Stages for which the cache is not asked.
-    pub no_cache_filter: Vec<String>,
-    /// When a tag is looked up in the registry.
-    pub pull: PullPolicy,
-    /// The network of a `RUN` that names none.
-    pub network: Network,
-    /// `--add-host`: name and address.
-    pub extra_hosts: Vec<(String, String)>,
-    /// The size of `/dev/shm` in bytes.
-    pub shm_size_bytes: Option<u64>,
-    /// `--ulimit`.
-    pub ulimits: Vec<Ulimit>,
-    /// `--secret`.
-    pub secrets: Vec<Secret>,
-    /// `--ssh`: id and the agent's socket.
-    pub ssh: Vec<(String, PathBuf)>,
-    /// A certificate file that `RUN` trusts besides its own; it is in no layer.
-    pub ca_bundle: Option<PathBuf>,
-    /// What is made of the image besides an entry in the local store.
-    pub outputs: Vec<Target>,
-    /// How registries are reached that are not reached in the usual way.
-    pub registries: Registries,
-    /// Where credentials for registries are looked up: docker's `config.json`, podman's
-    /// `auth.json`. They need not exist.
-    pub credential_files: Vec<PathBuf>,
-    /// How many vertices may run at a time.
-    pub jobs: NonZeroUsize,
-    /// Where the local store, the snapshots and the records are.
-    pub root: PathBuf,
-    /// `SOURCE_DATE_EPOCH`, in seconds.
-    pub epoch: Option<i64>,
-    /// The time of the build, in nanoseconds since 1970.
-    pub now_ns: i128,
-    /// The program that becomes a sandbox's init: rbuild itself.
-    pub binary: PathBuf,
-    /// Where progress goes.
-    pub sink: Sink,
+pub use error::Error;
+pub use error::Kind;
+pub use error::Place;
+pub use request::ContextSource;
+pub use request::DockerfileSource;
+pub use request::NamedContext;
+pub use request::Outcome;
+pub use request::PullPolicy;
+pub use request::Request;
+pub use request::Secret;
+
+/// Builds what `request` asks for.
+///
+/// `cancel` stops the build; what was begun is waited for.
+///
+/// # Errors
+/// [`Error`], with its [`Kind`] and, where the Dockerfile is to blame, its [`Place`]. The store is
+/// whole whatever happens.
+pub fn build(request: &Request, cancel: &Cancel) -> Result<Outcome, Error> {
+    let local = Local::open(request)?;
+    let context = Context::open(request, &local)?;
+    let text = source::read(request, &context)?;
+    let place = |source: dockerfile::Error| text.error(source);
+    let dockerfile = dockerfile::parse(&text.text).map_err(place)?;
+    let options = lower_options(request, &context, &text.ignore);
+    let bases = bases::resolve(&dockerfile, &options, (request, &local, &text))?;
+    let lowered = dockerfile::lower(&dockerfile, &bases, &options).map_err(place)?;
+    for warning in dockerfile.warnings.iter().chain(&lowered.warnings) {
+        request.sink.warn(text.warning(warning));
+    }
+    let worker = Arc::new(worker(request, &local, (&context, &lowered)));
+    let solved = solve(request, &local, (&lowered.plan, &worker, cancel));
+    // What was read of the context is remembered also if the build failed.
+    let saved = worker
+        .save_indexes()
+        .map_err(|source| Error::Indexes { source });
+    let solved = solved.map_err(|source| text.solve_error(source, &lowered.plan))?;
+    saved?;
+    let image = image::assemble(request, &local, (&lowered, &solved))?;
+    output::write(request, &local, &worker, (&lowered.plan, &solved, &image))
 }
 
-/// Where the files that `COPY` reads come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ContextSource {
-    /// A directory.
-    Directory(PathBuf),
-    /// A tar archive, compressed or not, or a single Dockerfile, on standard input.
-    Stdin,
-    /// A git repository or the URL of a tar archive or a Dockerfile.
-    Url(String),
-}
-
-/// Where the Dockerfile comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DockerfileSource {
-    /// `Dockerfile` or else `dockerfile` in the context.
-    Default,
-    /// A file: as given if it exists there, else within the context.
-    Path(PathBuf),
-    /// Standard input.
-    Stdin,
-    /// A URL.
-    Url(String),
-}
-
-/// The value of `--build-context name=value`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NamedContext {
-    /// A directory.
-    Directory(PathBuf),
-    /// `docker-image://reference`.
-    Image(Reference),
-    /// `oci-layout://path[:tag][@digest]`.
-    Layout {
-        /// The layout's directory.
-        path: PathBuf,
-        /// Which image, by its `org.opencontainers.image.ref.name`.
-        tag: Option<String>,
-        /// Which image, by digest.
-        digest: Option<Digest>,
-    },
-    /// A git repository or the URL of a tar archive.
-    Url(String),
-}
-
-/// When the name of a base image is looked up in the registry.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PullPolicy {
-    /// When the local store does not have it.
-    #[default]
-    Missing,
-    /// Always; a registry that does not answer is an error.
-    Always,
-    /// Never; an image that the local store does not have is an error.
-    Never,
-}
-
-/// A secret that `RUN --mount=type=secret` may ask for.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret {
-    /// What it is asked for by.
-    pub id: String,
-    /// Its value.
-    pub value: Vec<u8>,
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Secret")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+fn lower_options(request: &Request, context: &Context, ignore: &[String]) -> dockerfile::Options {
+    dockerfile::Options {
+        target: request.target.clone(),
+        build_args: request.build_args.iter().cloned().collect(),
+        platform: Some(request.platform.clone()),
+        host: Platform::host(),
+        labels: request.labels.iter().cloned().collect(),
+        ignore: ignore.to_vec(),
+        named_contexts: context.named.clone(),
+        no_cache: request.no_cache,
+        no_cache_filter: request.no_cache_filter.clone(),
+        network: request.network,
+        extra_hosts: request.extra_hosts.clone(),
+        shm_size_bytes: request.shm_size_bytes,
+        ulimits: request.ulimits.clone(),
+        epoch: request.epoch,
     }
 }
 
-/// What a build made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// The manifest; its digest is the image's.
-    pub image: Descriptor,
-    /// The config; its digest is what docker calls the image id.
-    pub config: Descriptor,
-    /// What the image is called now.
-    pub names: Vec<Reference>,
+fn worker(request: &Request, local: &Local, (context, lowered): (&Context, &Lowered)) -> Worker {
+    let secrets = request.secrets.iter();
+    let ssh: BTreeMap<String, PathBuf> = request.ssh.iter().cloned().collect();
+    let options = worker::Options {
+        root: request.root.clone(),
+        contexts: context.folders.clone(),
+        secrets: secrets
+            .map(|secret| (secret.id.clone(), secret.value.clone()))
+            .collect(),
+        ssh,
+        ca_bundle: request.ca_bundle.clone(),
+        network: request.network,
+        epoch: lowered.epoch,
+        compression: local::COMPRESSION,
+        binary: request.binary.clone(),
+    };
+    Worker::new(
+        options,
+        local.store.clone(),
+        Arc::clone(&local.snapshots),
+        local.client.clone(),
+    )
+}
+
+/// Finds what is known, and does the rest.
+fn solve(
+    request: &Request,
+    local: &Local,
+    (plan, worker, cancel): (&Plan, &Arc<Worker>, &Cancel),
+) -> Result<Solved, solver::Error<worker::Error>> {
+    let options = solver::Options {
+        jobs: request.jobs,
+        packing: Some(worker.packing()),
+        cancel: cancel.clone(),
+        sink: request.sink.clone(),
+    };
+    let job = Job {
+        graph: &plan.graph,
+        target: plan.target,
+        cache: &local.cache,
+        worker,
+        options: &options,
+    };
+    match solver::mark(&job)? {
+        Marked::Solved(solved) => Ok(solved),
+        Marked::Work(work) => local.runtime().block_on(solver::schedule(&job, work)),
+    }
 }

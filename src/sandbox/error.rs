@@ -106,6 +106,18 @@ impl Error {
         }
     }
 
+    /// Says whether what was asked for is to blame, not the machine: the program, the user.
+    #[must_use]
+    pub fn is_programs(&self) -> bool {
+        matches!(
+            self,
+            Error::ProgramNotFound { .. }
+                | Error::ProgramNotExecutable { .. }
+                | Error::UnknownUser { .. }
+                | Error::UnknownGroup { .. }
+        )
+    }
+
     pub(super) fn of(step: String, problem: Problem) -> Error {
         let os = io::Error::from_raw_os_error;
         match problem {

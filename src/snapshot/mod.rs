@@ -25,6 +25,7 @@ pub use self::error::Result;
 pub use self::id::SnapshotId;
 pub use self::overlay::Overlay;
 use crate::sys::Root;
+use crate::sys::Timestamp;
 
 /// A place that keeps snapshots. Several processes may use one at the same time.
 pub trait Snapshotter: Send + Sync + fmt::Debug {
@@ -44,6 +45,9 @@ pub trait Snapshotter: Send + Sync + fmt::Debug {
 
     /// Tells whether there is a snapshot of this name.
     fn exists(&self, id: &SnapshotId) -> bool;
+
+    /// Tells when a snapshot was committed, in seconds and nanoseconds since 1970.
+    fn created(&self, id: &SnapshotId) -> Result<Timestamp>;
 
     /// Lists all snapshots, sorted.
     fn list(&self) -> Result<Vec<SnapshotId>>;

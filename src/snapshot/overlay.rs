@@ -21,6 +21,7 @@ use crate::snapshot::scratch::Scratch;
 use crate::sys::Dir;
 use crate::sys::Overlay as Mount;
 use crate::sys::Root;
+use crate::sys::Timestamp;
 
 /// The tree of a snapshot, in its directory.
 const TREE: &str = "fs";
@@ -135,6 +136,14 @@ impl Snapshotter for Overlay {
 
     fn exists(&self, id: &SnapshotId) -> bool {
         self.place(id).is_dir()
+    }
+
+    /// The last thing that changes the directory of a snapshot is its commit.
+    fn created(&self, id: &SnapshotId) -> Result<Timestamp> {
+        let missing = || Error::Missing { id: id.clone() };
+        let place = Dir::open(&self.place(id)).map_err(|_| missing())?;
+        let stat = place.stat(".").map_err(on_tree(self.place(id)))?;
+        Ok(stat.modified)
     }
 
     fn list(&self) -> Result<Vec<SnapshotId>> {

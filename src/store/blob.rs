@@ -60,6 +60,23 @@ impl Store {
         Ok(descriptor)
     }
 
+    /// Copies a blob of another store into this one, verified.
+    ///
+    /// # Errors
+    /// What reading it there and writing it here can fail with.
+    pub fn copy_from(&self, other: &Store, blob: &Descriptor) -> Result<(), Error> {
+        if self.contains(blob) {
+            return Ok(());
+        }
+        let mut reader = other.open_blob(blob)?;
+        let mut writer = self.writer()?;
+        if let Err(source) = io::copy(&mut reader, &mut writer) {
+            let path = self.blob_path(&blob.digest);
+            return Err(Error::Write { path, source });
+        }
+        writer.commit_as(blob)
+    }
+
     /// Opens a blob for reading; its reader fails at the end if the bytes are not those promised.
     ///
     /// # Errors

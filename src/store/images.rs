@@ -121,6 +121,23 @@ impl Store {
         })
     }
 
+    /// Keeps the image that `descriptor` describes without a name, to be found by its id; does
+    /// nothing if it is kept already.
+    ///
+    /// # Errors
+    /// As [`Store::tag`].
+    pub fn keep(&self, descriptor: &Descriptor) -> Result<(), Error> {
+        let is_kept = |entry: &Descriptor| entry.digest == descriptor.digest;
+        if self.read_index()?.manifests.iter().any(is_kept) {
+            return Ok(());
+        }
+        self.change_index(|entries| {
+            if !entries.iter().any(is_kept) {
+                entries.push(descriptor.clone());
+            }
+        })
+    }
+
     /// Forgets `name` and gives what it stood for. Blobs stay until the store is pruned.
     ///
     /// # Errors

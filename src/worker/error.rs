@@ -153,3 +153,40 @@ pub enum Error {
         source: sys::Error,
     },
 }
+
+impl Error {
+    /// Says whether the Dockerfile, the context or a command is to blame, not the machine.
+    #[must_use]
+    pub fn is_users(&self) -> bool {
+        match self {
+            Self::SourceMissing { .. }
+            | Self::SourceIgnored { .. }
+            | Self::SourceTooDeep { .. }
+            | Self::Pattern { .. }
+            | Self::FileOverDirectory { .. }
+            | Self::DirectoryOverFile { .. }
+            | Self::Exit { .. }
+            | Self::SecretMissing { .. }
+            | Self::SshMissing { .. }
+            | Self::Unsupported { .. } => true,
+            Self::Sandbox { source } => source.is_programs(),
+            _ => false,
+        }
+    }
+
+    /// Says what to do about it, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::SourceMissing { .. } => {
+                Some("paths are relative to the build context or the stage copied from".to_owned())
+            }
+            Self::SourceIgnored { path, .. } => {
+                Some(format!("add a line !{} to the ignore file", path.display()))
+            }
+            Self::SecretMissing { id } => Some(format!("give it with --secret id={id},src=FILE")),
+            Self::SshMissing { id } => Some(format!("give it with --ssh {id}[=SOCKET]")),
+            _ => None,
+        }
+    }
+}

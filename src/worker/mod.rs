@@ -16,6 +16,7 @@ mod lent;
 mod mkdir;
 mod mode;
 mod mounts;
+mod output;
 mod owner;
 mod place;
 mod select;
@@ -41,15 +42,19 @@ use crate::progress::Step;
 use crate::remote::Client;
 use crate::snapshot::SnapshotId;
 use crate::snapshot::Snapshotter;
+use crate::snapshot::View;
 use crate::solver;
 use crate::solver::Cancel;
 use crate::solver::LayerTask;
 use crate::solver::Made;
+use crate::solver::Output;
 use crate::solver::Selection;
 use crate::solver::Task;
 use crate::store::Store;
 
 pub use error::Error;
+pub use output::copy_tree;
+pub use output::write_tree;
 
 /// What the operations of one build need besides their inputs.
 #[derive(Clone, Debug)]
@@ -100,6 +105,26 @@ impl Worker {
             client,
             indexes: Arc::default(),
         }
+    }
+
+    /// Names all that decides a layer's bytes beside its change set; part of what the cache keeps
+    /// packed layers by.
+    #[must_use]
+    pub fn packing(&self) -> String {
+        let epoch = self
+            .options
+            .epoch
+            .map(|epoch| epoch.to_string())
+            .unwrap_or_default();
+        format!("{:?} epoch {epoch}", self.options.compression)
+    }
+
+    /// Gives a root filesystem, open for reading.
+    ///
+    /// # Errors
+    /// [`Error::Snapshot`] if it cannot be mounted.
+    pub fn view(&self, output: &Output) -> Result<View, Error> {
+        Ok(self.snapshots.view(&tree::snapshot_ids(output.chain())?)?)
     }
 
     /// Writes what was learned of the contexts' files, for the next build.

@@ -1,8 +1,8 @@
 //! What several test files share.
 
 pub(crate) mod docker_registry;
-pub(crate) mod memory;
 pub(crate) mod golden;
+pub(crate) mod memory;
 pub(crate) mod tree;
 pub(crate) mod worker;
 

@@ -1,0 +1,230 @@
+//! Which images the target begins with or copies from.
+
+use futures_util::future::try_join_all;
+
+use crate::build::Error;
+use crate::build::PullPolicy;
+use crate::build::Request;
+use crate::build::local::Local;
+use crate::build::source::Text;
+use crate::dockerfile;
+use crate::dockerfile::Base;
+use crate::dockerfile::BaseSource;
+use crate::dockerfile::Bases;
+use crate::dockerfile::Dockerfile;
+use crate::dockerfile::LayoutImage;
+use crate::dockerfile::Wanted;
+use crate::oci::Layer;
+use crate::oci::Reference;
+use crate::remote;
+use crate::remote::Pull;
+use crate::remote::Query;
+use crate::store::Store;
+use crate::store::StoredImage;
+
+/// Where images are looked for.
+type Where<'a> = (&'a Request, &'a Local, &'a Text);
+
+/// Resolves every image that the target needs. A base may have triggers that name more images, so
+/// this asks until there is no more.
+pub(super) fn resolve(
+    dockerfile: &Dockerfile,
+    options: &dockerfile::Options,
+    place: Where<'_>,
+) -> Result<Bases, Error> {
+    let mut bases = Bases::new();
+    loop {
+        let wanted = dockerfile::bases(dockerfile, options, &bases)
+            .map_err(|source| place.2.error(source))?;
+        if wanted.is_empty() {
+            return Ok(bases);
+        }
+        for (wanted, base) in resolve_all(wanted, place)? {
+            bases.insert(&wanted, base);
+        }
+    }
+}
+
+/// Takes what the store has; asks registries for the rest, at the same time.
+fn resolve_all(wanted: Vec<Wanted>, place: Where<'_>) -> Result<Vec<(Wanted, Base)>, Error> {
+    let mut resolved = Vec::new();
+    let mut unknown = Vec::new();
+    for wanted in wanted {
+        match find(&wanted, place)? {
+            Some(base) => resolved.push((wanted, base)),
+            None => unknown.push(wanted),
+        }
+    }
+    if !unknown.is_empty() {
+        let asked = unknown.into_iter().map(|wanted| ask(wanted, place));
+        resolved.extend(place.1.runtime().block_on(try_join_all(asked))?);
+    }
+    Ok(resolved)
+}
+
+/// Finds an image without the network.
+fn find(wanted: &Wanted, (request, local, text): Where<'_>) -> Result<Option<Base>, Error> {
+    let failed = |source| Error::Base {
+        name: wanted.name.clone(),
+        place: text.place(&wanted.span),
+        source: Box::new(source),
+    };
+    match &wanted.source {
+        BaseSource::Layout(layout) => {
+            let image = import(layout, local, wanted).map_err(failed)?;
+            base(wanted.name.clone(), image, None)
+                .map(Some)
+                .map_err(failed)
+        }
+        BaseSource::Reference(_) if request.pull == PullPolicy::Always => Ok(None),
+        BaseSource::Reference(reference) => {
+            let found = local.store.image(reference, &wanted.platform);
+            // What is not whole is fetched again.
+            let Ok(Some(image)) = found else {
+                return Ok(None);
+            };
+            let name = full_name(reference, &image);
+            base(name, image, Some(reference.clone()))
+                .map(Some)
+                .map_err(failed)
+        }
+    }
+}
+
+async fn ask(wanted: Wanted, place: Where<'_>) -> Result<(Wanted, Base), Error> {
+    let (request, local, text) = place;
+    let BaseSource::Reference(name) = wanted.source.clone() else {
+        unreachable!("layouts are found without asking anybody")
+    };
+    let step = request
+        .sink
+        .step(&format!("[internal] load metadata for {name}"));
+    step.started();
+    let pull = match request.pull {
+        PullPolicy::Missing => Pull::Missing,
+        PullPolicy::Always => Pull::Always,
+        PullPolicy::Never => Pull::Never,
+    };
+    let query = Query {
+        name: name.clone(),
+        platform: wanted.platform.clone(),
+        pull,
+    };
+    let resolved = remote::resolve(&local.client, &query)
+        .await
+        .map_err(BaseError::from);
+    let made = resolved.and_then(|resolved| {
+        base(
+            full_name(&name, &resolved.image),
+            resolved.image,
+            Some(name),
+        )
+    });
+    match made {
+        Ok(base) => {
+            step.done();
+            Ok((wanted, base))
+        }
+        Err(source) => {
+            step.failed(source.to_string());
+            Err(Error::Base {
+                name: wanted.name,
+                place: text.place(&wanted.span),
+                source: Box::new(source),
+            })
+        }
+    }
+}
+
+/// Why an image could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BaseError {
+    /// It could not be fetched.
+    #[error("cannot resolve it")]
+    Remote {
+        /// Why not.
+        #[from]
+        source: remote::Error,
+    },
+    /// It could not be read from the store or from a layout.
+    #[error("cannot read it")]
+    Store {
+        /// Why not.
+        #[from]
+        source: crate::store::Error,
+    },
+    /// It is malformed.
+    #[error("its documents contradict each other")]
+    Image {
+        /// How.
+        #[from]
+        source: crate::oci::Error,
+    },
+    /// A directory is no layout.
+    #[error("{path:?} is no OCI image layout: it has no file oci-layout")]
+    NoLayout {
+        /// The directory.
+        path: std::path::PathBuf,
+    },
+    /// A layout has no such image.
+    #[error("the layout {path:?} has no image {wanted}")]
+    NotInLayout {
+        /// The layout.
+        path: std::path::PathBuf,
+        /// What was looked for.
+        wanted: String,
+    },
+}
+
+fn full_name(name: &Reference, image: &StoredImage) -> String {
+    match name.digest() {
+        Some(_) => name.to_string(),
+        None => format!("{name}@{}", image.descriptor.digest),
+    }
+}
+
+fn base(name: String, image: StoredImage, source: Option<Reference>) -> Result<Base, BaseError> {
+    let layers = Layer::pair(&image.config, &image.manifest)?;
+    Ok(Base {
+        name,
+        source,
+        layers,
+        config: image.config,
+    })
+}
+
+/// Brings an image of a layout into the store, so that it is used like any other.
+fn import(layout: &LayoutImage, local: &Local, wanted: &Wanted) -> Result<StoredImage, BaseError> {
+    if !layout.path.join("oci-layout").is_file() {
+        return Err(BaseError::NoLayout {
+            path: layout.path.clone(),
+        });
+    }
+    let from = Store::open(&layout.path)?;
+    let matches = |entry: &&crate::oci::Descriptor| {
+        let tag = entry.annotations.get("org.opencontainers.image.ref.name");
+        match (&layout.digest, &layout.tag) {
+            (Some(digest), _) => entry.digest == *digest,
+            (None, Some(wanted)) => tag == Some(wanted),
+            (None, None) => true,
+        }
+    };
+    let entries: Vec<_> = from
+        .images()?
+        .into_iter()
+        .map(|named| named.descriptor)
+        .collect();
+    let found = entries.iter().find(matches).cloned();
+    let missing = || BaseError::NotInLayout {
+        path: layout.path.clone(),
+        wanted: layout.tag.clone().unwrap_or_else(|| "at all".to_owned()),
+    };
+    let descriptor = found.ok_or_else(missing)?;
+    let name: Reference = "layout".parse()?;
+    let image = from.open_image(&name, descriptor, &wanted.platform)?;
+    let documents = [&image.descriptor, &image.manifest.config];
+    for blob in documents.into_iter().chain(&image.manifest.layers) {
+        local.store.copy_from(&from, blob)?;
+    }
+    Ok(image)
+}

@@ -1,0 +1,364 @@
+//! Why a build failed: what was attempted, where in the Dockerfile, and whose concern it is.
+
+use std::io;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::build::bases::BaseError;
+use crate::build::source::Text;
+use crate::cache;
+use crate::dockerfile;
+use crate::dockerfile::Span;
+use crate::dockerfile::Warning;
+use crate::export;
+use crate::graph::Plan;
+use crate::graph::VertexId;
+use crate::oci;
+use crate::remote;
+use crate::snapshot;
+use crate::solver;
+use crate::store;
+use crate::worker;
+
+/// A place in a text that the user wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// What the text is called.
+    pub file: String,
+    /// The whole text.
+    pub text: String,
+    /// From which byte to which.
+    pub bytes: Range<usize>,
+}
+
+/// Whose concern an error is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The user's: the Dockerfile, the context, a command that failed.
+    User,
+    /// The machine's: kernel, permission, disk.
+    Environment,
+    /// A registry's or web server's.
+    Remote,
+    /// Nobody wished it to go on.
+    Canceled,
+}
+
+/// A build that failed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no Dockerfile in the context.
+    #[error("there is no Dockerfile in {}", folder.display())]
+    NoDockerfile {
+        /// The context.
+        folder: PathBuf,
+        /// A file that may be meant.
+        other: Option<PathBuf>,
+    },
+    /// The Dockerfile or an ignore file cannot be read.
+    #[error("cannot read {}", path.display())]
+    ReadDockerfile {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The build context cannot be read.
+    #[error("cannot read the build context {}", path.display())]
+    ReadContext {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The build context is no directory.
+    #[error("the build context {} is not a directory", path.display())]
+    ContextNotDirectory {
+        /// What it is.
+        path: PathBuf,
+    },
+    /// The build context on standard input cannot be unpacked.
+    #[error("cannot unpack the build context")]
+    UnpackContext {
+        /// Why not.
+        #[source]
+        source: snapshot::Error,
+    },
+    /// A kind of context or Dockerfile that is not read.
+    #[error("cannot build from {location}: a context is a directory or an archive on stdin")]
+    UnsupportedSource {
+        /// What was given.
+        location: String,
+    },
+    /// An ignore file has a malformed pattern.
+    #[error("{source}")]
+    Ignore {
+        /// Where.
+        place: Box<Place>,
+        /// What is wrong.
+        source: dockerfile::Error,
+    },
+    /// The Dockerfile is wrong.
+    #[error("{source}")]
+    Dockerfile {
+        /// Where.
+        place: Box<Place>,
+        /// What is wrong.
+        source: dockerfile::Error,
+    },
+    /// A base image cannot be used.
+    #[error("cannot use the image {name}")]
+    Base {
+        /// What the Dockerfile calls it.
+        name: String,
+        /// Which instruction names it.
+        place: Box<Place>,
+        /// Why not.
+        #[source]
+        source: Box<BaseError>,
+    },
+    /// An operation failed.
+    #[error("{name}")]
+    Operation {
+        /// What was being done.
+        name: String,
+        /// Which instruction asked for it, if one did.
+        place: Option<Box<Place>>,
+        /// Why it failed.
+        #[source]
+        source: Box<worker::Error>,
+    },
+    /// The build was stopped.
+    #[error("the build was canceled")]
+    Canceled,
+    /// The local store failed.
+    #[error("cannot use the local store")]
+    Store {
+        /// Why.
+        #[source]
+        source: store::Error,
+    },
+    /// The snapshots cannot be used.
+    #[error("cannot use the snapshots")]
+    Snapshots {
+        /// Why not.
+        #[source]
+        source: snapshot::Error,
+    },
+    /// What was learned of the context cannot be kept.
+    #[error("cannot keep what was learned of the build context")]
+    Indexes {
+        /// Why not.
+        #[source]
+        source: worker::Error,
+    },
+    /// The root filesystem cannot be written.
+    #[error("cannot write the root filesystem")]
+    Tree {
+        /// Why not.
+        #[source]
+        source: worker::Error,
+    },
+    /// An output cannot be written.
+    #[error("cannot write the image")]
+    Export {
+        /// Why not.
+        #[source]
+        source: export::Error,
+    },
+    /// The file of an output cannot be written.
+    #[error("cannot write {}", path.display())]
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A layer of the base image cannot be fetched for an output.
+    #[error("cannot fetch the layers of the base image")]
+    Fetch {
+        /// Why not.
+        #[source]
+        source: remote::Error,
+    },
+    /// The image cannot be pushed.
+    #[error("cannot push {name}")]
+    Push {
+        /// Under which name.
+        name: String,
+        /// Why not.
+        #[source]
+        source: remote::Error,
+    },
+    /// `--push` without a name to push to.
+    #[error("there is nothing to push to: the image has no name")]
+    PushWithoutName,
+    /// The base's documents do not fit together.
+    #[error("the image's documents contradict each other")]
+    Image {
+        /// How.
+        #[source]
+        source: oci::Error,
+    },
+    /// The cache cannot be read or written.
+    #[error("cannot use the build cache")]
+    Cache {
+        /// Why not.
+        #[source]
+        source: cache::Error,
+    },
+}
+
+impl Error {
+    /// Says whose concern it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::NoDockerfile { .. }
+            | Self::ReadDockerfile { .. }
+            | Self::ReadContext { .. }
+            | Self::ContextNotDirectory { .. }
+            | Self::UnpackContext { .. }
+            | Self::UnsupportedSource { .. }
+            | Self::Ignore { .. }
+            | Self::Dockerfile { .. }
+            | Self::PushWithoutName
+            | Self::Image { .. } => Kind::User,
+            Self::Base { source, .. } => match **source {
+                BaseError::Remote { .. } => Kind::Remote,
+                BaseError::Store { .. } => Kind::Environment,
+                _ => Kind::User,
+            },
+            Self::Operation { source, .. } => kind_of(source),
+            Self::Canceled => Kind::Canceled,
+            Self::Fetch { .. } | Self::Push { .. } => Kind::Remote,
+            Self::Store { .. }
+            | Self::Snapshots { .. }
+            | Self::Indexes { .. }
+            | Self::Tree { .. }
+            | Self::Export { .. }
+            | Self::Output { .. }
+            | Self::Cache { .. } => Kind::Environment,
+        }
+    }
+
+    /// Gives the place in the Dockerfile that is to blame.
+    #[must_use]
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Dockerfile { place, .. }
+            | Self::Ignore { place, .. }
+            | Self::Base { place, .. } => Some(place),
+            Self::Operation { place, .. } => place.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Says what to do about it, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoDockerfile {
+                other: Some(other), ..
+            } => Some(format!("build that file with -f {}", other.display())),
+            Self::NoDockerfile { .. } => {
+                Some("name the file with -f, or the directory that has it".to_owned())
+            }
+            Self::Dockerfile { source, .. } => source.problem.hint(),
+            Self::PushWithoutName => Some("give it one with -t".to_owned()),
+            Self::Operation { source, .. } => source.hint(),
+            _ => None,
+        }
+    }
+}
+
+fn kind_of(error: &worker::Error) -> Kind {
+    match error {
+        worker::Error::Canceled => Kind::Canceled,
+        worker::Error::Remote { .. } => Kind::Remote,
+        error if error.is_users() => Kind::User,
+        _ => Kind::Environment,
+    }
+}
+
+impl Text {
+    /// Makes a place of a span.
+    pub(super) fn place(&self, span: &Span) -> Box<Place> {
+        let bytes = span.start..span.end;
+        Box::new(Place {
+            file: self.name.clone(),
+            text: self.text.clone(),
+            bytes,
+        })
+    }
+
+    /// Gives an error of the Dockerfile its place.
+    pub(super) fn error(&self, source: dockerfile::Error) -> Error {
+        Error::Dockerfile {
+            place: self.place(&source.span),
+            source,
+        }
+    }
+
+    /// Writes a warning with its place.
+    pub(super) fn warning(&self, warning: &Warning) -> String {
+        format!(
+            "{}:{}: {}",
+            self.name, warning.span.first_line, warning.message
+        )
+    }
+
+    /// Gives the failure of an operation its place.
+    pub(super) fn solve_error(&self, error: solver::Error<worker::Error>, plan: &Plan) -> Error {
+        let (vertex, name, source) = match error {
+            solver::Error::Content {
+                vertex,
+                name,
+                source,
+            }
+            | solver::Error::Execute {
+                vertex,
+                name,
+                source,
+            }
+            | solver::Error::Layer {
+                vertex,
+                name,
+                source,
+            } => (vertex, name, source),
+            solver::Error::Canceled => return Error::Canceled,
+        };
+        if matches!(source, worker::Error::Canceled) {
+            return Error::Canceled;
+        }
+        Error::Operation {
+            name,
+            place: self.place_of(vertex, plan),
+            source: Box::new(source),
+        }
+    }
+
+    /// Finds the lines of the instruction that a vertex came from.
+    fn place_of(&self, vertex: VertexId, plan: &Plan) -> Option<Box<Place>> {
+        let (first, last) = plan.graph.vertex(vertex).lines;
+        let after_line = |line: usize| self.text.match_indices('\n').nth(line).map(|(at, _)| at);
+        let start = match first {
+            0 => return None,
+            1 => 0,
+            line => after_line(line - 2)? + 1,
+        };
+        let end = after_line(last - 1).unwrap_or(self.text.len());
+        let bytes = start..end.max(start);
+        Some(Box::new(Place {
+            file: self.name.clone(),
+            text: self.text.clone(),
+            bytes,
+        }))
+    }
+}

@@ -1,0 +1,78 @@
+//! What a build finds on this machine: the store, the snapshots, the cache, and a way out.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::time::Duration;
+use std::time::SystemTime;
+
+use tokio::runtime::Runtime;
+
+use crate::build::Error;
+use crate::build::Request;
+use crate::cache;
+use crate::layer::Compression;
+use crate::remote;
+use crate::remote::Client;
+use crate::remote::Retry;
+use crate::snapshot::Overlay;
+use crate::snapshot::Snapshotter;
+use crate::store::Shared;
+use crate::store::Store;
+
+/// How the layers of a build are compressed.
+pub(super) const COMPRESSION: Compression = Compression::Gzip { level: 6 };
+
+/// What a build finds on this machine.
+pub(super) struct Local {
+    pub(super) store: Store,
+    pub(super) snapshots: Arc<dyn Snapshotter>,
+    pub(super) cache: Arc<cache::Local>,
+    pub(super) client: Client,
+    runtime: OnceLock<Runtime>,
+    /// Holds off pruning.
+    _shared: Shared,
+}
+
+impl Local {
+    /// Opens everything, and makes what is missing. Starts nothing.
+    pub(super) fn open(request: &Request) -> Result<Self, Error> {
+        let root = &request.root;
+        let store = Store::open(root).map_err(|source| Error::Store { source })?;
+        let shared = store.share().map_err(|source| Error::Store { source })?;
+        let snapshots =
+            Overlay::open(&root.join("snapshots")).map_err(|source| Error::Snapshots { source })?;
+        let now = SystemTime::UNIX_EPOCH + Duration::from_nanos(nanoseconds(request.now_ns));
+        let client = Client::new(remote::Options {
+            store: store.clone(),
+            registries: request.registries.clone(),
+            credential_files: request.credential_files.clone(),
+            retry: Retry::usual(),
+            sink: request.sink.clone(),
+        });
+        Ok(Self {
+            store,
+            snapshots: Arc::new(snapshots),
+            cache: Arc::new(cache::Local::open(root, now)),
+            client,
+            runtime: OnceLock::new(),
+            _shared: shared,
+        })
+    }
+
+    /// Gives the runtime, started when it is first needed: a build of which everything is known
+    /// needs none.
+    pub(super) fn runtime(&self) -> &Runtime {
+        self.runtime.get_or_init(|| {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder
+                .enable_all()
+                .build()
+                .expect("a process may start threads")
+        })
+    }
+}
+
+/// Times before 1970 and after 2554 are taken for these.
+fn nanoseconds(now: i128) -> u64 {
+    u64::try_from(now.max(0)).unwrap_or(u64::MAX)
+}
