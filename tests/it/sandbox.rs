@@ -577,6 +577,41 @@ fn read_only_mounts_cannot_be_written() {
 }
 
 #[test]
+fn a_path_inside_layers_can_be_mounted() {
+    if !able() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let layers: Vec<PathBuf> = ["low", "high"]
+        .iter()
+        .map(|name| home.path().join(name))
+        .collect();
+    for (layer, file) in layers.iter().zip(["a", "b"]) {
+        fs::create_dir_all(layer.join("dir")).unwrap();
+        fs::write(layer.join("dir").join(file), file).unwrap();
+    }
+    let source = |changes| MountSource::Layered {
+        lowers: layers.clone(),
+        changes,
+        path: PathBuf::from("/dir"),
+    };
+    let script = "cat /mnt/a /mnt/b; echo c >/mnt/a && cat /mnt/a";
+    let done = shell(script).mount("/mnt", source(None)).run();
+    assert!(
+        done.stdout == "ab" && done.stderr.contains("Read-only"),
+        "{}",
+        done.stderr
+    );
+    let changes = (home.path().join("upper"), home.path().join("work"));
+    fs::create_dir(&changes.0).unwrap();
+    fs::create_dir(&changes.1).unwrap();
+    let case = shell(script).mount("/mnt", source(Some(changes)));
+    assert_eq!(case.output(), "abc");
+    assert_eq!(case.changes(), [""; 0]);
+    assert_eq!(fs::read_to_string(layers[0].join("dir/a")).unwrap(), "a");
+}
+
+#[test]
 fn a_missing_source_is_named() {
     if !able() {
         return;
