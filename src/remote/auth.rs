@@ -13,13 +13,12 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use oci_distribution::secrets::RegistryAuth;
+use reqwest::Method;
 use reqwest::RequestBuilder;
-use reqwest::StatusCode;
 use reqwest::Url;
 use reqwest::header::AUTHORIZATION;
 use serde::Deserialize;
 use tokio::sync::Mutex as AsyncMutex;
-use tokio::time;
 use tokio::time::Instant;
 
 use crate::remote::Error;
@@ -30,8 +29,8 @@ use crate::remote::credentials;
 use crate::remote::credentials::Credential;
 use crate::remote::credentials::Found;
 use crate::remote::registries;
-use crate::remote::retry;
 use crate::remote::session::Session;
+use crate::remote::transmit;
 
 const CLIENT_ID: &str = "rbuild";
 /// How long a token lives that does not say so (distribution-spec, token authentication).
@@ -258,36 +257,9 @@ impl Ask<'_> {
                 .clients()
                 .web(self.realm.host_str().unwrap_or_default())?
         };
-        let mut failed = 0;
-        loop {
-            let built = build(&http).build();
-            let request = built.map_err(|source| Error::Setup { source })?;
-            let about = About::new(request.method(), request.url());
-            failed += 1;
-            let retry = client.options().retry;
-            let (delay, error) = match http.execute(request).await {
-                Ok(response) if response.status() == StatusCode::OK => {
-                    return self.read(about, response).await;
-                }
-                Ok(response) => {
-                    let delay = retry.delay_after(failed, response.headers());
-                    let is_transient = retry::is_transient_status(response.status());
-                    (
-                        delay.filter(|_| is_transient),
-                        about.refused(response).await,
-                    )
-                }
-                Err(source) => {
-                    let is_transient = retry::is_transient(&source);
-                    let delay = retry.delay(failed).filter(|_| is_transient);
-                    (delay, about.lost(source))
-                }
-            };
-            match delay {
-                Some(delay) => time::sleep(delay).await,
-                None => return Err(error),
-            }
-        }
+        let response = transmit::persist(&http, client.options().retry, build).await?;
+        let about = About::new(&Method::GET, &self.realm);
+        self.read(about, response).await
     }
 
     async fn read(&self, about: About, response: reqwest::Response) -> Result<Token, Error> {

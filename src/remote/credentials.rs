@@ -93,8 +93,9 @@ pub(super) async fn find(
             .into_iter()
             .chain(&file.creds_store);
         for helper in helpers.filter(|helper| !helper.is_empty()) {
-            if let Some(credential) = ask(helper, helper_key, sink).await? {
-                let place = format!("docker-credential-{helper}");
+            let program = format!("docker-credential-{helper}");
+            if let Some(credential) = ask(&program, helper_key, sink).await? {
+                let place = program;
                 return Ok(Some(Found { credential, place }));
             }
         }
@@ -193,21 +194,20 @@ fn login(user: &str, secret: &str) -> Credential {
     }
 }
 
-/// Asks `docker-credential-<helper>`. A helper that does not know the registry, or is not
+/// Asks a credential helper. One that does not know the registry, or is not
 /// installed, is as good as none.
-async fn ask(helper: &str, server: &str, sink: &Sink) -> Result<Option<Credential>, Error> {
+async fn ask(program: &str, server: &str, sink: &Sink) -> Result<Option<Credential>, Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Answer {
         username: String,
         secret: String,
     }
-    let program = format!("docker-credential-{helper}");
     let error = |reason: String| Error::Helper {
-        program: program.clone(),
+        program: program.to_owned(),
         reason,
     };
-    let output = match run(&program, server).await {
+    let output = match run(program, server).await {
         Ok(output) => output,
         Err(source) if source.kind() == io::ErrorKind::NotFound => {
             sink.warn(format!("{program} is not installed; going on without it"));
@@ -253,6 +253,7 @@ async fn run(program: &str, server: &str) -> io::Result<std::process::Output> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::Credential;
     use super::Found;
@@ -265,12 +266,15 @@ mod tests {
         let file = folder.path().join("config.json");
         fs::write(&file, json).unwrap();
         let files = [folder.path().join("absent.json"), file];
+        block_on(find(&files, (host, path), &Sink::silent())).unwrap()
+    }
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
-        let sink = Sink::silent();
-        runtime.block_on(find(&files, (host, path), &sink)).unwrap()
+        runtime.block_on(future)
     }
 
     #[test]
@@ -308,6 +312,34 @@ mod tests {
     fn an_empty_entry_and_a_missing_helper_are_nothing() {
         let json = r#"{"auths":{"r.io":{}},"credsStore":"not-installed-anywhere"}"#;
         assert_eq!(look(json, "r.io", "x"), None);
+    }
+
+    #[test]
+    fn helpers_answer_or_do_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let helper = folder.path().join("helper");
+        let ask = |script: &str| {
+            fs::write(&helper, format!("#!/bin/sh\n{script}\n")).unwrap();
+            fs::set_permissions(&helper, fs::Permissions::from_mode(0o755)).unwrap();
+            let program = helper.to_str().unwrap();
+            loop {
+                // A process that another test is starting may still have the script open.
+                match block_on(super::ask(program, "r.io", &Sink::silent())) {
+                    Err(error) if error.to_string().contains("Text file busy") => {}
+                    answer => return answer,
+                }
+            }
+        };
+        let answer = r#"read host; test "$1 $host" = "get r.io" && echo '{"ServerURL":"r.io","Username":"NAME","Secret":"secret"}'"#;
+        let found = ask(&answer.replace("NAME", "user")).unwrap();
+        assert_eq!(found, Some(login("user", "secret")));
+        let found = ask(&answer.replace("NAME", "<token>")).unwrap();
+        assert_eq!(found, Some(login("<token>", "secret")));
+        let unknown = "echo 'credentials not found in native keychain'; exit 1";
+        assert_eq!(ask(unknown).unwrap(), None);
+        let error = ask("echo locked; echo 'no display' >&2; exit 1").unwrap_err();
+        assert!(error.to_string().contains("locked\nno display"), "{error}");
+        assert!(ask("echo nonsense").is_err());
     }
 
     #[test]

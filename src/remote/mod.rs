@@ -18,6 +18,7 @@ mod credentials;
 mod document;
 mod error;
 mod host;
+mod http;
 mod pull;
 mod push;
 mod receive;
@@ -25,6 +26,7 @@ mod registries;
 mod resolve;
 mod retry;
 mod session;
+mod transmit;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -39,6 +41,10 @@ use crate::progress::Sink;
 use crate::store::Store;
 
 pub use error::Error;
+pub use http::Download;
+pub use http::Downloaded;
+pub use http::Validators;
+pub use http::download;
 pub use pull::fetch_blob;
 pub use pull::pull;
 pub use push::Destination;

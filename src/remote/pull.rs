@@ -86,7 +86,7 @@ pub async fn fetch_blob(
     })
 }
 
-/// Fetches a blob from one place, in as many tries as it takes.
+/// Fetches a blob from one place.
 async fn fetch_from(session: &Session, blob: &Descriptor, step: &Step) -> Result<(), Error> {
     let mut receiver = Receiver::begin(session.client.store());
     let mut meter = Meter {
@@ -96,29 +96,40 @@ async fn fetch_from(session: &Session, blob: &Descriptor, step: &Step) -> Result
         total_bytes: Some(blob.size),
         reported_bytes: 0,
     };
-    let mut failed = 0;
-    loop {
-        let before = receiver.received_bytes();
-        match receive(session, blob, &mut receiver, &mut meter).await {
-            Ok(()) => break,
-            Err(Stop::Finally(error)) => return Err(error),
-            Err(Stop::ForNow(error)) => {
-                if receiver.received_bytes() - before >= WORTHWHILE_BYTES {
-                    failed = 0;
-                }
-                failed += 1;
-                match session.client.options().retry.delay(failed) {
-                    Some(delay) => time::sleep(delay).await,
-                    None => return Err(error),
-                }
-            }
-        }
+    if let Err(error) = receive_all(session, blob, &mut receiver, &mut meter).await {
+        receiver.abandon().await;
+        return Err(error);
     }
     let url = about::printable(&session.url(&format!("blobs/{}", blob.digest)));
     let finished = receiver.finish(&blob.media_type, Some(blob)).await;
     finished
         .map(drop)
         .map_err(|error| receive::blame(error, &url))
+}
+
+/// Takes the whole blob, in as many tries as that takes.
+async fn receive_all(
+    session: &Session,
+    blob: &Descriptor,
+    receiver: &mut Receiver,
+    meter: &mut Meter<'_>,
+) -> Result<(), Error> {
+    let mut failed = 0;
+    loop {
+        let before = receiver.received_bytes();
+        match receive(session, blob, receiver, meter).await {
+            Ok(()) => return Ok(()),
+            Err(Stop::Finally(error)) => return Err(error),
+            Err(Stop::ForNow(error)) => {
+                if receiver.received_bytes() - before >= WORTHWHILE_BYTES {
+                    failed = 0;
+                }
+                failed += 1;
+                let delay = session.client.options().retry.delay(failed);
+                time::sleep(delay.ok_or(error)?).await;
+            }
+        }
+    }
 }
 
 /// Why a try ended.

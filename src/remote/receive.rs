@@ -58,6 +58,13 @@ impl Receiver {
         self.pieces.send(bytes).await.is_ok()
     }
 
+    /// Gives up; the file is gone when this returns.
+    pub(super) async fn abandon(self) {
+        drop(self.pieces);
+        // What it says no longer matters.
+        drop(self.task.await);
+    }
+
     /// Waits until all is written and puts the blob in its place, if it is the one expected.
     pub(super) async fn finish(
         self,

@@ -99,7 +99,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     u64::try_from(then - now).ok().map(Duration::from_secs)
 }
 
-fn date(text: &str) -> Option<i64> {
+/// Reads a date of a header, in seconds since 1970.
+pub(super) fn date(text: &str) -> Option<i64> {
     let zoned = jiff::fmt::rfc2822::parse(text).ok()?;
     Some(zoned.timestamp().as_second())
 }

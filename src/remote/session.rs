@@ -12,7 +12,6 @@ use reqwest::Url;
 use reqwest::header::AUTHORIZATION;
 use reqwest::header::HeaderValue;
 use reqwest::header::WWW_AUTHENTICATE;
-use tokio::time;
 
 use crate::remote::Client;
 use crate::remote::Error;
@@ -22,6 +21,8 @@ use crate::remote::challenge;
 use crate::remote::host::Host;
 use crate::remote::registries::Endpoint;
 use crate::remote::retry;
+use crate::remote::transmit::Outcome;
+use crate::remote::transmit::Tries;
 
 /// Requests to one repository, under one set of rights.
 #[derive(Clone)]
@@ -89,26 +90,11 @@ impl Session {
         &self,
         build: impl Fn(&reqwest::Client) -> RequestBuilder,
     ) -> Result<Response, Error> {
-        let retry = self.client.options().retry;
-        let mut failed = 0;
+        let mut tries = Tries::new(self.client.options().retry);
         loop {
             let outcome = self.send_authorized(&build).await?;
-            failed += 1;
-            let (delay, error) = match outcome {
-                Outcome::Good(response) => return Ok(response),
-                Outcome::Refused(request, response) => {
-                    let is_transient = retry::is_transient_status(response.status());
-                    let delay = retry.delay_after(failed, response.headers());
-                    let error = request.refused(response).await;
-                    (delay.filter(|_| is_transient), error)
-                }
-                Outcome::Lost(error, is_transient) => {
-                    (retry.delay(failed).filter(|_| is_transient), error)
-                }
-            };
-            match delay {
-                Some(delay) => time::sleep(delay).await,
-                None => return Err(error),
+            if let Some(response) = tries.settle(outcome).await? {
+                return Ok(response);
             }
         }
     }
@@ -180,12 +166,6 @@ impl Session {
         *known = demand.or(known.take());
         is_some
     }
-}
-
-enum Outcome {
-    Good(Response),
-    Refused(About, Response),
-    Lost(Error, bool),
 }
 
 fn header(authorization: &RegistryAuth) -> Option<HeaderValue> {

@@ -5,6 +5,7 @@ mod dockerfile;
 mod listed;
 mod oracles;
 mod remote;
+mod remote_faults;
 mod sandbox;
 mod snapshot;
 mod solver;

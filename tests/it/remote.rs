@@ -31,19 +31,25 @@ use crate::support::docker_registry::DockerRegistry;
 use crate::support::require;
 
 /// A store in a folder of its own, and a client for it.
-struct Home {
+pub(crate) struct Home {
     _folder: TempDir,
-    store: Store,
-    client: Client,
+    pub(crate) store: Store,
+    pub(crate) client: Client,
 }
 
 impl Home {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(|_| ())
     }
 
     fn with(change: impl FnOnce(&mut Options)) -> Self {
+        Self::with_config("{}", change)
+    }
+
+    /// Makes a home whose docker has this `config.json`.
+    pub(crate) fn with_config(config: &str, change: impl FnOnce(&mut Options)) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("config.json"), config).unwrap();
         let store = Store::open(&folder.path().join("root")).unwrap();
         let mut options = Options {
             store: store.clone(),
@@ -63,14 +69,14 @@ impl Home {
         }
     }
 
-    fn mirrored(registry: &str, mirrors: &[&str]) -> Self {
+    pub(crate) fn mirrored(registry: &str, mirrors: &[&str]) -> Self {
         let list = mirrors.join("\", \"");
         let text = format!("[\"{registry}\"]\nmirrors = [\"{list}\"]");
         Self::with(|options| options.registries = toml::from_str(&text).unwrap())
     }
 
     /// Stores an image of `layers`, and gives its descriptor.
-    fn image(&self, layers: &[&[u8]]) -> Descriptor {
+    pub(crate) fn image(&self, layers: &[&[u8]]) -> Descriptor {
         let layers = layers.iter().map(|bytes| Layer {
             diff_id: DiffId(Digest::of(bytes)),
             blob: self.store.put(media_type::LAYER, bytes).unwrap(),
@@ -84,7 +90,11 @@ impl Home {
         image.descriptor
     }
 
-    async fn push(&self, image: &Descriptor, name: &str) -> Result<Digest, remote::Error> {
+    pub(crate) async fn push(
+        &self,
+        image: &Descriptor,
+        name: &str,
+    ) -> Result<Digest, remote::Error> {
         let destination = Destination {
             name: name.parse().unwrap(),
             sources: BTreeMap::new(),
@@ -93,13 +103,13 @@ impl Home {
         remote::push(&self.client, image, &destination, &step).await
     }
 
-    async fn pull(&self, name: &str) -> Result<remote::Resolved, remote::Error> {
+    pub(crate) async fn pull(&self, name: &str) -> Result<remote::Resolved, remote::Error> {
         let step = Sink::silent().step("pull");
         remote::pull(&self.client, &query(name, Pull::Missing), &step).await
     }
 }
 
-fn query(name: &str, pull: Pull) -> Query {
+pub(crate) fn query(name: &str, pull: Pull) -> Query {
     Query {
         name: name.parse().unwrap(),
         platform: Platform::host(),
@@ -107,12 +117,12 @@ fn query(name: &str, pull: Pull) -> Query {
     }
 }
 
-fn name(text: &str) -> Reference {
+pub(crate) fn name(text: &str) -> Reference {
     text.parse().unwrap()
 }
 
 /// Bytes that do not compress and are not all alike.
-fn noise(size: usize) -> Vec<u8> {
+pub(crate) fn noise(size: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut bytes = Vec::with_capacity(size + 8);
     while bytes.len() < size {
@@ -198,19 +208,15 @@ async fn a_registry_with_a_password_wants_the_right_one() {
     };
     let full = format!("{}/private/app:1", registry.host());
     let login = |auth: &str| {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("config.json");
         let text = format!(
             r#"{{"auths":{{"{}":{{"auth":"{auth}"}}}}}}"#,
             registry.host()
         );
-        std::fs::write(&file, text).unwrap();
-        let home = Home::with(|options| options.credential_files = vec![file]);
-        (folder, home)
+        Home::with_config(&text, |_| ())
     };
     // user:password, user:wrong
-    let (_right, right) = login("dXNlcjpwYXNzd29yZA==");
-    let (_wrong, wrong) = login("dXNlcjp3cm9uZw==");
+    let right = login("dXNlcjpwYXNzd29yZA==");
+    let wrong = login("dXNlcjp3cm9uZw==");
     let image = right.image(&[b"secret layer"]);
     right.push(&image, &full).await.unwrap();
     assert_eq!(right.push(&image, &full).await.unwrap(), image.digest);
@@ -233,7 +239,7 @@ async fn a_registry_with_a_password_wants_the_right_one() {
 }
 
 /// Writes an error with its causes in one line.
-fn causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

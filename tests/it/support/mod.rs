@@ -3,7 +3,9 @@
 pub(crate) mod docker_registry;
 pub(crate) mod golden;
 pub(crate) mod memory;
+pub(crate) mod registry;
 pub(crate) mod tree;
+pub(crate) mod wire;
 pub(crate) mod worker;
 
 use std::env;
