@@ -17,10 +17,12 @@ use super::value::secret::SshFlag;
 use crate::build::ContextSource;
 use crate::build::DockerfileSource;
 use crate::build::NamedContext;
+use crate::build::Outcome;
 use crate::build::PullPolicy;
 use crate::graph::Network;
 use crate::graph::Ulimit;
 use crate::oci::Platform;
+use crate::solver::Cancel;
 
 /// What `rbuild build` is told.
 #[derive(Debug, clap::Args)]
@@ -174,7 +176,43 @@ pub(super) fn run(
 ) -> Result<(), Error> {
     arguments.reserved.check()?;
     let display = arguments.progress.display(environment)?;
+    let is_quiet = arguments.progress.is_quiet();
+    let (iidfile, metadata_file) = (
+        arguments.result.iidfile.clone(),
+        arguments.result.metadata_file.clone(),
+    );
     let request = super::request::build(arguments, home, environment, display.sink())?;
-    drop(request);
-    Err(Error::NotBuilt)
+    let outcome = crate::build::build(&request, &Cancel::new());
+    drop(display);
+    let outcome = outcome?;
+    if let Some(path) = iidfile {
+        write_file(path, outcome.config.digest.to_string().as_bytes())?;
+    }
+    if let Some(path) = metadata_file {
+        write_file(path, &metadata(&outcome))?;
+    }
+    if is_quiet {
+        super::print::line(&outcome.config.digest.to_string())?;
+    }
+    Ok(())
+}
+
+fn write_file(path: PathBuf, bytes: &[u8]) -> Result<(), Error> {
+    std::fs::write(&path, bytes).map_err(|source| Error::WriteFile { path, source })
+}
+
+/// Writes what was built with the keys of docker's `--metadata-file`.
+fn metadata(outcome: &Outcome) -> Vec<u8> {
+    let names: Vec<String> = outcome.names.iter().map(ToString::to_string).collect();
+    let mut metadata = serde_json::json!({
+        "containerimage.config.digest": outcome.config.digest,
+        "containerimage.descriptor": outcome.image,
+        "containerimage.digest": outcome.image.digest,
+    });
+    if !names.is_empty() {
+        metadata["image.name"] = names.join(",").into();
+    }
+    let mut bytes = serde_json::to_vec_pretty(&metadata).expect("strings and numbers are JSON");
+    bytes.push(b'\n');
+    bytes
 }

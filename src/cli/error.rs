@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::build;
+
 use super::value::nearest;
 use crate::manage;
 use crate::remote;
@@ -151,9 +153,9 @@ pub(super) enum Error {
     /// An image could not be dealt with.
     #[error(transparent)]
     Manage(#[from] manage::Error),
-    /// The rooms below are not all there.
-    #[error("this rbuild reads a build's command line, but cannot build yet")]
-    NotBuilt,
+    /// A build failed.
+    #[error(transparent)]
+    Build(#[from] build::Error),
 }
 
 /// Where in a file something is wrong.
@@ -190,7 +192,7 @@ impl Error {
             | Self::WriteStdout { .. }
             | Self::Runtime { .. } => 3,
             Self::Manage(error) => of_manage(error),
-            Self::NotBuilt => 70,
+            Self::Build(error) => of_build(error.kind()),
         }
     }
 
@@ -198,6 +200,11 @@ impl Error {
     pub(super) fn place(&self) -> Option<Place> {
         match self {
             Self::Config { place, .. } | Self::Dockerfile { place, .. } => Some((**place).clone()),
+            Self::Build(error) => error.place().map(|place| Place {
+                file: place.file.clone(),
+                text: place.text.clone(),
+                bytes: place.bytes.clone(),
+            }),
             _ => None,
         }
     }
@@ -211,10 +218,21 @@ impl Error {
                 .map(|meant| format!("did you mean the command `rbuild {meant}`?")),
             Self::NoAgent { .. } => Some("start one: eval \"$(ssh-agent)\" && ssh-add".to_owned()),
             Self::Dockerfile { source, .. } => source.problem.hint(),
+            Self::Build(error) => error.hint(),
             Self::Manage(error) => hint_of_manage(error),
             Self::Terminal => Some("write to a file with dest=FILE, or to a pipe".to_owned()),
             _ => None,
         }
+    }
+}
+
+fn of_build(kind: build::Kind) -> u8 {
+    match kind {
+        build::Kind::User => 1,
+        build::Kind::Environment => 3,
+        build::Kind::Remote => 4,
+        // 128 and the number of SIGINT, as shells have it.
+        build::Kind::Canceled => 130,
     }
 }
 
