@@ -97,7 +97,7 @@ impl Active {
 
 /// Mounts directories over each other, attached nowhere unless the kernel is too old for that.
 pub(super) fn mount(overlay: &Overlay<'_>, place: &Path) -> Result<Root> {
-    let mounted = overlay.mount(place).and_then(|mount| mount.dir());
+    let mounted = overlay.mount_apart(place).and_then(|mount| mount.dir());
     let layers = overlay.lowers.len();
     mounted
         .map(Root::new)

@@ -50,6 +50,19 @@ impl Overlay<'_> {
         }
     }
 
+    /// Makes the mount attached nowhere: only its handle leads there, and it is gone with the
+    /// handle. A kernel that cannot take layers one by one (before 6.7) needs `place` for a moment.
+    pub fn mount_apart(&self, place: &Path) -> Result<Mount> {
+        match self.mount_detached() {
+            Err(error) if error.errno() == Errno::INVAL.raw_os_error() => {
+                let made = self.mount_at(place)?;
+                made.detach()?;
+                Ok(made)
+            }
+            made => made,
+        }
+    }
+
     fn mount_detached(&self) -> Result<Mount> {
         let context = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)
             .call(|| r#"fsopen("overlay")"#.to_owned())?;
