@@ -85,11 +85,22 @@ impl<W: Write> Gzip<W> {
         let Some(receiver) = self.under_way.pop_front() else {
             return Ok(());
         };
-        let block = receiver.recv().map_err(io::Error::other)?;
+        let block = wait(&receiver)?;
         self.out.write_all(&block.output)?;
         self.idle.push(block);
         Ok(())
     }
+}
+
+/// Waits for a block. On a thread that compresses blocks itself, this helps with those under way:
+/// they may wait for nobody else.
+fn wait(receiver: &mpsc::Receiver<Block>) -> io::Result<Block> {
+    while let Some(rayon::Yield::Executed) = rayon::yield_now() {
+        if let Ok(block) = receiver.try_recv() {
+            return Ok(block);
+        }
+    }
+    receiver.recv().map_err(io::Error::other)
 }
 
 impl Block {

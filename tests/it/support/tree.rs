@@ -52,6 +52,11 @@ fn list(
         let name = &entry.name;
         let path = format!("{above}{}", name.to_string_lossy());
         let stat = dir.stat(name).unwrap();
+        if stat.kind == FileKind::CharDevice && stat.device == (0, 0) {
+            // A whiteout has metadata that nobody heeds.
+            lines.push(format!("{path} whiteout"));
+            continue;
+        }
         let owner = (stat.owner.uid, stat.owner.gid);
         let mut line = format!("{path} {:?} {:o} {owner:?}", stat.kind, stat.mode);
         match times {
