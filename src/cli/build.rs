@@ -8,16 +8,20 @@ use clap::ValueHint;
 use super::arguments::Home;
 use super::environment::Environment;
 use super::error::Error;
+use super::interrupt;
+use super::outcome;
+use super::outcome::Wanted;
 use super::progress::ProgressArguments;
+use super::request;
 use super::reserved::Reserved;
 use super::value;
 use super::value::output::Output;
 use super::value::secret::SecretFlag;
 use super::value::secret::SshFlag;
+use crate::build;
 use crate::build::ContextSource;
 use crate::build::DockerfileSource;
 use crate::build::NamedContext;
-use crate::build::Outcome;
 use crate::build::PullPolicy;
 use crate::graph::Network;
 use crate::graph::Ulimit;
@@ -176,43 +180,23 @@ pub(super) fn run(
 ) -> Result<(), Error> {
     arguments.reserved.check()?;
     let display = arguments.progress.display(environment)?;
-    let is_quiet = arguments.progress.is_quiet();
+    let manner = display.manner();
     let (iidfile, metadata_file) = (
         arguments.result.iidfile.clone(),
         arguments.result.metadata_file.clone(),
     );
-    let request = super::request::build(arguments, home, environment, display.sink())?;
-    let outcome = crate::build::build(&request, &Cancel::new());
+    let request = request::build(arguments, home, environment, display.sink())?;
+    let wanted = Wanted {
+        iidfile,
+        metadata_file,
+        platform: request.platform.clone(),
+        manner,
+    };
+    let cancel = Cancel::new();
+    let (copy, sink) = (cancel.clone(), display.sink());
+    display.on_work(move || interrupt::cancels(copy, sink));
+    let built = build::build(&request, &cancel);
+    // Progress ends before anything else is said.
     drop(display);
-    let outcome = outcome?;
-    if let Some(path) = iidfile {
-        write_file(path, outcome.config.digest.to_string().as_bytes())?;
-    }
-    if let Some(path) = metadata_file {
-        write_file(path, &metadata(&outcome))?;
-    }
-    if is_quiet {
-        super::print::line(&outcome.config.digest.to_string())?;
-    }
-    Ok(())
-}
-
-fn write_file(path: PathBuf, bytes: &[u8]) -> Result<(), Error> {
-    std::fs::write(&path, bytes).map_err(|source| Error::WriteFile { path, source })
-}
-
-/// Writes what was built with the keys of docker's `--metadata-file`.
-fn metadata(outcome: &Outcome) -> Vec<u8> {
-    let names: Vec<String> = outcome.names.iter().map(ToString::to_string).collect();
-    let mut metadata = serde_json::json!({
-        "containerimage.config.digest": outcome.config.digest,
-        "containerimage.descriptor": outcome.image,
-        "containerimage.digest": outcome.image.digest,
-    });
-    if !names.is_empty() {
-        metadata["image.name"] = names.join(",").into();
-    }
-    let mut bytes = serde_json::to_vec_pretty(&metadata).expect("strings and numbers are JSON");
-    bytes.push(b'\n');
-    bytes
+    outcome::tell(&built?, &wanted)
 }

@@ -22,8 +22,8 @@ use serde::Deserialize;
 use super::arguments::Home;
 use super::environment::Environment;
 use super::error::Error;
-use super::error::Place;
 use super::value::nearest;
+use crate::build::Place;
 use crate::remote::KeyPair;
 use crate::remote::Registries;
 

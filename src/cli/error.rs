@@ -3,9 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::build;
-
+use super::interrupt;
 use super::value::nearest;
+use crate::build;
+use crate::build::Kind;
+use crate::build::Place;
 use crate::manage;
 use crate::remote;
 use crate::store;
@@ -158,17 +160,6 @@ pub(super) enum Error {
     Build(#[from] build::Error),
 }
 
-/// Where in a file something is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    /// What the user calls the file.
-    pub file: String,
-    /// The whole text of the file.
-    pub text: String,
-    /// From which byte to which.
-    pub bytes: std::ops::Range<usize>,
-}
-
 impl Error {
     /// Gives the code rbuild exits with.
     pub(super) fn exit_code(&self) -> u8 {
@@ -192,7 +183,7 @@ impl Error {
             | Self::WriteStdout { .. }
             | Self::Runtime { .. } => 3,
             Self::Manage(error) => of_manage(error),
-            Self::Build(error) => of_build(error.kind()),
+            Self::Build(error) => of_kind(error.kind()),
         }
     }
 
@@ -200,11 +191,7 @@ impl Error {
     pub(super) fn place(&self) -> Option<Place> {
         match self {
             Self::Config { place, .. } | Self::Dockerfile { place, .. } => Some((**place).clone()),
-            Self::Build(error) => error.place().map(|place| Place {
-                file: place.file.clone(),
-                text: place.text.clone(),
-                bytes: place.bytes.clone(),
-            }),
+            Self::Build(error) => error.place().cloned(),
             _ => None,
         }
     }
@@ -218,21 +205,20 @@ impl Error {
                 .map(|meant| format!("did you mean the command `rbuild {meant}`?")),
             Self::NoAgent { .. } => Some("start one: eval \"$(ssh-agent)\" && ssh-add".to_owned()),
             Self::Dockerfile { source, .. } => source.problem.hint(),
-            Self::Build(error) => error.hint(),
             Self::Manage(error) => hint_of_manage(error),
+            Self::Build(error) => error.hint(),
             Self::Terminal => Some("write to a file with dest=FILE, or to a pipe".to_owned()),
             _ => None,
         }
     }
 }
 
-fn of_build(kind: build::Kind) -> u8 {
+fn of_kind(kind: Kind) -> u8 {
     match kind {
-        build::Kind::User => 1,
-        build::Kind::Environment => 3,
-        build::Kind::Remote => 4,
-        // 128 and the number of SIGINT, as shells have it.
-        build::Kind::Canceled => 130,
+        Kind::User => 1,
+        Kind::Environment => 3,
+        Kind::Remote => 4,
+        Kind::Canceled => interrupt::EXIT_CODE,
     }
 }
 

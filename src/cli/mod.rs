@@ -22,6 +22,8 @@ mod environment;
 mod error;
 mod images;
 mod inspect;
+mod interrupt;
+mod outcome;
 mod parse;
 mod print;
 mod progress;

@@ -5,8 +5,8 @@ use std::io::Read;
 use clap::ValueHint;
 
 use super::error::Error;
-use super::error::Place;
 use super::print;
+use crate::build::Place;
 use crate::dockerfile;
 
 /// What `rbuild parse` is told.

@@ -7,7 +7,7 @@ use anstyle::AnsiColor;
 use anstyle::Style;
 
 use super::error::Error;
-use super::error::Place;
+use crate::build::Place;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();

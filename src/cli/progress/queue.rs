@@ -1,5 +1,6 @@
 //! From many threads to one: the queue of events, the clock and the thread that draws.
 
+use std::fmt;
 use std::io;
 use std::io::Write;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::time::Instant;
 
 use super::renderer::Renderer;
 use super::renderer::Size;
+use crate::cli::outcome::Manner;
 use crate::progress::Event;
 use crate::progress::Sink;
 
@@ -32,6 +34,7 @@ const FALLBACK_SIZE: Size = Size {
 #[derive(Debug)]
 pub(in crate::cli) struct Display {
     shared: Arc<Shared>,
+    sink: Sink,
 }
 
 #[derive(Debug)]
@@ -50,7 +53,17 @@ struct State {
     /// With the thread, once there is one.
     renderer: Option<Renderer>,
     thread: Option<JoinHandle<()>>,
+    on_work: Vec<Hook>,
     closed: bool,
+}
+
+/// What is done when the first step begins to run.
+struct Hook(Box<dyn FnOnce() + Send>);
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Hook")
+    }
 }
 
 impl Display {
@@ -60,22 +73,37 @@ impl Display {
             queue: Vec::new(),
             renderer: Some(renderer),
             thread: None,
+            on_work: Vec::new(),
             closed: false,
         };
-        Self {
-            shared: Arc::new(Shared {
-                began: Instant::now(),
-                state: Mutex::new(state),
-                filled: Condvar::new(),
-                drained: Condvar::new(),
-            }),
-        }
+        let shared = Arc::new(Shared {
+            began: Instant::now(),
+            state: Mutex::new(state),
+            filled: Condvar::new(),
+            drained: Condvar::new(),
+        });
+        let copy = Arc::clone(&shared);
+        let sink = Sink::new(move |event| receive(&copy, event));
+        Self { shared, sink }
     }
 
     /// Gives the sink whose events are shown.
     pub(in crate::cli) fn sink(&self) -> Sink {
-        let shared = Arc::clone(&self.shared);
-        Sink::new(move |event| receive(&shared, event))
+        self.sink.clone()
+    }
+
+    /// Says how a result is told after such progress.
+    pub(in crate::cli) fn manner(&self) -> Manner {
+        let state = self.shared.lock();
+        state
+            .renderer
+            .as_ref()
+            .map_or(Manner::Nothing, Renderer::manner)
+    }
+
+    /// Does something as soon as a step begins to run, and not if all is found in the cache.
+    pub(in crate::cli) fn on_work(&self, hook: impl FnOnce() + Send + 'static) {
+        self.shared.lock().on_work.push(Hook(Box::new(hook)));
     }
 }
 
@@ -132,6 +160,9 @@ fn receive(shared: &Arc<Shared>, event: Event) {
         // Without a thread nothing is shown, but the build goes on.
         state.closed = thread.is_err();
         state.thread = thread.ok();
+        let hooks = std::mem::take(&mut state.on_work);
+        drop(state);
+        hooks.into_iter().for_each(|hook| hook.0());
     }
 }
 

@@ -6,6 +6,7 @@ use super::failure::Failures;
 use super::plain::Plain;
 use super::rawjson::RawJson;
 use super::tty::Tty;
+use crate::cli::outcome::Manner;
 use crate::progress::Event;
 
 /// How many lines of a failing step are quoted where its log was not to be seen before.
@@ -63,6 +64,15 @@ impl Renderer {
     /// Shows a view that is rewritten.
     pub(super) fn tty(colored: bool) -> Self {
         Self::new(Face::Tty(Box::new(Tty::new(colored))))
+    }
+
+    /// Says how a result is told after it.
+    pub(super) fn manner(&self) -> Manner {
+        match self.face {
+            Face::Quiet => Manner::Id,
+            Face::Plain(_) | Face::Tty(_) => Manner::Summary,
+            Face::RawJson(_) => Manner::Nothing,
+        }
     }
 
     /// Says how often something may change by time alone.
