@@ -105,6 +105,28 @@ impl Graph {
         self.len() == 0
     }
 
+    /// Gives what `target` needs, and no others, with the place of `target` in it.
+    #[must_use]
+    pub fn only(&self, target: VertexId) -> (Self, VertexId) {
+        let mut needed = vec![false; self.len()];
+        needed[target.0] = true;
+        for id in self.order().rev().filter(|id| id.0 <= target.0) {
+            if needed[id.0] {
+                for input in self.inputs(id) {
+                    needed[input.0] = true;
+                }
+            }
+        }
+        let mut graph = Self::new();
+        let mut places = HashMap::new();
+        for id in self.order().filter(|id| needed[id.0]) {
+            let inputs = self.inputs(id);
+            let inputs: Vec<VertexId> = inputs.iter().map(|input| places[input]).collect();
+            places.insert(id, graph.add(self.vertex(id).clone(), &inputs));
+        }
+        (graph, places[&target])
+    }
+
     /// Gives the vertices whose change sets make the root filesystem of `id`, lowest first: from
     /// the base along input 0 up to `id` itself.
     #[must_use]
@@ -154,5 +176,19 @@ mod tests {
         assert_eq!(graph.inputs(b), [a, base, a]);
         assert_eq!(graph.chain(b), [base, a, b]);
         assert_eq!(graph.order().collect::<Vec<_>>(), [base, a, b]);
+    }
+
+    #[test]
+    fn what_the_target_does_not_need_can_be_left_out() {
+        let mut graph = Graph::new();
+        let base = graph.add(vertex(Op::Scratch), &[]);
+        graph.add(mkdir("/other"), &[base]);
+        let a = graph.add(mkdir("/a"), &[base]);
+        graph.add(mkdir("/later"), &[a]);
+        let (only, target) = graph.only(a);
+        assert_eq!(only.len(), 2);
+        assert_eq!(only.vertex(target).op, graph.vertex(a).op);
+        let inputs = only.inputs(target);
+        assert_eq!(only.vertex(inputs[0]).op, Op::Scratch);
     }
 }

@@ -5,6 +5,7 @@ mod dockerfile;
 mod layer;
 mod listed;
 mod oracles;
+mod plan;
 mod remote;
 mod remote_faults;
 mod sandbox;

@@ -4,6 +4,7 @@ use crate::dockerfile::Bases;
 use crate::dockerfile::Error;
 use crate::dockerfile::NamedContext;
 use crate::dockerfile::PlanProblem;
+use crate::dockerfile::Warning;
 use crate::dockerfile::environment::Environment;
 use crate::dockerfile::lower::cursor::Shared;
 use crate::dockerfile::lower::cursor::State;
@@ -37,19 +38,14 @@ pub(super) fn start(
             let base = shared.states[*position].clone();
             base.expect("a stage starts from an earlier one, which is needed then and lowered")
         }
-        Origin::Context { name, .. } => {
+        Origin::Context { .. } => {
             let mut state = load(shared, node, bases)?;
             state.config = empty_config(node);
-            state.history.push(History {
-                created_by: Some(format!("local source for {name}")),
-                comment: Some("buildkit.exporter.image.v0".to_owned()),
-                ..History::default()
-            });
             state
         }
         Origin::Scratch | Origin::Image { .. } => load(shared, node, bases)?,
     };
-    state.root = as_root(&mut shared.graph, state.root);
+    be_root(&mut shared.graph, &mut state);
     state.has_cmd = false;
     if matches!(node.origin, Origin::Stage(_)) {
         state.shown = 0;
@@ -100,6 +96,9 @@ pub(super) fn load(
             })?;
             state.config = base.config.clone();
             state.config.created = None;
+            if context.is_none() {
+                check_platform(shared, node, &state.config);
+            }
             if !base.layers.is_empty() {
                 let name = match context {
                     Some(context) => format!("[context {context}] {}", base.name),
@@ -122,13 +121,19 @@ pub(super) fn load(
     Ok(state)
 }
 
-/// Gives a vertex with the files of `id` as a root filesystem, which only some ops make.
-pub(super) fn as_root(graph: &mut Graph, id: VertexId) -> VertexId {
-    let found = graph.vertex(id);
+/// Copies the files of `state` to where a root filesystem can be if they are elsewhere: in a
+/// context.
+pub(super) fn be_root(graph: &mut Graph, state: &mut State) {
+    let found = graph.vertex(state.root);
     if found.op.changes_root() || matches!(found.op, Op::Scratch | Op::Image(_)) {
-        return id;
+        return;
     }
     let name = found.name.clone();
+    state.history.push(History {
+        created_by: Some(name.clone()),
+        comment: Some("buildkit.exporter.image.v0".to_owned()),
+        ..History::default()
+    });
     let scratch = graph.add(vertex(Op::Scratch, String::new()), &[]);
     let copy = Op::Copy(CopyOp {
         sources: vec![CopySource::Path {
@@ -143,7 +148,22 @@ pub(super) fn as_root(graph: &mut Graph, id: VertexId) -> VertexId {
         parents: false,
         link: false,
     });
-    graph.add(vertex(copy, name), &[scratch, id])
+    state.root = graph.add(vertex(copy, name), &[scratch, state.root]);
+}
+
+/// Warns of a base for another platform than the one asked for.
+fn check_platform(shared: &mut Shared<'_>, node: &Node<'_>, config: &ImageConfig) {
+    let (found, wanted) = (config.platform(), &node.platform);
+    if found.os != wanted.os || found.architecture != wanted.architecture {
+        shared.warnings.push(Warning {
+            message: format!(
+                "Base image {} was pulled with platform \"{found}\", expected \"{wanted}\" for \
+                 current build",
+                node.base
+            ),
+            span: node.span,
+        });
+    }
 }
 
 fn add_context(

@@ -47,70 +47,121 @@ pub(super) fn read(cursor: &mut Cursor<'_, '_>, run: &Run) -> Result<Vec<MountOp
     Ok(mounts)
 }
 
-/// Lowers the mount at `position`; what it needs besides the root filesystem is put in `inputs`.
-pub(super) fn lower(
-    cursor: &mut Cursor<'_, '_>,
-    options: MountOptions,
-    position: usize,
-    inputs: &mut Vec<VertexId>,
-) -> Result<Mount, Error> {
-    let kind = match options.kind {
-        instruction::MountKind::Secret => return Ok(secret(cursor, options)),
-        instruction::MountKind::Ssh => return ssh(cursor, options, position),
-        instruction::MountKind::Bind => MountKind::Bind {
-            input: input(cursor, &options, position, inputs)?,
-            source: clean_path(&format!("/{}", options.source)),
-            writable: !options.readonly,
-        },
-        instruction::MountKind::Cache => cache(cursor, &options, position, inputs)?,
-        instruction::MountKind::Tmpfs => MountKind::Tmpfs {
-            size_bytes: u64::try_from(options.size_bytes)
-                .ok()
-                .filter(|size| *size > 0),
-        },
-    };
-    let target = paths::join(&cursor.state.cwd, &options.target);
-    if clean_path(&target) == "/" {
-        return Err(cursor.error(PlanProblem::MountTarget));
+/// The mounts of a command, and what they need besides the root filesystem.
+#[derive(Debug, Default)]
+pub(super) struct Mounts {
+    /// The mounts in order.
+    pub(super) list: Vec<Mount>,
+    /// What they show; input 0 of the command is its root filesystem.
+    pub(super) inputs: Vec<VertexId>,
+}
+
+impl Mounts {
+    /// Adds a mount; `source` is what it names.
+    pub(super) fn add(
+        &mut self,
+        cursor: &mut Cursor<'_, '_>,
+        options: MountOptions,
+        source: usize,
+    ) -> Result<(), Error> {
+        let kind = match options.kind {
+            instruction::MountKind::Secret => {
+                self.list.push(secret(cursor, options));
+                return Ok(());
+            }
+            instruction::MountKind::Ssh => {
+                let mount = self.ssh(cursor, options)?;
+                self.list.push(mount);
+                return Ok(());
+            }
+            instruction::MountKind::Bind => MountKind::Bind {
+                input: self.input(cursor, &options, source)?,
+                source: clean_path(&format!("/{}", options.source)),
+                writable: !options.readonly,
+            },
+            instruction::MountKind::Cache => {
+                let input = match options.from.as_str() {
+                    "" | "scratch" => None,
+                    _ => Some(self.input(cursor, &options, source)?),
+                };
+                MountKind::Cache(cache(cursor, &options, input))
+            }
+            instruction::MountKind::Tmpfs => MountKind::Tmpfs {
+                size_bytes: u64::try_from(options.size_bytes)
+                    .ok()
+                    .filter(|size| *size > 0),
+            },
+        };
+        let target = paths::join(&cursor.state.cwd, &options.target);
+        if clean_path(&target) == "/" {
+            return Err(cursor.error(PlanProblem::MountTarget));
+        }
+        self.list.push(Mount { target, kind });
+        Ok(())
     }
-    Ok(Mount { target, kind })
+
+    /// Gives where the first mounted socket of an ssh agent is.
+    pub(super) fn ssh_socket(&self) -> Option<&str> {
+        let mut sockets = self.list.iter().filter(|mount| is_ssh(mount));
+        sockets.next().map(|mount| mount.target.as_str())
+    }
+
+    /// Gives the input that a mount shows: a stage, an image, a context, or else the build context.
+    fn input(
+        &mut self,
+        cursor: &mut Cursor<'_, '_>,
+        options: &MountOptions,
+        source: usize,
+    ) -> Result<usize, Error> {
+        let vertex = match options.from.is_empty() {
+            true => cursor.build_context(),
+            false => cursor.source(source)?.root,
+        };
+        let known = self.inputs.iter().position(|input| *input == vertex);
+        let place = known.unwrap_or_else(|| {
+            self.inputs.push(vertex);
+            self.inputs.len() - 1
+        });
+        Ok(place + 1)
+    }
+
+    fn ssh(&self, cursor: &Cursor<'_, '_>, options: MountOptions) -> Result<Mount, Error> {
+        if !options.source.is_empty() {
+            return Err(cursor.error(PlanProblem::SshSource));
+        }
+        let number = self.list.iter().filter(|mount| is_ssh(mount)).count();
+        let target = match options.target.as_str() {
+            "" => format!("/run/buildkit/ssh_agent.{number}"),
+            target => paths::join(&cursor.state.cwd, target),
+        };
+        let id = match options.id.as_str() {
+            "" => "default".to_owned(),
+            id => id.to_owned(),
+        };
+        Ok(Mount {
+            target,
+            kind: MountKind::Ssh {
+                id,
+                required: options.required,
+                mode: options.mode.unwrap_or(0o600),
+                uid: options.uid.unwrap_or(0),
+                gid: options.gid.unwrap_or(0),
+            },
+        })
+    }
 }
 
-/// Gives the input that a mount shows: a stage, an image, a context, or else the build context.
-fn input(
-    cursor: &mut Cursor<'_, '_>,
-    options: &MountOptions,
-    position: usize,
-    inputs: &mut Vec<VertexId>,
-) -> Result<usize, Error> {
-    let vertex = match options.from.is_empty() {
-        true => cursor.build_context(),
-        false => cursor.source(cursor.step.sources[position])?.root,
-    };
-    let known = inputs.iter().position(|input| *input == vertex);
-    let place = known.unwrap_or_else(|| {
-        inputs.push(vertex);
-        inputs.len() - 1
-    });
-    Ok(place + 1)
+fn is_ssh(mount: &Mount) -> bool {
+    matches!(mount.kind, MountKind::Ssh { .. })
 }
 
-fn cache(
-    cursor: &mut Cursor<'_, '_>,
-    options: &MountOptions,
-    position: usize,
-    inputs: &mut Vec<VertexId>,
-) -> Result<MountKind, Error> {
-    let input = match options.from.as_str() {
-        "" | "scratch" => None,
-        _ => Some(input(cursor, options, position, inputs)?),
-    };
+fn cache(cursor: &Cursor<'_, '_>, options: &MountOptions, input: Option<usize>) -> CacheMount {
     let id = match options.id.as_str() {
         "" => clean_path(&options.target),
         id => id.to_owned(),
     };
     let namespace = cursor.shared.globals.build_args.get(NAMESPACE_ARG);
-    Ok(MountKind::Cache(CacheMount {
+    CacheMount {
         id: match namespace {
             Some(namespace) => format!("{namespace}/{id}"),
             None => id,
@@ -126,7 +177,7 @@ fn cache(
         mode: options.mode.unwrap_or(0o755),
         uid: options.uid.unwrap_or(0),
         gid: options.gid.unwrap_or(0),
-    }))
+    }
 }
 
 fn secret(cursor: &Cursor<'_, '_>, options: MountOptions) -> Mount {
@@ -156,28 +207,4 @@ fn secret(cursor: &Cursor<'_, '_>, options: MountOptions) -> Mount {
             gid: options.gid.unwrap_or(0),
         }),
     }
-}
-
-fn ssh(cursor: &Cursor<'_, '_>, options: MountOptions, position: usize) -> Result<Mount, Error> {
-    if !options.source.is_empty() {
-        return Err(cursor.error(PlanProblem::SshSource));
-    }
-    let target = match options.target.as_str() {
-        "" => format!("/run/buildkit/ssh_agent.{position}"),
-        target => paths::join(&cursor.state.cwd, target),
-    };
-    let id = match options.id.as_str() {
-        "" => "default".to_owned(),
-        id => id.to_owned(),
-    };
-    Ok(Mount {
-        target,
-        kind: MountKind::Ssh {
-            id,
-            required: options.required,
-            mode: options.mode.unwrap_or(0o600),
-            uid: options.uid.unwrap_or(0),
-            gid: options.gid.unwrap_or(0),
-        },
-    })
 }

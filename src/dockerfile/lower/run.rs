@@ -12,6 +12,7 @@ use crate::dockerfile::lower::cursor::Cursor;
 use crate::dockerfile::lower::metadata::text_of;
 use crate::dockerfile::lower::metadata::with_shell;
 use crate::dockerfile::lower::mount;
+use crate::dockerfile::lower::mount::Mounts;
 use crate::graph::ExecOp;
 use crate::graph::Mount;
 use crate::graph::MountKind;
@@ -22,6 +23,9 @@ use crate::graph::Security;
 /// The build argument that names the sandbox's host, and the name without it.
 const HOSTNAME_ARG: &str = "BUILDKIT_SANDBOX_HOSTNAME";
 const HOSTNAME: &str = "buildkitsandbox";
+
+/// Where programs look for an ssh agent.
+const SSH_SOCKET: &str = "SSH_AUTH_SOCK";
 
 /// What commands find in their environment without an `ARG`.
 pub(super) const PROXIES: [&str; 5] = [
@@ -42,13 +46,13 @@ struct Program {
 
 /// `RUN`.
 pub(super) fn run(cursor: &mut Cursor<'_, '_>, run: &Run) -> Result<(), Error> {
-    let mounts = mount::read(cursor, run)?;
+    let options = mount::read(cursor, run)?;
     let program = program(cursor, run);
-    let title = title(cursor, &mounts, &program.summary);
-    let mut inputs = Vec::new();
-    let mut lowered: Vec<Mount> = program.script.into_iter().collect();
-    for (position, options) in mounts.into_iter().enumerate() {
-        lowered.push(mount::lower(cursor, options, position, &mut inputs)?);
+    let title = title(cursor, &options, &program.summary);
+    let mut mounts = Mounts::default();
+    mounts.list.extend(program.script);
+    for (options, source) in options.into_iter().zip(&cursor.step.sources) {
+        mounts.add(cursor, options, *source)?;
     }
     if let Some(device) = run.devices.iter().find(|device| device.required) {
         let name = device.name.clone();
@@ -57,7 +61,7 @@ pub(super) fn run(cursor: &mut Cursor<'_, '_>, run: &Run) -> Result<(), Error> {
     let options = cursor.shared.options;
     let hostname = cursor.shared.globals.build_args.get(HOSTNAME_ARG);
     let op = ExecOp {
-        env: cursor.state.environment.pairs().to_vec(),
+        env: environment(cursor, &mounts),
         hidden_env: proxies(cursor),
         cwd: cursor.state.cwd.clone(),
         user: cursor.state.config.config.user.clone(),
@@ -71,21 +75,31 @@ pub(super) fn run(cursor: &mut Cursor<'_, '_>, run: &Run) -> Result<(), Error> {
             instruction::Security::Sandbox => Security::Sandbox,
             instruction::Security::Insecure => Security::Insecure,
         },
-        mounts: lowered,
+        mounts: mounts.list,
         extra_hosts: options.extra_hosts.clone(),
         shm_size_bytes: options.shm_size_bytes,
         ulimits: options.ulimits.clone(),
         args: program.args,
     };
     let line = history(cursor, &op.args);
-    cursor.change(Op::Exec(op), title, &inputs);
+    cursor.change(Op::Exec(op), title, &mounts.inputs);
     cursor.record_layer(line);
     Ok(())
 }
 
+fn environment(cursor: &Cursor<'_, '_>, mounts: &Mounts) -> Vec<(String, String)> {
+    let mut environment = cursor.state.environment.clone();
+    if let Some(socket) = mounts.ssh_socket()
+        && environment.get(SSH_SOCKET).is_none()
+    {
+        environment.set(SSH_SOCKET, socket);
+    }
+    environment.pairs().to_vec()
+}
+
 /// Finds out what to run. Here-documents are for the shell to read, but for two forms: text alone
 /// is the shell's whole input, so that every shell can run it; and text that begins with `#!` is a
-/// program of its own.
+/// program of its own, which the shell starts.
 fn program(cursor: &Cursor<'_, '_>, run: &Run) -> Program {
     let shell = |text| with_shell(cursor.state, text);
     let plain = |args| Program {
@@ -116,7 +130,7 @@ fn program(cursor: &Cursor<'_, '_>, run: &Run) -> Program {
     }
     let target = format!("/dev/pipes/{}", first.name.text);
     Program {
-        args: vec![target.clone()],
+        args: shell(target.clone()),
         script: Some(Mount {
             target,
             kind: MountKind::Script { data },

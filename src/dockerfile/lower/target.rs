@@ -32,10 +32,11 @@ const BUILT_IN: [&str; 12] = [
 
 /// Makes the plan of the target.
 pub(super) fn finish(mut graph: Graph, mut state: State, options: &Options) -> Plan {
-    let target = base::as_root(&mut graph, state.root);
+    base::be_root(&mut graph, &mut state);
     let labels = options.labels.clone();
     state.config.config.labels.extend(labels);
     settle_platform(&mut state.config, options);
+    let (graph, target) = graph.only(state.root);
     Plan {
         graph,
         target,

@@ -1,0 +1,128 @@
+//! Plans: every folder of `testdata/plans` holds a Dockerfile, maybe options, and the plan it
+//! comes to.
+
+mod case;
+mod print;
+
+use std::fs;
+
+use rbuild::dockerfile;
+use rbuild::dockerfile::Bases;
+use rbuild::dockerfile::Error;
+use rbuild::dockerfile::Lowered;
+
+use self::case::Case;
+use crate::support::golden::cases;
+use crate::support::golden::check;
+
+/// Lowers a Dockerfile as a build does, asking for bases until none is missing.
+fn lower(text: &str, case: &Case) -> Result<Lowered, Error> {
+    let parsed = dockerfile::parse(text)?;
+    let mut bases = Bases::new();
+    loop {
+        let wanted = dockerfile::bases(&parsed, &case.options(), &bases)?;
+        if wanted.is_empty() {
+            return dockerfile::lower(&parsed, &bases, &case.options());
+        }
+        for wanted in wanted {
+            bases.insert(&wanted, case.base(&wanted));
+        }
+    }
+}
+
+#[test]
+fn plans_are_as_written() {
+    for folder in cases("plans") {
+        let text = fs::read_to_string(folder.join("Dockerfile")).unwrap();
+        let lowered = lower(&text, &Case::read(&folder));
+        let lowered = lowered.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        check(&print::print(&lowered), &folder.join("plan.txt"));
+    }
+}
+
+#[test]
+fn what_cannot_be_planned_is_refused() {
+    for (name, text) in REFUSED {
+        let error = match lower(text, &Case::default()) {
+            Err(error) => error,
+            Ok(_) => panic!("{name} is accepted"),
+        };
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/refused");
+        let file = std::path::Path::new(folder).join(format!("{name}.txt"));
+        check(&error.render("Dockerfile", text), &file);
+    }
+}
+
+#[test]
+fn a_target_that_is_not_there_is_refused() {
+    for (target, hint) in [
+        ("biuld", "did you mean `build`?"),
+        ("7", "there is build, test"),
+    ] {
+        let case = Case {
+            target: Some(target.to_owned()),
+            ..Case::default()
+        };
+        let text = "FROM scratch AS build\nFROM scratch AS test";
+        let error = lower(text, &case).unwrap_err();
+        let message = format!("there is no stage `{target}` to build");
+        assert_eq!(error.to_string(), message);
+        assert_eq!(error.problem.hint().unwrap(), hint);
+    }
+}
+
+/// Dockerfiles that parse and mean nothing.
+const REFUSED: [(&str, &str); 27] = [
+    ("no-stage", "ARG x=1"),
+    ("base-blank", "FROM $base"),
+    ("base-name", "FROM scratch AS build\nFROM Build"),
+    ("base-unneeded", "FROM platform-\nFROM scratch"),
+    (
+        "base-required",
+        "ARG v\nFROM alpine:${v:?say which version}",
+    ),
+    ("stage-name", "FROM scratch AS a-"),
+    ("platform-blank", "FROM --platform=$P alpine"),
+    ("platform", "FROM --platform=linux/$P alpine"),
+    ("from-number", "FROM scratch\nCOPY --from=1 a b"),
+    ("from-variable", "FROM scratch\nCOPY --from=$x a b"),
+    ("from-itself", "FROM scratch AS a\nCOPY --from=a x y"),
+    (
+        "from-circle",
+        "FROM scratch AS a\nCOPY --from=b x y\nFROM scratch AS b\nCOPY --from=c x y\n\
+         FROM scratch AS c\nRUN \\\n --mount=from=a,target=/a \\\n true",
+    ),
+    (
+        "from-later",
+        "FROM scratch AS a\nCOPY --from=b x y\nFROM scratch AS b\nFROM a",
+    ),
+    ("expand", "FROM scratch\nENV a=1 \\\n b=${a"),
+    ("expose", "FROM scratch\nEXPOSE 80 \\\n 70000/tcp"),
+    ("signal", "FROM scratch\nSTOPSIGNAL SIGNOPE"),
+    ("volume", "FROM scratch\nVOLUME /a $nothing"),
+    ("chmod", "FROM scratch\nCOPY --chmod=64a a b"),
+    ("copy-url", "FROM scratch\nCOPY a https://host/x /"),
+    ("git-url", "FROM scratch\nADD https://host/x.git?novel=1 /"),
+    (
+        "checksum-local",
+        "FROM scratch\nADD --checksum=sha256:00 a /",
+    ),
+    (
+        "checksum",
+        "FROM scratch\nADD --checksum=md5:00 https://host/x /",
+    ),
+    ("mount-target", "FROM scratch\nRUN --mount=target=/ x"),
+    (
+        "mount-option",
+        "FROM scratch\nARG t=tmp\nRUN --mount=type=$t,target=/x x",
+    ),
+    (
+        "ssh-source",
+        "FROM scratch\nRUN --mount=type=ssh,source=x x",
+    ),
+    (
+        "device",
+        "FROM scratch\nRUN --device=vendor.com/gpu=0,required x",
+    ),
+    ("epoch", "ARG SOURCE_DATE_EPOCH=yesterday\nFROM scratch"),
+];
