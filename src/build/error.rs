@@ -252,6 +252,8 @@ impl Error {
     #[must_use]
     pub fn place(&self) -> Option<&Place> {
         match self {
+            // What is wrong with the file as a whole has no line.
+            Self::Dockerfile { source, .. } if source.span.first_line == 0 => None,
             Self::Dockerfile { place, .. }
             | Self::Ignore { place, .. }
             | Self::Base { place, .. } => Some(place),
@@ -308,10 +310,10 @@ impl Text {
 
     /// Writes a warning with its place.
     pub(super) fn warning(&self, warning: &Warning) -> String {
-        format!(
-            "{}:{}: {}",
-            self.name, warning.span.first_line, warning.message
-        )
+        match warning.span.first_line {
+            0 => warning.message.clone(),
+            line => format!("{}:{line}: {}", self.name, warning.message),
+        }
     }
 
     /// Gives the failure of an operation its place.

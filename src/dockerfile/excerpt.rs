@@ -10,22 +10,27 @@ const LONGEST: usize = 160;
 
 impl Error {
     /// The whole message: file, line and column, what is wrong and why, the line with the place
-    /// marked, and what to do about it.
+    /// marked, and what to do about it. What is wrong with the file as a whole has no place.
     #[must_use]
     pub fn render(&self, file: &str, text: &str) -> String {
-        let column = text[..self.span.start]
-            .chars()
-            .rev()
-            .take_while(|char| *char != '\n')
-            .count();
-        let mut out = format!("{file}:{}:{}: {self}", self.span.first_line, column + 1);
+        let is_placed = self.span.first_line > 0;
+        let mut out = match is_placed {
+            true => {
+                let before = text[..self.span.start].chars().rev();
+                let column = before.take_while(|char| *char != '\n').count();
+                format!("{file}:{}:{}: {self}", self.span.first_line, column + 1)
+            }
+            false => format!("{file}: {self}"),
+        };
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
             let _ = write!(out, ": {error}");
             cause = error.source();
         }
         out.push('\n');
-        out.push_str(&excerpt(text, self.span));
+        if is_placed {
+            out.push_str(&excerpt(text, self.span));
+        }
         if let Some(hint) = self.problem.hint() {
             let _ = writeln!(out, "{:>5} = {hint}", "");
         }

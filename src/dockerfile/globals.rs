@@ -80,9 +80,15 @@ impl Globals {
                 name.is_some_and(|name| name.text.eq_ignore_ascii_case(text))
             });
         if !names_a_source {
+            let args = dockerfile.meta_args.iter();
+            let mut declarations = args.flat_map(|statement| &statement.instruction.declarations);
+            let declared = declarations
+                .rfind(|declaration| given.is_none() && declaration.key.text == EPOCH)
+                .and_then(|declaration| declaration.value.as_ref());
+            let span = declared.map_or(Span::default(), |value| value.span);
             let text = text.to_owned();
             let problem = Problem::Plan(PlanProblem::Epoch { text });
-            return Err(Error::new(Span::default(), problem));
+            return Err(Error::new(span, problem));
         }
         self.build_args.remove(EPOCH);
         self.environment.remove(EPOCH);

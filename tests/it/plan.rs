@@ -59,10 +59,7 @@ fn a_target_that_is_not_there_is_refused() {
         ("biuld", "did you mean `build`?"),
         ("7", "there is build, test"),
     ] {
-        let case = Case {
-            target: Some(target.to_owned()),
-            ..Case::default()
-        };
+        let case = Case::for_target(target);
         let text = "FROM scratch AS build\nFROM scratch AS test";
         let error = lower(text, &case).unwrap_err();
         let message = format!("there is no stage `{target}` to build");
@@ -77,10 +74,7 @@ const REFUSED: [(&str, &str); 27] = [
     ("base-blank", "FROM $base"),
     ("base-name", "FROM scratch AS build\nFROM Build"),
     ("base-unneeded", "FROM platform-\nFROM scratch"),
-    (
-        "base-required",
-        "ARG v\nFROM alpine:${v:?say which version}",
-    ),
+    ("base-required", "ARG v\nFROM alpine:${v:?choose-a-version}"),
     ("stage-name", "FROM scratch AS a-"),
     ("platform-blank", "FROM --platform=$P alpine"),
     ("platform", "FROM --platform=linux/$P alpine"),

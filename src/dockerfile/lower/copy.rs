@@ -3,6 +3,7 @@
 use crate::dockerfile::Error;
 use crate::dockerfile::Lexing;
 use crate::dockerfile::PlanProblem;
+use crate::dockerfile::Span;
 use crate::dockerfile::Word;
 use crate::dockerfile::instruction::Add;
 use crate::dockerfile::instruction::Content;
@@ -68,7 +69,7 @@ pub(super) fn copy(cursor: &mut Cursor<'_, '_>, copy: &Copy) -> Result<(), Error
         Some(&position) => Some(cursor.source(position)?.root),
         None => None,
     };
-    let mode = transfer.mode(cursor)?;
+    let mode = transfer.mode(cursor, copy.chmod.as_ref())?;
     let title = transfer.title(cursor);
     let mut sources = Sources::default();
     for (word, path) in &transfer.sources {
@@ -105,31 +106,34 @@ pub(super) fn add(cursor: &mut Cursor<'_, '_>, add: &Add) -> Result<(), Error> {
         dest: cursor.expand(&add.dest)?,
         contents: expand_contents(cursor, &add.contents)?,
     };
-    let checksum = cursor.expand_option(add.checksum.as_ref())?;
-    let mode = transfer.mode(cursor)?;
+    let checksum = Checksum {
+        text: cursor.expand_option(add.checksum.as_ref())?,
+        span: add.checksum.as_ref().map(|word| word.span),
+    };
+    let mode = transfer.mode(cursor, add.chmod.as_ref())?;
     let title = transfer.title(cursor);
     let only = transfer.sources.len() == 1;
     let mut sources = Sources::default();
     for (word, path) in &transfer.sources {
         let source = remote::read(path, add.keep_git_dir.is_some());
         let source = source.map_err(|problem| cursor.error_at(word.span, problem))?;
-        if checksum.is_some() && (!only || source == Source::Local) {
-            return Err(cursor.error(PlanProblem::ChecksumSource));
+        if checksum.text.is_some() && (!only || source == Source::Local) {
+            return Err(checksum.error(cursor, PlanProblem::ChecksumSource));
         }
-        let checksum = checksum.as_deref();
         match source {
             Source::Local => {
                 let vertex = cursor.build_context();
                 sources.push(vertex, path, add.unpack.unwrap_or(true));
             }
             Source::Http(op) => {
-                let op = check_http(cursor, op, checksum)?;
+                let op = checksum.check_http(cursor, op)?;
                 let file = op.file_name.clone();
                 let vertex = cursor.add_source(Op::Http(op), title.clone());
                 sources.push(vertex, &file, add.unpack.unwrap_or(false));
             }
             Source::Git(repository) => {
-                let settled = settle_git(repository, path, add.keep_git_dir, checksum);
+                let settled =
+                    settle_git(repository, path, add.keep_git_dir, checksum.text.as_deref());
                 let op = settled.map_err(|problem| cursor.error_at(word.span, problem))?;
                 let vertex = cursor.add_source(op, title.clone());
                 sources.push(vertex, "/", false);
@@ -151,14 +155,19 @@ pub(super) fn add(cursor: &mut Cursor<'_, '_>, add: &Add) -> Result<(), Error> {
 }
 
 impl Transfer {
-    fn mode(&self, cursor: &Cursor<'_, '_>) -> Result<Option<FileMode>, Error> {
-        let parse = |text: &String| {
-            mode::parse(text).ok_or_else(|| {
-                let text = text.clone();
-                cursor.error(PlanProblem::Mode { text })
-            })
+    fn mode(
+        &self,
+        cursor: &Cursor<'_, '_>,
+        written: Option<&Word>,
+    ) -> Result<Option<FileMode>, Error> {
+        let (Some(text), Some(word)) = (&self.chmod, written) else {
+            return Ok(None);
         };
-        self.chmod.as_ref().map(parse).transpose()
+        let mode = mode::parse(text).ok_or_else(|| {
+            let text = text.clone();
+            cursor.error_at(word.span, PlanProblem::Mode { text })
+        })?;
+        Ok(Some(mode))
     }
 
     fn title(&self, cursor: &mut Cursor<'_, '_>) -> String {
@@ -234,19 +243,30 @@ fn expand_contents(
     contents.iter().map(expand).collect()
 }
 
-fn check_http(
-    cursor: &Cursor<'_, '_>,
-    op: HttpOp,
-    checksum: Option<&str>,
-) -> Result<HttpOp, Error> {
-    let parse = |text: &str| {
-        text.parse().map_err(|cause| {
-            let text = text.to_owned();
-            cursor.error(PlanProblem::Checksum { text, cause })
-        })
-    };
-    let checksum = checksum.map(parse).transpose()?;
-    Ok(HttpOp { checksum, ..op })
+/// `--checksum`, variables replaced, and where it stands.
+struct Checksum {
+    text: Option<String>,
+    span: Option<Span>,
+}
+
+impl Checksum {
+    fn check_http(&self, cursor: &Cursor<'_, '_>, op: HttpOp) -> Result<HttpOp, Error> {
+        let parse = |text: &String| {
+            text.parse().map_err(|cause| {
+                let text = text.clone();
+                self.error(cursor, PlanProblem::Checksum { text, cause })
+            })
+        };
+        let checksum = self.text.as_ref().map(parse).transpose()?;
+        Ok(HttpOp { checksum, ..op })
+    }
+
+    fn error(&self, cursor: &Cursor<'_, '_>, problem: PlanProblem) -> Error {
+        match self.span {
+            Some(span) => cursor.error_at(span, problem),
+            None => cursor.error(problem),
+        }
+    }
 }
 
 /// Joins what the URL says with what the flags say.

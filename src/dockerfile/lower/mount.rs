@@ -5,6 +5,7 @@ use crate::dockerfile::ExpandError;
 use crate::dockerfile::Lexing;
 use crate::dockerfile::PlanProblem;
 use crate::dockerfile::Problem;
+use crate::dockerfile::Span;
 use crate::dockerfile::expand;
 use crate::dockerfile::instruction;
 use crate::dockerfile::instruction::MountOptions;
@@ -22,11 +23,22 @@ use crate::graph::clean_path;
 /// The build argument that keeps the cache mounts of different builds apart.
 const NAMESPACE_ARG: &str = "BUILDKIT_CACHE_MOUNT_NS";
 
+/// A mount that a command asks for.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// What the flag says, variables replaced.
+    pub(super) options: MountOptions,
+    /// The node that `from` names.
+    source: usize,
+    /// Where the flag stands.
+    span: Span,
+}
+
 /// Reads the values of a command's `--mount` flags.
-pub(super) fn read(cursor: &mut Cursor<'_, '_>, run: &Run) -> Result<Vec<MountOptions>, Error> {
+pub(super) fn read(cursor: &mut Cursor<'_, '_>, run: &Run) -> Result<Vec<Asked>, Error> {
     let lexing = Lexing::words(cursor.shared.escape);
     let mut mounts = Vec::new();
-    for word in &run.mounts {
+    for (word, source) in run.mounts.iter().zip(&cursor.step.sources) {
         let unmatched = std::cell::RefCell::new(Vec::new());
         let environment = &cursor.state.environment;
         let lookup = |name: &str| environment.get(name).map(str::to_owned);
@@ -42,7 +54,11 @@ pub(super) fn read(cursor: &mut Cursor<'_, '_>, run: &Run) -> Result<Vec<MountOp
         for name in unmatched.into_inner() {
             cursor.warn_undefined(&name);
         }
-        mounts.push(options);
+        mounts.push(Asked {
+            options,
+            source: *source,
+            span: cursor.step.place(word.span),
+        });
     }
     Ok(mounts)
 }
@@ -57,20 +73,20 @@ pub(super) struct Mounts {
 }
 
 impl Mounts {
-    /// Adds a mount; `source` is what it names.
-    pub(super) fn add(
-        &mut self,
-        cursor: &mut Cursor<'_, '_>,
-        options: MountOptions,
-        source: usize,
-    ) -> Result<(), Error> {
+    /// Adds a mount.
+    pub(super) fn add(&mut self, cursor: &mut Cursor<'_, '_>, asked: Asked) -> Result<(), Error> {
+        let Asked {
+            options,
+            source,
+            span,
+        } = asked;
         let kind = match options.kind {
             instruction::MountKind::Secret => {
                 self.list.push(secret(cursor, options));
                 return Ok(());
             }
             instruction::MountKind::Ssh => {
-                let mount = self.ssh(cursor, options)?;
+                let mount = self.ssh(cursor, options, span)?;
                 self.list.push(mount);
                 return Ok(());
             }
@@ -94,7 +110,7 @@ impl Mounts {
         };
         let target = paths::join(&cursor.state.cwd, &options.target);
         if clean_path(&target) == "/" {
-            return Err(cursor.error(PlanProblem::MountTarget));
+            return Err(cursor.error_at(span, PlanProblem::MountTarget));
         }
         self.list.push(Mount { target, kind });
         Ok(())
@@ -125,9 +141,14 @@ impl Mounts {
         Ok(place + 1)
     }
 
-    fn ssh(&self, cursor: &Cursor<'_, '_>, options: MountOptions) -> Result<Mount, Error> {
+    fn ssh(
+        &self,
+        cursor: &Cursor<'_, '_>,
+        options: MountOptions,
+        span: Span,
+    ) -> Result<Mount, Error> {
         if !options.source.is_empty() {
-            return Err(cursor.error(PlanProblem::SshSource));
+            return Err(cursor.error_at(span, PlanProblem::SshSource));
         }
         let number = self.list.iter().filter(|mount| is_ssh(mount)).count();
         let target = match options.target.as_str() {

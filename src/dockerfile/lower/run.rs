@@ -12,6 +12,7 @@ use crate::dockerfile::lower::cursor::Cursor;
 use crate::dockerfile::lower::metadata::text_of;
 use crate::dockerfile::lower::metadata::with_shell;
 use crate::dockerfile::lower::mount;
+use crate::dockerfile::lower::mount::Asked;
 use crate::dockerfile::lower::mount::Mounts;
 use crate::graph::ExecOp;
 use crate::graph::Mount;
@@ -46,13 +47,13 @@ struct Program {
 
 /// `RUN`.
 pub(super) fn run(cursor: &mut Cursor<'_, '_>, run: &Run) -> Result<(), Error> {
-    let options = mount::read(cursor, run)?;
+    let asked = mount::read(cursor, run)?;
     let program = program(cursor, run);
-    let title = title(cursor, &options, &program.summary);
+    let title = title(cursor, &asked, &program.summary);
     let mut mounts = Mounts::default();
     mounts.list.extend(program.script);
-    for (options, source) in options.into_iter().zip(&cursor.step.sources) {
-        mounts.add(cursor, options, *source)?;
+    for asked in asked {
+        mounts.add(cursor, asked)?;
     }
     if let Some(device) = run.devices.iter().find(|device| device.required) {
         let name = device.name.clone();
@@ -159,11 +160,7 @@ fn summary(data: &str) -> String {
 }
 
 /// Names the command for progress. Secrets in the environment are shown as what they are.
-fn title(
-    cursor: &mut Cursor<'_, '_>,
-    mounts: &[instruction::MountOptions],
-    summary: &str,
-) -> String {
+fn title(cursor: &mut Cursor<'_, '_>, mounts: &[Asked], summary: &str) -> String {
     let text = format!("{}{summary}", cursor.step.statement.source.text);
     let lexing = Lexing {
         raw_quotes: true,
@@ -171,9 +168,8 @@ fn title(
         ..Lexing::words(cursor.shared.escape)
     };
     let plain = cursor.state.environment.clone();
-    let secrets = mounts
-        .iter()
-        .filter(|mount| mount.kind == instruction::MountKind::Secret);
+    let options = mounts.iter().map(|mount| &mount.options);
+    let secrets = options.filter(|mount| mount.kind == instruction::MountKind::Secret);
     for name in secrets.filter_map(|mount| mount.env.as_ref()) {
         cursor.state.environment.set(name, "****");
     }

@@ -136,7 +136,7 @@ pub(super) fn resolve<'a>(
     stages.target = stages.find_target(options)?;
     for (position, stage) in dockerfile.stages.iter().enumerate() {
         for statement in &stage.instructions {
-            let sources = stages.sources(statement, statement.source.span, options)?;
+            let sources = stages.sources(statement, None, options)?;
             stages.nodes[position].steps.push(Step {
                 statement: Cow::Borrowed(statement),
                 sources,
@@ -185,12 +185,15 @@ impl<'a> Stages<'a> {
     fn sources(
         &mut self,
         statement: &Statement,
-        span: Span,
+        trigger: Option<Span>,
         options: &'a Options,
     ) -> Result<Vec<usize>, Error> {
         match &statement.instruction {
             Instruction::Copy(copy) => match &copy.from {
-                Some(from) => Ok(vec![self.copy_source(from, span, options)?]),
+                Some(from) => {
+                    let span = trigger.unwrap_or(from.span);
+                    Ok(vec![self.copy_source(from, span, options)?])
+                }
                 None => Ok(Vec::new()),
             },
             Instruction::Run(run) => {
@@ -198,6 +201,7 @@ impl<'a> Stages<'a> {
                 mounts
                     .map(|mount| {
                         let from = MountOptions::source_stage(&mount.text);
+                        let span = trigger.unwrap_or(mount.span);
                         self.named_source(from.as_deref().unwrap_or(origin::SCRATCH), span, options)
                     })
                     .collect()

@@ -35,7 +35,7 @@ impl<'a> Stages<'a> {
             for trigger in triggers {
                 let parsed = parse_instruction(&trigger, Escape::Backslash);
                 let statement = parsed.map_err(|error| Error { span, ..error })?;
-                let sources = self.sources(&statement, span, options)?;
+                let sources = self.sources(&statement, Some(span), options)?;
                 grown |= !sources.is_empty();
                 steps.push(Step {
                     statement: Cow::Owned(statement),

@@ -20,7 +20,7 @@ use rbuild::oci::media_type;
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Case {
-    pub(super) target: Option<String>,
+    target: Option<String>,
     platform: Option<String>,
     build_args: BTreeMap<String, String>,
     labels: BTreeMap<String, String>,
@@ -38,6 +38,14 @@ impl Case {
         match fs::read_to_string(folder.join("options.toml")) {
             Ok(text) => toml::from_str(&text).unwrap(),
             Err(_) => Self::default(),
+        }
+    }
+
+    /// Asks for a stage and nothing else.
+    pub(super) fn for_target(target: &str) -> Self {
+        Self {
+            target: Some(target.to_owned()),
+            ..Self::default()
         }
     }
 
