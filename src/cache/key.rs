@@ -261,3 +261,6 @@ macro_rules! hex_text {
 
 hex_text!(CacheKey, "cache key");
 hex_text!(ContentDigest, "content digest");
+
+#[cfg(test)]
+mod tests;
