@@ -336,13 +336,13 @@ impl Text {
             } => (vertex, name, source),
             solver::Error::Canceled => return Error::Canceled,
         };
-        if matches!(source, worker::Error::Canceled) {
+        if matches!(*source, worker::Error::Canceled) {
             return Error::Canceled;
         }
         Error::Operation {
             name,
             place: self.place_of(vertex, plan),
-            source: Box::new(source),
+            source,
         }
     }
 

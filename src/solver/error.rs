@@ -16,7 +16,7 @@ pub enum Error<E: error::Error + 'static> {
         name: String,
         /// Why.
         #[source]
-        source: E,
+        source: Box<E>,
     },
     /// A vertex could not be carried out.
     #[error("`{name}` failed")]
@@ -27,7 +27,7 @@ pub enum Error<E: error::Error + 'static> {
         name: String,
         /// Why.
         #[source]
-        source: E,
+        source: Box<E>,
     },
     /// The layer of a vertex could not be packed.
     #[error("cannot pack the layer of `{name}`")]
@@ -38,7 +38,7 @@ pub enum Error<E: error::Error + 'static> {
         name: String,
         /// Why.
         #[source]
-        source: E,
+        source: Box<E>,
     },
     /// The user wished to stop.
     #[error("canceled")]

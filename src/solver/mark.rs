@@ -144,7 +144,7 @@ fn context_content<C, W: Worker>(
         Error::Content {
             vertex: id,
             name: vertex.name.clone(),
-            source,
+            source: Box::new(source),
         }
     })
 }

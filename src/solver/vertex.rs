@@ -355,7 +355,7 @@ impl<C: Cache + 'static, W: Worker> Shared<C, W> {
         &self,
         step: &Step,
         source: W::Error,
-        error: impl FnOnce(W::Error) -> Error<W::Error>,
+        error: impl FnOnce(Box<W::Error>) -> Error<W::Error>,
     ) -> Error<W::Error> {
         let is_wished = self.options.cancel.is_canceled();
         if is_wished || self.has_failed.swap(true, Ordering::SeqCst) {
@@ -364,7 +364,7 @@ impl<C: Cache + 'static, W: Worker> Shared<C, W> {
         }
         self.cancel.cancel();
         step.failed(source.to_string());
-        error(source)
+        error(Box::new(source))
     }
 }
 

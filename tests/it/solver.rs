@@ -374,7 +374,7 @@ fn the_first_failure_stops_the_rest_and_waits_for_it() {
     bench.worker.behave("bad", fails);
     let error = bench.solve(&plan, target).unwrap_err();
     assert!(
-        matches!(&error, Error::Execute { name, source: Failure::Told, .. } if name == "bad"),
+        matches!(&error, Error::Execute { name, source, .. } if name == "bad" && **source == Failure::Told),
         "{error}"
     );
     let log = bench.worker.take_log();
