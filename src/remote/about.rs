@@ -1,14 +1,20 @@
 //! What messages say about a request and the answer to it.
 
+use std::time::Duration;
+
 use oci_distribution::errors::OciEnvelope;
 use reqwest::Method;
 use reqwest::Response;
 use reqwest::Url;
 
 use crate::remote::Error;
+use crate::remote::transmit;
+use crate::remote::transmit::Lost;
 
 /// How much of a refusal's body is read for its message.
 const MESSAGE_LIMIT_BYTES: usize = 16 << 10;
+/// How long the next piece of it is waited for.
+const MESSAGE_LIMIT: Duration = Duration::from_secs(5);
 
 /// A request as messages name it.
 pub(super) struct About {
@@ -24,11 +30,18 @@ impl About {
         }
     }
 
-    pub(super) fn lost(self, source: reqwest::Error) -> Error {
-        Error::Request {
-            method: self.method,
-            url: self.url,
-            source: source.without_url(),
+    pub(super) fn lost(self, lost: Lost) -> Error {
+        match lost {
+            Lost::Broken(source) => Error::Request {
+                method: self.method,
+                url: self.url,
+                source: source.without_url(),
+            },
+            Lost::Silent(silence) => Error::Silence {
+                method: self.method,
+                url: self.url,
+                seconds: silence.as_secs(),
+            },
         }
     }
 
@@ -73,7 +86,7 @@ pub(super) fn printable(url: &Url) -> String {
 /// the beginning of any text.
 async fn message(mut response: Response) -> String {
     let mut bytes = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
+    while let Ok(Some(chunk)) = transmit::next_chunk(&mut response, MESSAGE_LIMIT).await {
         bytes.extend_from_slice(&chunk);
         if bytes.len() > MESSAGE_LIMIT_BYTES {
             break;

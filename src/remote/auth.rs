@@ -15,6 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use oci_distribution::secrets::RegistryAuth;
 use reqwest::Method;
 use reqwest::RequestBuilder;
+use reqwest::Response;
 use reqwest::Url;
 use reqwest::header::AUTHORIZATION;
 use serde::Deserialize;
@@ -262,10 +263,12 @@ impl Ask<'_> {
         self.read(about, response).await
     }
 
-    async fn read(&self, about: About, response: reqwest::Response) -> Result<Token, Error> {
-        let bytes = match response.bytes().await {
-            Ok(bytes) => bytes,
-            Err(source) => return Err(about.lost(source)),
+    async fn read(&self, about: About, mut response: Response) -> Result<Token, Error> {
+        let silence = self.session.client.options().retry.silence;
+        let bytes = match transmit::read_document(&mut response, silence).await {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Err(about.violated("the answer is no token but has no end")),
+            Err(lost) => return Err(about.lost(lost)),
         };
         let answer: Answer = serde_json::from_slice(&bytes).map_err(|source| Error::Token {
             realm: about::printable(&self.realm),

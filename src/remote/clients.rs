@@ -14,8 +14,6 @@ use crate::remote::registries::KeyPair;
 use crate::remote::registries::Registry;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
-/// How long a registry may be silent; one that stores a large blob is, before it answers.
-const SILENCE_LIMIT: Duration = Duration::from_secs(120);
 const USER_AGENT: &str = concat!("rbuild/", env!("CARGO_PKG_VERSION"));
 
 /// What makes one HTTP client unlike another. Making one costs a millisecond, for it loads the
@@ -71,7 +69,7 @@ impl Trust {
         let mut builder = reqwest::Client::builder()
             .user_agent(USER_AGENT)
             .connect_timeout(CONNECT_LIMIT)
-            .read_timeout(SILENCE_LIMIT)
+            .referer(false)
             .tls_danger_accept_invalid_certs(self.is_insecure);
         if self.is_local {
             builder = builder.no_proxy();

@@ -12,8 +12,8 @@ use crate::oci::media_type;
 use crate::remote::Error;
 use crate::remote::about;
 use crate::remote::about::About;
-use crate::remote::retry;
 use crate::remote::session::Session;
+use crate::remote::transmit;
 use crate::store;
 use crate::store::DOCUMENT_LIMIT_BYTES;
 
@@ -30,12 +30,15 @@ pub(super) struct Document {
 }
 
 /// Asks which digest a tag stands for; none if the registry does not say without sending all.
+/// Why it refuses is only told to who asks for all.
 pub(super) async fn head_manifest(session: &Session, tag: &str) -> Result<Option<Digest>, Error> {
     let url = session.url(&format!("manifests/{tag}"));
-    let response = session
-        .send(|http| http.head(url.clone()).header(ACCEPT, accepted()))
-        .await?;
-    Ok(promised(response.headers()))
+    let asked = session.send(|http| http.head(url.clone()).header(ACCEPT, accepted()));
+    match asked.await {
+        Ok(response) => Ok(promised(response.headers())),
+        Err(Error::Status { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Fetches the manifest or index that `identifier`, a tag or a digest, stands for.
@@ -137,33 +140,28 @@ async fn get(
     accept: &str,
 ) -> Result<(HeaderMap, Vec<u8>, String), Error> {
     let url = session.url(path);
+    let retry = session.retry();
     let mut failed = 0;
     loop {
         let mut response = session
             .send(|http| http.get(url.clone()).header(ACCEPT, accept))
             .await?;
-        let mut bytes = Vec::new();
-        let lost = loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
-                Ok(None) => break None,
-                Err(error) => break Some(error),
+        let lost = match transmit::read_document(&mut response, retry.silence).await {
+            Ok(Some(bytes)) => {
+                return Ok((response.headers().clone(), bytes, about::printable(&url)));
             }
-            if bytes.len() as u64 > DOCUMENT_LIMIT_BYTES {
+            Ok(None) => {
                 return Err(Error::Limit {
                     url: about::printable(&url),
                     limit_bytes: DOCUMENT_LIMIT_BYTES,
                 });
             }
-        };
-        let Some(source) = lost else {
-            return Ok((response.headers().clone(), bytes, about::printable(&url)));
+            Err(lost) => lost,
         };
         failed += 1;
-        let delay = session.client.options().retry.delay(failed);
-        match delay.filter(|_| retry::is_transient(&source)) {
+        match retry.delay(failed).filter(|_| lost.is_transient()) {
             Some(delay) => time::sleep(delay).await,
-            None => return Err(About::new(&Method::GET, &url).lost(source)),
+            None => return Err(About::new(&Method::GET, &url).lost(lost)),
         }
     }
 }

@@ -79,6 +79,16 @@ pub enum Error {
         #[source]
         source: reqwest::Error,
     },
+    /// The connection stands, but nothing comes over it.
+    #[error("{method} {url}: nothing came for {seconds} s")]
+    Silence {
+        /// The method.
+        method: String,
+        /// Where it went.
+        url: String,
+        /// How long.
+        seconds: u64,
+    },
     /// The answer is a refusal.
     #[error("{method} {url}: {status}{}", said(message))]
     Status {
@@ -249,6 +259,15 @@ impl Error {
         Self::Everywhere { attempts }
     }
 
+    /// Says whether there was nobody to answer.
+    pub(super) fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Request { source, .. } => source.is_connect(),
+            Self::Silence { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Says whether the fault is on this side, so that another place would not help.
     pub(super) fn is_local(&self) -> bool {
         matches!(
@@ -298,6 +317,7 @@ impl Error {
                 host(url)
             )),
             Self::Request { url, source, .. } => request_hint(url, source),
+            Self::Silence { url, .. } => Some(format!("{} hangs; try again later", host(url))),
             Self::Schema1 { .. } => {
                 Some("pull the image with an old docker and push it again to convert it".to_owned())
             }

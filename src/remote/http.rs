@@ -27,6 +27,7 @@ use crate::remote::receive::Meter;
 use crate::remote::receive::Receiver;
 use crate::remote::retry;
 use crate::remote::transmit;
+use crate::remote::transmit::Lost;
 
 /// What a stored download is called in the store.
 const MEDIA_TYPE: &str = "application/octet-stream";
@@ -127,12 +128,9 @@ impl Attempt<'_> {
             };
             let (error, is_transient) = match self.receive(response).await? {
                 Ok(blob) => return Ok(Some(Downloaded { blob, validators })),
-                Err(source) => {
-                    let is_transient = retry::is_transient(&source);
-                    (
-                        About::new(&Method::GET, self.url).lost(source),
-                        is_transient,
-                    )
+                Err(lost) => {
+                    let is_transient = lost.is_transient();
+                    (About::new(&Method::GET, self.url).lost(lost), is_transient)
                 }
             };
             failed += 1;
@@ -164,10 +162,7 @@ impl Attempt<'_> {
     }
 
     /// Takes one answer to its end; the inner error says that it broke off.
-    async fn receive(
-        &self,
-        mut response: Response,
-    ) -> Result<Result<Descriptor, reqwest::Error>, Error> {
+    async fn receive(&self, mut response: Response) -> Result<Result<Descriptor, Lost>, Error> {
         let mut receiver = Receiver::begin(self.client.store());
         let total_bytes = response.content_length();
         let name = self
@@ -181,6 +176,7 @@ impl Attempt<'_> {
             total_bytes,
             reported_bytes: 0,
         };
+        let silence = self.client.options().retry.silence;
         let limit_bytes = self.wanted.limit_bytes.unwrap_or(u64::MAX);
         loop {
             if receiver.received_bytes() > limit_bytes || total_bytes > Some(limit_bytes) {
@@ -189,7 +185,7 @@ impl Attempt<'_> {
                     limit_bytes,
                 });
             }
-            match response.chunk().await {
+            match transmit::next_chunk(&mut response, silence).await {
                 Ok(Some(bytes)) => {
                     if !receiver.take(bytes).await {
                         break;
@@ -197,7 +193,7 @@ impl Attempt<'_> {
                     meter.moved(receiver.received_bytes());
                 }
                 Ok(None) => break,
-                Err(source) => return Ok(Err(source)),
+                Err(lost) => return Ok(Err(lost)),
             }
         }
         let blob = receiver.finish(MEDIA_TYPE, None).await?;

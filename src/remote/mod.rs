@@ -28,16 +28,21 @@ mod retry;
 mod session;
 mod transmit;
 
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::sync::Semaphore;
 
 use crate::oci::Digest;
+use crate::oci::Reference;
 use crate::progress::Sink;
+use crate::remote::registries::Endpoint;
 use crate::store::Store;
 
 pub use error::Error;
@@ -86,6 +91,8 @@ struct Shared {
     options: Options,
     clients: clients::Clients,
     hosts: host::Hosts,
+    /// Mirrors that cannot be reached.
+    gone: Mutex<BTreeSet<String>>,
     downloads: Semaphore,
     uploads: Semaphore,
     /// Two that want the same blob at the same time fetch it once.
@@ -100,6 +107,7 @@ impl Client {
             options,
             clients: clients::Clients::default(),
             hosts: host::Hosts::default(),
+            gone: Mutex::default(),
             downloads: Semaphore::new(TRANSFERS),
             uploads: Semaphore::new(TRANSFERS),
             blobs: Mutex::default(),
@@ -112,6 +120,25 @@ impl Client {
 
     fn store(&self) -> &Store {
         &self.0.options.store
+    }
+
+    /// Gives where `name` is pulled from, without the mirrors that turned out not to be there.
+    fn pull_endpoints(&self, name: &Reference) -> Vec<Endpoint> {
+        let mut endpoints = self.options().registries.pull_endpoints(name);
+        let gone = self.gone();
+        endpoints.retain(|place| place.mirror_of.is_none() || !gone.contains(&place.host));
+        endpoints
+    }
+
+    /// Remembers a mirror that cannot be reached: not every blob shall wait for it again.
+    fn note(&self, place: &Endpoint, error: &Error) {
+        if place.mirror_of.is_some() && error.is_unreachable() {
+            self.gone().insert(place.host.clone());
+        }
+    }
+
+    fn gone(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.0.gone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn clients(&self) -> &clients::Clients {

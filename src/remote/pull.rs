@@ -26,8 +26,8 @@ use crate::remote::receive;
 use crate::remote::receive::Meter;
 use crate::remote::receive::Receiver;
 use crate::remote::resolve;
-use crate::remote::retry;
 use crate::remote::session::Session;
+use crate::remote::transmit;
 
 /// A try that brought so many bytes was not in vain, and does not count as a failure.
 const WORTHWHILE_BYTES: u64 = 1 << 20;
@@ -68,7 +68,7 @@ pub async fn fetch_blob(
     let permit = client.0.downloads.acquire().await;
     let _permit = permit.expect("the semaphore is never closed");
     let mut attempts = Vec::new();
-    for endpoint in client.options().registries.pull_endpoints(repository) {
+    for endpoint in client.pull_endpoints(repository) {
         let outcome = match Session::open(client, &endpoint, "pull").await {
             Ok(session) => fetch_from(&session, blob, step).await,
             Err(error) => Err(error),
@@ -76,7 +76,10 @@ pub async fn fetch_blob(
         match outcome {
             Ok(()) => return Ok(()),
             Err(error) if error.is_local() => return Err(error),
-            Err(error) => attempts.push((endpoint.host, error)),
+            Err(error) => {
+                client.note(&endpoint, &error);
+                attempts.push((endpoint.host, error));
+            }
         }
     }
     Err(Error::Pull {
@@ -125,7 +128,7 @@ async fn receive_all(
                     failed = 0;
                 }
                 failed += 1;
-                let delay = session.client.options().retry.delay(failed);
+                let delay = session.retry().delay(failed);
                 time::sleep(delay.ok_or(error)?).await;
             }
         }
@@ -157,18 +160,19 @@ async fn receive(
     let mut response = sent.await.map_err(Stop::Finally)?;
     let mut skip = already_had(&response, have)
         .map_err(|violation| Stop::Finally(About::new(&Method::GET, &url).violated(violation)))?;
+    let silence = session.retry().silence;
     let wrong_size = |actual| Error::Size {
         url: about::printable(&url),
         expected: blob.size,
         actual,
     };
     loop {
-        let mut bytes = match response.chunk().await {
+        let mut bytes = match transmit::next_chunk(&mut response, silence).await {
             Ok(Some(bytes)) => bytes,
             Ok(None) => break,
-            Err(source) => {
-                let is_transient = retry::is_transient(&source);
-                let error = About::new(&Method::GET, &url).lost(source);
+            Err(lost) => {
+                let is_transient = lost.is_transient();
+                let error = About::new(&Method::GET, &url).lost(lost);
                 return Err(if is_transient {
                     Stop::ForNow(error)
                 } else {

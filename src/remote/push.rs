@@ -35,7 +35,9 @@ use crate::remote::document;
 use crate::remote::fetch_blob;
 use crate::remote::receive::Meter;
 use crate::remote::registries;
+use crate::remote::retry;
 use crate::remote::session::Session;
+use crate::remote::transmit::Lost;
 use crate::store::BlobReader;
 
 const PIECE_BYTES: usize = 256 << 10;
@@ -171,7 +173,7 @@ async fn send_blob(
             Err(error) => error,
         };
         tries += 1;
-        let delay = session.client.options().retry.delay(tries);
+        let delay = session.retry().delay(tries);
         let Some(delay) = delay.filter(|_| is_lost_upload(&error)) else {
             return Err(wrap(error));
         };
@@ -187,7 +189,8 @@ async fn send_blob(
 /// A registry forgets an upload that broke off, or answers in the middle of it.
 fn is_lost_upload(error: &Error) -> bool {
     match error {
-        Error::Request { source, .. } => crate::remote::retry::is_transient(source),
+        Error::Request { source, .. } => retry::is_transient(source),
+        Error::Silence { .. } => true,
         Error::Status { status, .. } => matches!(status, 404 | 408 | 416 | 429 | 500..=599),
         _ => false,
     }
@@ -276,10 +279,14 @@ async fn put_blob(
             .body(body)
     });
     tokio::pin!(request);
+    let silence = session.retry().silence;
     loop {
         tokio::select! {
             Some(sent) = reports.recv() => meter.moved(sent),
             response = &mut request => return response.map(drop),
+            () = time::sleep(silence) => {
+                return Err(About::new(&Method::PUT, &url).lost(Lost::Silent(silence)));
+            }
         }
     }
 }

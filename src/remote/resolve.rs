@@ -74,13 +74,15 @@ pub async fn resolve(client: &Client, query: &Query) -> Result<Resolved, Error> 
         (Some(root), Pull::Missing) => query.name.with_digest(root.digest),
         _ => query.name.clone(),
     };
-    let endpoints = client.options().registries.pull_endpoints(&asked);
     let mut attempts = Vec::new();
-    for endpoint in endpoints {
+    for endpoint in client.pull_endpoints(&asked) {
         match ask(client, &endpoint, (query, &asked)).await {
             Ok(resolved) => return Ok(resolved),
             Err(error) if error.is_local() => return Err(error),
-            Err(error) => attempts.push((endpoint.host, error)),
+            Err(error) => {
+                client.note(&endpoint, &error);
+                attempts.push((endpoint.host, error));
+            }
         }
     }
     Err(Error::Resolve {
@@ -186,7 +188,7 @@ async fn find_root(session: &Session, asked: &Reference) -> Result<Descriptor, E
     let identifier = asked.identifier();
     if asked.digest().is_none()
         && known(asked)?.is_some()
-        && let Ok(Some(digest)) = document::head_manifest(session, &identifier).await
+        && let Some(digest) = document::head_manifest(session, &identifier).await?
         && let Some(root) = known(&asked.with_digest(digest))?
     {
         return Ok(root);

@@ -22,6 +22,8 @@ pub struct Retry {
     pub attempts: u32,
     /// How long to wait before the second; each further wait is twice as long.
     pub first_delay: Duration,
+    /// How long a registry may be silent; one that stores a large blob is, before it answers.
+    pub silence: Duration,
 }
 
 impl Retry {
@@ -31,6 +33,7 @@ impl Retry {
         Self {
             attempts: 5,
             first_delay: Duration::from_millis(500),
+            silence: Duration::from_secs(120),
         }
     }
 
@@ -63,9 +66,10 @@ pub(super) fn is_transient_status(status: StatusCode) -> bool {
 }
 
 /// Says whether a try without answer may be followed by one with. A registry that refuses
-/// connections, has no address or cannot prove who it is will not change in a few seconds.
+/// connections, does not take them, has no address or cannot prove who it is will not change in a
+/// few seconds.
 pub(super) fn is_transient(error: &reqwest::Error) -> bool {
-    if error.is_builder() || error.is_redirect() {
+    if error.is_builder() || error.is_redirect() || error.is_connect() && error.is_timeout() {
         return false;
     }
     let mut next = std::error::Error::source(error);
@@ -127,6 +131,7 @@ mod tests {
         let retry = Retry {
             attempts: 3,
             first_delay: Duration::from_millis(400),
+            ..Retry::usual()
         };
         let first = retry.delay(1).unwrap();
         let second = retry.delay(2).unwrap();

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use oci_distribution::secrets::RegistryAuth;
 use reqwest::RequestBuilder;
@@ -15,14 +16,18 @@ use reqwest::header::WWW_AUTHENTICATE;
 
 use crate::remote::Client;
 use crate::remote::Error;
+use crate::remote::Retry;
 use crate::remote::about::About;
 use crate::remote::auth;
 use crate::remote::challenge;
 use crate::remote::host::Host;
 use crate::remote::registries::Endpoint;
-use crate::remote::retry;
+use crate::remote::transmit;
 use crate::remote::transmit::Outcome;
 use crate::remote::transmit::Tries;
+
+/// How often a mirror is tried.
+const MIRROR_ATTEMPTS: u32 = 2;
 
 /// Requests to one repository, under one set of rights.
 #[derive(Clone)]
@@ -64,6 +69,18 @@ impl Session {
         session
     }
 
+    /// Says how patient to be: less with a mirror, for there is another place to ask.
+    pub(super) fn retry(&self) -> Retry {
+        let retry = self.client.options().retry;
+        match self.mirror_of {
+            Some(_) => Retry {
+                attempts: retry.attempts.min(MIRROR_ATTEMPTS),
+                ..retry
+            },
+            None => retry,
+        }
+    }
+
     /// Says whether nothing but pulling is asked for.
     pub(super) fn only_pulls(&self) -> bool {
         self.scopes.iter().all(|scope| scope.ends_with(":pull"))
@@ -90,22 +107,23 @@ impl Session {
         &self,
         build: impl Fn(&reqwest::Client) -> RequestBuilder,
     ) -> Result<Response, Error> {
-        let mut tries = Tries::new(self.client.options().retry);
+        let retry = self.retry();
+        let mut tries = Tries::new(retry);
         loop {
-            let outcome = self.send_authorized(&build).await?;
+            let outcome = self.send_authorized(&build, retry.silence).await?;
             if let Some(response) = tries.settle(outcome).await? {
                 return Ok(response);
             }
         }
     }
 
-    /// As [`Session::send`], but not again if it fails in passing: for a request whose body is
-    /// long, and which begins with another.
+    /// As [`Session::send`], but not again if it fails in passing, and without an end to the
+    /// waiting: for a request whose body is long, and which begins with another.
     pub(super) async fn send_once(
         &self,
         build: impl Fn(&reqwest::Client) -> RequestBuilder,
     ) -> Result<Response, Error> {
-        match self.send_authorized(&build).await? {
+        match self.send_authorized(&build, Duration::MAX).await? {
             Outcome::Good(response) => Ok(response),
             Outcome::Refused(about, response) => Err(about.refused(response).await),
             Outcome::Lost(error, _) => Err(error),
@@ -117,6 +135,7 @@ impl Session {
     async fn send_authorized(
         &self,
         build: &impl Fn(&reqwest::Client) -> RequestBuilder,
+        silence: Duration,
     ) -> Result<Outcome, Error> {
         let mut refused = None;
         loop {
@@ -130,12 +149,9 @@ impl Session {
             {
                 request.headers_mut().insert(AUTHORIZATION, value);
             }
-            let response = match self.host.http.execute(request).await {
+            let response = match transmit::execute(&self.host.http, request, silence).await {
                 Ok(response) => response,
-                Err(source) => {
-                    let is_transient = retry::is_transient(&source);
-                    return Ok(Outcome::Lost(about.lost(source), is_transient));
-                }
+                Err(lost) => return Ok(lost.outcome(about)),
             };
             let status = response.status();
             if status.is_success() {

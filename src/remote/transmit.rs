@@ -1,5 +1,9 @@
 //! A request, sent until it is answered or there is no point in trying again.
 
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::Request;
 use reqwest::RequestBuilder;
 use reqwest::Response;
 use tokio::time;
@@ -8,6 +12,7 @@ use crate::remote::Error;
 use crate::remote::Retry;
 use crate::remote::about::About;
 use crate::remote::retry;
+use crate::store::DOCUMENT_LIMIT_BYTES;
 
 /// How one try went.
 pub(super) enum Outcome {
@@ -55,6 +60,67 @@ impl Tries {
     }
 }
 
+/// Why no answer came, or no more of it.
+#[derive(Debug)]
+pub(super) enum Lost {
+    /// The connection was not made, or broke off.
+    Broken(reqwest::Error),
+    /// Nothing came for so long.
+    Silent(Duration),
+}
+
+impl Lost {
+    pub(super) fn is_transient(&self) -> bool {
+        match self {
+            Self::Broken(error) => retry::is_transient(error),
+            Self::Silent(_) => true,
+        }
+    }
+
+    pub(super) fn outcome(self, about: About) -> Outcome {
+        let is_transient = self.is_transient();
+        Outcome::Lost(about.lost(self), is_transient)
+    }
+}
+
+/// Sends one request and waits so long for the head of the answer.
+pub(super) async fn execute(
+    http: &reqwest::Client,
+    request: Request,
+    silence: Duration,
+) -> Result<Response, Lost> {
+    match time::timeout(silence, http.execute(request)).await {
+        Ok(answer) => answer.map_err(Lost::Broken),
+        Err(_) => Err(Lost::Silent(silence)),
+    }
+}
+
+/// Waits so long for the next piece of an answer; none is its end.
+pub(super) async fn next_chunk(
+    response: &mut Response,
+    silence: Duration,
+) -> Result<Option<Bytes>, Lost> {
+    match time::timeout(silence, response.chunk()).await {
+        Ok(chunk) => chunk.map_err(Lost::Broken),
+        Err(_) => Err(Lost::Silent(silence)),
+    }
+}
+
+/// Reads a whole answer of at most [`DOCUMENT_LIMIT_BYTES`]; none if it is longer.
+pub(super) async fn read_document(
+    response: &mut Response,
+    silence: Duration,
+) -> Result<Option<Vec<u8>>, Lost> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = next_chunk(response, silence).await? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() as u64 > DOCUMENT_LIMIT_BYTES {
+            return Ok(None);
+        }
+    }
+    Ok(Some(bytes))
+}
+
 /// Sends until the answer says yes, or says no for good.
 pub(super) async fn persist(
     http: &reqwest::Client,
@@ -63,7 +129,8 @@ pub(super) async fn persist(
 ) -> Result<Response, Error> {
     let mut tries = Tries::new(retry);
     loop {
-        if let Some(response) = tries.settle(send(http, &build).await?).await? {
+        let outcome = send(http, retry.silence, &build).await?;
+        if let Some(response) = tries.settle(outcome).await? {
             return Ok(response);
         }
     }
@@ -72,19 +139,17 @@ pub(super) async fn persist(
 /// Sends one request as it is. `304 Not Modified` says yes to whoever asked for it.
 async fn send(
     http: &reqwest::Client,
+    silence: Duration,
     build: &impl Fn(&reqwest::Client) -> RequestBuilder,
 ) -> Result<Outcome, Error> {
     let request = build(http).build();
     let request = request.map_err(|source| Error::Setup { source })?;
     let about = About::new(request.method(), request.url());
-    Ok(match http.execute(request).await {
+    Ok(match execute(http, request, silence).await {
         Ok(response) if response.status().is_success() || response.status() == 304 => {
             Outcome::Good(response)
         }
         Ok(response) => Outcome::Refused(about, response),
-        Err(source) => {
-            let is_transient = retry::is_transient(&source);
-            Outcome::Lost(about.lost(source), is_transient)
-        }
+        Err(lost) => lost.outcome(about),
     })
 }

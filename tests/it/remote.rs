@@ -42,7 +42,7 @@ impl Home {
         Self::with(|_| ())
     }
 
-    fn with(change: impl FnOnce(&mut Options)) -> Self {
+    pub(crate) fn with(change: impl FnOnce(&mut Options)) -> Self {
         Self::with_config("{}", change)
     }
 
@@ -58,6 +58,7 @@ impl Home {
             retry: Retry {
                 attempts: 3,
                 first_delay: Duration::from_millis(10),
+                silence: Duration::from_secs(20),
             },
             sink: Sink::silent(),
         };
@@ -236,6 +237,46 @@ async fn a_registry_with_a_password_wants_the_right_one() {
     let image = none.image(&[b"secret layer"]);
     let error = none.push(&image, &full).await.unwrap_err();
     assert_eq!(error.status(), Some(401), "{error:?}");
+}
+
+#[tokio::test]
+async fn certificates_are_verified_unless_told_otherwise() {
+    let Some(registry) = DockerRegistry::start_with_certificate() else {
+        return;
+    };
+    let full = format!("{}/app:1", registry.host());
+    let set = |settings: &str| {
+        let text = format!("[\"{}\"]\nhttp = false\n{settings}", registry.host());
+        Home::with(|options| options.registries = toml::from_str(&text).unwrap())
+    };
+    let trusting = set(&format!("ca = \"{}\"", registry.certificate().display()));
+    let image = trusting.image(&[b"layer"]);
+    trusting.push(&image, &full).await.unwrap();
+    set("insecure = true").pull(&full).await.unwrap();
+
+    let error = set("").pull(&full).await.unwrap_err();
+    assert!(error.hint().unwrap().contains("`ca`"), "{error:?}");
+    let error = set("ca = \"/absent.pem\"").pull(&full).await.unwrap_err();
+    assert!(error.to_string().contains("/absent.pem"), "{error:?}");
+    let error = Home::new().pull(&full).await.unwrap_err();
+    assert!(error.hint().unwrap().contains("http = false"), "{error:?}");
+}
+
+#[tokio::test]
+async fn plain_http_is_spoken_where_that_is_allowed() {
+    let Some(registry) = DockerRegistry::start() else {
+        return;
+    };
+    let full = format!("{}/app:1", registry.host());
+    let set = |settings: &str| {
+        let text = format!("[\"{}\"]\nhttp = false\n{settings}", registry.host());
+        Home::with(|options| options.registries = toml::from_str(&text).unwrap())
+    };
+    let home = set("insecure = true");
+    let image = home.image(&[b"layer"]);
+    home.push(&image, &full).await.unwrap();
+    let error = set("").pull(&full).await.unwrap_err();
+    assert!(error.hint().unwrap().contains("http = true"), "{error:?}");
 }
 
 /// Writes an error with its causes in one line.

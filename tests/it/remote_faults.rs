@@ -202,6 +202,11 @@ async fn a_damaged_mirror_is_passed_over() {
     assert_eq!(pulled.root.digest, image.digest);
     assert!(home.store.contains(&manifest.layers[0]));
     assert!(bad.count("GET", "ns=127.0.0.1") > 0);
+    bad.fault("GET", "/manifests/", 99, Fault::Status(503, "", ""));
+    let other = Home::mirrored(&good.host(), &[&bad.host()]);
+    let before = bad.count("GET", "/manifests/");
+    other.pull(&app(&good)).await.unwrap();
+    assert_eq!(bad.count("GET", "/manifests/"), before + 2);
 
     // What is new never goes to a mirror.
     let new = home.image(&[b"new"]);
@@ -552,6 +557,31 @@ async fn a_blob_wanted_twice_is_fetched_once() {
     let home = Home::new();
     home.pull(&app(&registry)).await.unwrap();
     assert_eq!(registry.count("GET", &manifest.layers[0].digest.hex()), 1);
+}
+
+#[tokio::test]
+async fn silence_has_an_end_in_both_directions() {
+    let registry = FakeRegistry::start(Demand::Nothing);
+    let (image, manifest) = publish(&registry, &[b"layer"]);
+    let home = Home::with(|options| {
+        options.retry.attempts = 1;
+        options.retry.silence = Duration::from_millis(300);
+    });
+    let long = Duration::from_secs(3);
+    registry.fault(
+        "GET",
+        &manifest.layers[0].digest.hex(),
+        1,
+        Fault::Delay(long),
+    );
+    let error = home.pull(&app(&registry)).await.unwrap_err();
+    assert!(causes(&error).contains("nothing came for"), "{error:?}");
+
+    home.pull(&app(&registry)).await.unwrap();
+    let other = format!("{}/other:1", registry.host());
+    registry.fault("PUT", "/blobs/uploads/", 1, Fault::Delay(long));
+    let error = home.push(&image, &other).await.unwrap_err();
+    assert!(causes(&error).contains("nothing came for"), "{error:?}");
 }
 
 fn download(registry: &FakeRegistry, path: &str) -> Download {

@@ -3,6 +3,8 @@
 use std::fs;
 use std::net::TcpListener;
 use std::net::TcpStream;
+use std::path::Path;
+use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
@@ -22,7 +24,7 @@ const HTPASSWD: &str = "user:$2y$05$abcdefghijklmnopqrstuuWG29KuyeAicPCJODk1zjyG
 pub(crate) struct DockerRegistry {
     child: Child,
     port: u16,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl DockerRegistry {
@@ -36,6 +38,14 @@ impl DockerRegistry {
         Self::start_with("auth: { htpasswd: { realm: test, path: 'FOLDER/htpasswd' } }\n")
     }
 
+    /// Starts a registry that speaks HTTPS with a certificate of its own making.
+    pub(crate) fn start_with_certificate() -> Option<Self> {
+        if !require(&[Feature::Program("openssl")]) {
+            return None;
+        }
+        Self::start_with("  tls: { certificate: 'FOLDER/cert.pem', key: 'FOLDER/key.pem' }\n")
+    }
+
     fn start_with(settings: &str) -> Option<Self> {
         if !require(&[Feature::Program("docker-registry")]) {
             return None;
@@ -47,12 +57,15 @@ impl DockerRegistry {
         let text = format!(
             "version: 0.1\nlog: {{ level: error }}\n\
              storage: {{ filesystem: {{ rootdirectory: '{}' }}, delete: {{ enabled: true }} }}\n\
-             http: {{ addr: '127.0.0.1:{port}' }}\n{settings}",
+             http:\n  addr: '127.0.0.1:{port}'\n{settings}",
             data.display()
         );
         let text = text.replace("FOLDER", &folder.path().display().to_string());
         fs::write(&config, text).unwrap();
         fs::write(folder.path().join("htpasswd"), HTPASSWD).unwrap();
+        if settings.contains("tls:") {
+            make_certificate(folder.path());
+        }
         let child = Command::new("docker-registry")
             .arg("serve")
             .arg(&config)
@@ -63,7 +76,7 @@ impl DockerRegistry {
         let registry = Self {
             child,
             port,
-            _folder: folder,
+            folder,
         };
         for _ in 0..200 {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
@@ -72,6 +85,11 @@ impl DockerRegistry {
             thread::sleep(Duration::from_millis(25));
         }
         panic!("docker-registry does not listen on port {port}");
+    }
+
+    /// Gives the file of the registry's certificate.
+    pub(crate) fn certificate(&self) -> PathBuf {
+        self.folder.path().join("cert.pem")
     }
 
     /// Gives `127.0.0.1:<port>`.
@@ -85,6 +103,25 @@ impl Drop for DockerRegistry {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn make_certificate(folder: &Path) {
+    let made = Command::new("openssl")
+        .args([
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+        ])
+        .args([
+            "-subj",
+            "/CN=127.0.0.1",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+        ])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-keyout", "key.pem", "-out", "cert.pem"])
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
 }
 
 /// Finds a port nobody listens on.
