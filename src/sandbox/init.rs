@@ -163,13 +163,13 @@ impl Inside {
     }
 
     /// The root file system, once it is mounted.
-    pub(super) fn root(&self) -> Result<&Root, Problem> {
-        Ok(&self.root.as_ref().expect("mounted by an earlier step").0)
+    pub(super) fn root(&self) -> &Root {
+        &self.root.as_ref().expect("mounted by an earlier step").0
     }
 
     /// The mount of the root file system itself.
-    pub(super) fn mount(&self) -> Result<&Mount, Problem> {
-        Ok(&self.root.as_ref().expect("mounted by an earlier step").1)
+    pub(super) fn mount(&self) -> &Mount {
+        &self.root.as_ref().expect("mounted by an earlier step").1
     }
 
     /// Finds or makes the place for a mount.
@@ -249,7 +249,7 @@ fn mount_root(inside: &mut Inside) -> Result<(), Problem> {
 }
 
 fn find_user(inside: &mut Inside) -> Result<(), Problem> {
-    inside.identity = Some(user::resolve(inside.root()?, &inside.spec.user)?);
+    inside.identity = Some(user::resolve(inside.root(), &inside.spec.user)?);
     Ok(())
 }
 
@@ -261,7 +261,7 @@ fn make_cwd(inside: &mut Inside) -> Result<(), Problem> {
         modified: None,
         symlinks: Symlinks::Follow,
     };
-    let root = inside.root()?;
+    let root = inside.root();
     let cwd = Path::new(&inside.spec.cwd);
     match root.resolve(cwd) {
         Err(error) if error.is_not_found() => root.make_dirs(cwd, &options).map(|_| ())?,
@@ -275,7 +275,7 @@ fn open_terminal(inside: &mut Inside) -> Result<(), Problem> {
     let Some(size) = inside.spec.terminal else {
         return Ok(process::give_pipes(owner)?);
     };
-    let pair = tty::open(&inside.root()?.open_dir(Path::new("/dev/pts"))?)?;
+    let pair = tty::open(&inside.root().open_dir(Path::new("/dev/pts"))?)?;
     tty::set_size(
         &pair.terminal,
         tty::Size {
@@ -306,7 +306,7 @@ fn report_stubs(inside: &mut Inside) -> Result<(), Problem> {
 }
 
 fn enter_root(inside: &mut Inside) -> Result<(), Problem> {
-    mount::pivot_into(inside.root()?.dir())?;
+    mount::pivot_into(inside.root().dir())?;
     // Nothing of the outside stays open.
     inside.root = None;
     Ok(())

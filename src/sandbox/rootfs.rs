@@ -75,7 +75,7 @@ fn overlay(lowers: &[PathBuf], upper: &Path, work: &Path) -> Result<Mount, Error
 /// Forbids changes to the root file system itself.
 pub(super) fn protect_root(inside: &mut Inside) -> Result<(), Problem> {
     if inside.spec.root_access == Access::ReadOnly {
-        inside.mount()?.restrict(READ_ONLY, Depth::One)?;
+        inside.mount().restrict(READ_ONLY, Depth::One)?;
     }
     Ok(())
 }

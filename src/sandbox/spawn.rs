@@ -182,22 +182,18 @@ impl Keeper {
     /// Follows the sandbox from its birth until nothing of it is left.
     fn keep(&self, child: &Child, tell: &mpsc::SyncSender<Started>) -> Result<ExitStatus, Error> {
         let mut stubs = Stubs::default();
-        let begun = self.follow(child, &mut stubs);
-        if let Ok(started) = begun {
-            // If nobody waits for this any more, the sandbox will be killed by who gave up.
-            let _ = tell.send(started);
-            let ended = child.wait();
-            self.clean_up(&stubs).map_err(Error::CleanUp)?;
-            return ended.map(ExitStatus::of).map_err(Error::Wait);
+        let begun = self
+            .follow(child, &mut stubs)
+            .and_then(|started| tell.send(started).map_err(|_| None));
+        if begun.is_err() {
+            let pidfd = child.pidfd().map_err(Error::Signal)?;
+            process::signal(pidfd, process::KILL).map_err(Error::Signal)?;
         }
-        let killed = child
-            .pidfd()
-            .and_then(|pidfd| process::signal(pidfd, process::KILL));
-        let ended = killed.and_then(|()| child.wait()).map(ExitStatus::of);
+        let ended = child.wait();
         self.clean_up(&stubs).map_err(Error::CleanUp)?;
         match begun {
             Err(Some(error)) => Err(error),
-            _ => ended.map_err(Error::Wait),
+            _ => ended.map(ExitStatus::of).map_err(Error::Wait),
         }
     }
 

@@ -143,7 +143,7 @@ pub(super) fn mask(inside: &mut Inside) -> Result<(), Problem> {
     if inside.spec.security == Security::Insecure {
         return Ok(());
     }
-    let root = inside.root()?;
+    let root = inside.root();
     let null = root.resolve(Path::new("/dev/null"))?;
     let mut nothing: Option<Mount> = None;
     for path in MASKED {
