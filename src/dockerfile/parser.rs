@@ -236,3 +236,67 @@ fn takes_heredocs(line: &Logical<'_>, keyword: Keyword, arguments: &Range<usize>
     }
     keyword.takes_heredocs() && !exec::is_exec(&line.text[arguments.clone()])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::decode;
+    use super::parse;
+    use super::parse_instruction;
+    use crate::dockerfile::Escape;
+    use crate::dockerfile::Instruction;
+    use crate::dockerfile::Span;
+
+    #[test]
+    fn spans_lead_back_to_the_source() {
+        let text =
+            "\u{feff}# escape=`\r\nFROM a\r\n  COPY --chown=b `\r\n# c\r\n\r\n  d `\r\n\te\r\n";
+        let dockerfile = parse(text).unwrap();
+        let statement = &dockerfile.stages[0].instructions[0];
+        let Instruction::Copy(copy) = &statement.instruction else {
+            panic!("{statement:?}")
+        };
+        let shown = |span: Span| (&text[span.start..span.end], span.first_line, span.last_line);
+        assert_eq!(shown(copy.sources[0].span), ("d", 6, 6));
+        assert_eq!(shown(copy.dest.span), ("e", 7, 7));
+        assert_eq!(shown(statement.source.keyword.span), ("COPY", 3, 3));
+        assert_eq!(shown(statement.source.flags[0].span), ("--chown=b", 3, 3));
+        let (whole, first, last) = shown(statement.source.span);
+        assert!(
+            whole.starts_with("COPY") && whole.ends_with('e'),
+            "{whole:?}"
+        );
+        assert_eq!((first, last), (3, 7));
+        assert_eq!(statement.source.text, "COPY --chown=b   d \te");
+    }
+
+    #[test]
+    fn a_word_may_go_over_lines() {
+        let text = "FROM a\nENV key=\"one\\\n two\" b=c\n";
+        let dockerfile = parse(text).unwrap();
+        let Instruction::Env(env) = &dockerfile.stages[0].instructions[0].instruction else {
+            panic!("no ENV");
+        };
+        assert_eq!(env.pairs[0].value.text, "\"one two\"");
+        let span = env.pairs[0].value.span;
+        assert_eq!(&text[span.start..span.end], "key=\"one\\\n two\"");
+        let span = env.pairs[1].value.span;
+        assert_eq!(&text[span.start..span.end], "c");
+    }
+
+    #[test]
+    fn a_trigger_is_one_instruction() {
+        let statement = parse_instruction("copy <<A /x\n$b\nA", Escape::Backslash).unwrap();
+        let Instruction::Copy(copy) = statement.instruction else {
+            panic!("no COPY")
+        };
+        assert_eq!(copy.contents[0].data, "$b\n");
+        for bad in ["", "RUN a\nRUN b", "FROM a", "FOO"] {
+            parse_instruction(bad, Escape::Backslash).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_replaced() {
+        assert_eq!(decode(b"a\xff\xe2\x82b"), "a\u{fffd}\u{fffd}\u{fffd}b");
+    }
+}

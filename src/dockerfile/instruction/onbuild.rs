@@ -60,6 +60,13 @@ fn check(arguments: &Arguments<'_>) -> Result<(), Error> {
             exec::check_strings(&trigger)
         }
         Keyword::Cmd | Keyword::Entrypoint | Keyword::Run => exec::check_strings(&trigger),
+        Keyword::Healthcheck => {
+            let (_, command) = trigger
+                .text()
+                .split_once(char::is_whitespace)
+                .unwrap_or_default();
+            exec::check_text(&trigger, command.trim_start())
+        }
         _ => Ok(()),
     }
 }
