@@ -115,7 +115,10 @@ pub(super) async fn resolve<C: Cache + 'static, W: Worker>(
     }
     let made = shared.execute(&item, key).await?;
     let layer = made.layer.clone();
+    let change_set = made.change_set.clone();
     let record = shared.keep(&item, key, made, counts.unwrap_or_default());
+    // If an earlier change set was taken, its own layer is the one to use.
+    let layer = layer.filter(|_| record.change_set == change_set);
     if let (Some(layer), Some(packing)) = (layer, &shared.options.packing) {
         shared.cache.put_layer(&record.change_set, packing, &layer);
     }
@@ -249,7 +252,7 @@ impl<C: Cache + 'static, W: Worker> Shared<C, W> {
             components: components(&item.vertex.op, &counts),
             facts: made.facts,
         };
-        let earlier = self.find_equal(item, by_result);
+        let earlier = self.find_equal(item, by_result, key);
         let record = match earlier {
             Some(earlier) => {
                 if earlier.change_set != record.change_set {
@@ -257,6 +260,7 @@ impl<C: Cache + 'static, W: Worker> Shared<C, W> {
                 }
                 Record {
                     change_set: earlier.change_set,
+                    content: earlier.content,
                     ..record
                 }
             }
@@ -271,13 +275,21 @@ impl<C: Cache + 'static, W: Worker> Shared<C, W> {
         record
     }
 
-    /// Gives the record of an equal result that is there. A vertex that must not use the cache
-    /// does not.
-    fn find_equal(&self, item: &Item, by_result: Option<CacheKey>) -> Option<Record> {
+    /// Gives the record of an equal result that is there, or of the same work that another
+    /// process was faster to do: so all later builds agree upon one. A vertex that must not use
+    /// the cache gets none.
+    fn find_equal(
+        &self,
+        item: &Item,
+        by_result: Option<CacheKey>,
+        by_work: Option<CacheKey>,
+    ) -> Option<Record> {
         if item.vertex.uncached {
             return None;
         }
-        self.find(item, &by_result?)
+        let by_work = by_work.filter(|_| item.vertex.op.changes_root());
+        let mut keys = [by_result, by_work].into_iter().flatten();
+        keys.find_map(|key| self.find(item, &key))
     }
 
     /// Makes the layers of an image ready, unless that has been done.

@@ -6,6 +6,10 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use rbuild::cache::Cache;
+use rbuild::cache::CacheKey;
+use rbuild::cache::InputKey;
+use rbuild::cache::Record;
 use rbuild::graph::ContextOp;
 use rbuild::graph::CopyOp;
 use rbuild::graph::CopySource;
@@ -20,6 +24,7 @@ use rbuild::graph::Vertex;
 use rbuild::graph::VertexId;
 use rbuild::progress::Event;
 use rbuild::progress::Sink;
+use rbuild::snapshot::SnapshotId;
 use rbuild::solver;
 use rbuild::solver::Cancel;
 use rbuild::solver::ChangeSet;
@@ -483,6 +488,39 @@ fn a_command_that_changed_without_effect_changes_nothing_after_it() {
     let shown = bench.take_shown();
     assert_eq!(&shown[shown.len() - 2..], ["done a", "cached b"]);
     bench.solve_warm(&after, b);
+}
+
+#[test]
+fn what_another_process_was_faster_to_do_is_taken() {
+    let bench = Bench::packing();
+    let mut plan = Plan::default();
+    let scratch = plan.scratch();
+    let a = plan.run("a", scratch);
+    let slow = Behaviour {
+        takes: Duration::from_millis(200),
+        ..Behaviour::default()
+    };
+    bench.worker.behave("a", slow);
+    let base = CacheKey::of_op(&Op::Scratch, &[]);
+    let key = CacheKey::of_op(&run("a"), &[InputKey::Key(base)]);
+    let theirs = Record {
+        change_set: SnapshotId::new("theirs").unwrap(),
+        content: None,
+        base: Some(base),
+        components: Vec::new(),
+        facts: Vec::new(),
+    };
+    let cache = Arc::clone(&bench.cache);
+    let other = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(50));
+        cache.put(&key, &theirs).unwrap();
+    });
+    let solved = bench.solve(&plan, a).unwrap();
+    other.join().unwrap();
+    assert_eq!(chain(&solved), ["theirs"]);
+    assert_eq!(solved.layers, [layer("theirs")]);
+    let log = bench.worker.take_log();
+    assert_eq!(log, ["begin a", "end a", "discard a", "layer a"]);
 }
 
 #[test]
