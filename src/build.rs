@@ -72,11 +72,13 @@ pub fn build(request: &Request, cancel: &Cancel) -> Result<Outcome, Error> {
 }
 
 fn lower_options(request: &Request, context: &Context, ignore: &[String]) -> dockerfile::Options {
+    let host = Platform::host();
     dockerfile::Options {
         target: request.target.clone(),
         build_args: request.build_args.iter().cloned().collect(),
-        platform: Some(request.platform.clone()),
-        host: Platform::host(),
+        // Nothing else asked for, an image is for the platform that its FROM names.
+        platform: (request.platform != host).then(|| request.platform.clone()),
+        host,
         labels: request.labels.iter().cloned().collect(),
         ignore: ignore.to_vec(),
         named_contexts: context.named.clone(),

@@ -14,13 +14,12 @@ impl Error {
     #[must_use]
     pub fn render(&self, file: &str, text: &str) -> String {
         let is_placed = self.span.first_line > 0;
-        let mut out = match is_placed {
-            true => {
-                let before = text[..self.span.start].chars().rev();
-                let column = before.take_while(|char| *char != '\n').count();
-                format!("{file}:{}:{}: {self}", self.span.first_line, column + 1)
-            }
-            false => format!("{file}: {self}"),
+        let mut out = if is_placed {
+            let before = text[..self.span.start].chars().rev();
+            let column = before.take_while(|char| *char != '\n').count();
+            format!("{file}:{}:{}: {self}", self.span.first_line, column + 1)
+        } else {
+            format!("{file}: {self}")
         };
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {

@@ -19,7 +19,8 @@ pub struct Options {
     pub target: Option<String>,
     /// `--build-arg`, with values.
     pub build_args: BTreeMap<String, String>,
-    /// The platform asked for; none for that of `host`.
+    /// The platform asked for, which the image's config will say; none to take bases for `host`,
+    /// unless their `FROM` says otherwise, and leave the config to them.
     pub platform: Option<Platform>,
     /// The platform that commands run on.
     pub host: Platform,

@@ -68,6 +68,55 @@ fn a_target_that_is_not_there_is_refused() {
     }
 }
 
+const LINES: [&str; 20] = [
+    "FROM scratch",
+    "FROM alpine AS a",
+    "FROM a AS b",
+    "FROM b AS a",
+    "FROM ${v:-x} AS c",
+    "ARG v=c",
+    "ENV v=$v-${w%x}",
+    "COPY --from=a / /x",
+    "COPY --from=b . .",
+    "COPY --from=1 / /",
+    "COPY --from=busybox x y",
+    "RUN --mount=from=b,target=$v x",
+    "RUN --mount=type=cache,target=/c x",
+    "ONBUILD COPY --from=a / /",
+    "ONBUILD RUN <<X\n#!x\nX",
+    "ONBUILD ENV later=$v",
+    "ADD https://host/$v.git a /",
+    "WORKDIR ../$v/",
+    "ENTRYPOINT x",
+    "EXPOSE 1-3/$v",
+];
+
+proptest::proptest! {
+    /// Whatever stages and triggers name each other, there is a plan or an error, always the same,
+    /// and the plan holds what it needs alone.
+    #[test]
+    fn any_lines_have_one_meaning(picked in proptest::collection::vec(0..LINES.len(), 1..24)) {
+        let lines: Vec<&str> = picked.iter().map(|&line| LINES[line]).collect();
+        let text = format!("FROM scratch AS a\n{}", lines.join("\n"));
+        let show = |lowered: &Lowered| print::print(lowered);
+        let first = lower(&text, &Case::default());
+        let second = lower(&text, &Case::default());
+        match (first, second) {
+            (Ok(first), Ok(second)) => {
+                proptest::prop_assert_eq!(show(&first), show(&second));
+                let plan = &first.plan;
+                let (only, target) = plan.graph.only(plan.target);
+                proptest::prop_assert_eq!(only.len(), plan.graph.len());
+                proptest::prop_assert_eq!(target, plan.target);
+            }
+            (first, second) => {
+                let messages = [first, second].map(|result| result.unwrap_err().to_string());
+                proptest::prop_assert_eq!(&messages[0], &messages[1]);
+            }
+        }
+    }
+}
+
 /// Dockerfiles that parse and mean nothing.
 const REFUSED: [(&str, &str); 27] = [
     ("no-stage", "ARG x=1"),

@@ -229,13 +229,12 @@ fn expand_contents(
     contents: &[Content],
 ) -> Result<Vec<CopySource>, Error> {
     let expand = |content: &Content| {
-        let data = match content.expand {
-            false => content.data.clone(),
-            true => {
-                let text = content.data.clone();
-                let span = content.name.span;
-                cursor.lex(&Word { text, span }, Lexing::heredoc())?.text
-            }
+        let data = if content.expand {
+            let text = content.data.clone();
+            let span = content.name.span;
+            cursor.lex(&Word { text, span }, Lexing::heredoc())?.text
+        } else {
+            content.data.clone()
         };
         let name = content.name.text.clone();
         Ok(CopySource::Inline { name, data })

@@ -72,10 +72,10 @@ fn range(text: &str) -> Result<(u16, u16), String> {
     };
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let (first, last) = (number(first)?, number(last)?);
-    match first <= last {
-        true => Ok((first, last)),
-        false => Err("the range ends before it begins".to_owned()),
+    if first > last {
+        return Err("the range ends before it begins".to_owned());
     }
+    Ok((first, last))
 }
 
 #[cfg(test)]

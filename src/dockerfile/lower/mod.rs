@@ -91,9 +91,10 @@ pub fn lower(dockerfile: &Dockerfile, bases: &Bases, options: &Options) -> Resul
     for is_built in [false, true] {
         for (position, node) in stages.nodes.iter().enumerate() {
             if stages.needed[position] && node.is_built() == is_built {
-                let state = match is_built {
-                    true => build(&mut shared, node, bases)?,
-                    false => base::load(&mut shared, node, bases)?,
+                let state = if is_built {
+                    build(&mut shared, node, bases)?
+                } else {
+                    base::load(&mut shared, node, bases)?
                 };
                 shared.states[position] = Some(state);
             }

@@ -129,9 +129,10 @@ impl Mounts {
         options: &MountOptions,
         source: usize,
     ) -> Result<usize, Error> {
-        let vertex = match options.from.is_empty() {
-            true => cursor.build_context(),
-            false => cursor.source(source)?.root,
+        let vertex = if options.from.is_empty() {
+            cursor.build_context()
+        } else {
+            cursor.source(source)?.root
         };
         let known = self.inputs.iter().position(|input| *input == vertex);
         let place = known.unwrap_or_else(|| {

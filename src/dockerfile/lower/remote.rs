@@ -199,10 +199,10 @@ fn agree(slot: &mut Option<String>, value: &str, key: &str) -> Result<(), String
 }
 
 fn full(name: &str, prefix: &str) -> String {
-    match name.starts_with(prefix) {
-        true => name.to_owned(),
-        false => format!("{prefix}{name}"),
+    if name.starts_with(prefix) {
+        return name.to_owned();
     }
+    format!("{prefix}{name}")
 }
 
 fn decode_query(text: &str) -> String {

@@ -118,9 +118,10 @@ fn program(cursor: &Cursor<'_, '_>, run: &Run) -> Program {
     if !matches!(heredoc::mark(&text), Ok(Some(_))) {
         return plain(shell(rebuild(text, &run.heredocs)));
     }
-    let data = match first.chomp {
-        true => heredoc::chomp(&first.data),
-        false => first.data.clone(),
+    let data = if first.chomp {
+        heredoc::chomp(&first.data)
+    } else {
+        first.data.clone()
     };
     let summary = format!(" ({})", summary(&first.data));
     if !data.starts_with("#!") {
