@@ -210,7 +210,9 @@ fn epoch(
             }
         },
     };
-    if value.is_empty() {
+    // What begins with a letter names a source whose time it is; the Dockerfile says which there
+    // are.
+    if value.is_empty() || value.starts_with(|c: char| c.is_ascii_alphabetic()) {
         return Ok(None);
     }
     match value.parse::<i64>() {

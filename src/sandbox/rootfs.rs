@@ -201,7 +201,6 @@ pub(super) fn stage_files(inside: &mut Inside) -> Result<(), Problem> {
     let attributes = Attributes {
         no_suid: true,
         no_dev: true,
-        no_exec: true,
         ..OPEN
     };
     let store = tmpfs(None, 0o700, attributes)?;

@@ -2,8 +2,9 @@
 //!
 //! A mount needs something to be mounted on. Where the image has nothing, an empty file or
 //! directory is made: a stub. It is not the program's doing, so it must not end up in the layer:
-//! when the sandbox is gone, stubs that are still empty are removed and the times of the
-//! directories they were in are put back, unless the program itself changed those.
+//! when the sandbox is gone, stubs that are still empty are removed. The directories they were in
+//! keep the times they had until then: that of the stub's making, or of what the program did, as
+//! BuildKit has it.
 //!
 //! Directories that a stub made the overlay copy up stay in `upper`, as they were below; whoever
 //! reads `upper` as a change set compares directories with those below anyway.
@@ -23,23 +24,14 @@ use crate::sys::Owner;
 use crate::sys::Result;
 use crate::sys::Root;
 use crate::sys::Symlinks;
-use crate::sys::Timestamp;
 
 /// What was made, and what has to be put right afterwards.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Stubs {
     /// Paths inside the root, free of symbolic links, in the order they were made.
     made: Vec<PathBuf>,
-    /// The directories they were made in.
-    parents: Vec<Parent>,
-}
-
-/// A directory that was there before and in which a stub was made.
-#[derive(Debug, Serialize, Deserialize)]
-struct Parent {
-    path: PathBuf,
-    before: Timestamp,
-    after: Timestamp,
+    /// The directories they were made in that were there before.
+    parents: Vec<PathBuf>,
 }
 
 /// What kind of place a mount needs.
@@ -82,7 +74,7 @@ impl Stubs {
         };
         let made = root.make_dirs(path, &options)?;
         for created in made.created {
-            self.note(root, created.path, created.parent_modified)?;
+            self.note(root, created.path)?;
         }
         Ok((made.path, made.dir))
     }
@@ -102,31 +94,23 @@ impl Stubs {
                 target = Path::new("/").join(&parent).join(dir.read_link(&name)?);
                 continue;
             }
-            let before = dir.stat(".")?.modified;
             dir.create_file(&name, 0o644)?;
-            self.note(root, parent.join(&name), before)?;
+            self.note(root, parent.join(&name))?;
             break;
         }
         Ok(())
     }
 
-    /// Remembers a stub, and the times of its directory unless that is a stub itself.
-    fn note(&mut self, root: &Root, stub: PathBuf, before: Timestamp) -> Result<()> {
+    /// Remembers a stub, and its directory unless that is a stub itself.
+    fn note(&mut self, root: &Root, stub: PathBuf) -> Result<()> {
         let parent = stub.parent().unwrap_or(Path::new(""));
-        let found = root.stat(parent)?;
         // What lies on a mount goes away with it.
-        if found.identity.0 != root.dir().stat(".")?.identity.0 {
+        if root.stat(parent)?.identity.0 != root.dir().stat(".")?.identity.0 {
             return Ok(());
         }
-        if let Some(known) = self.parents.iter_mut().find(|known| known.path == parent) {
-            known.after = found.modified;
-        } else if !self.made.iter().any(|made| made == parent) {
-            let path = parent.to_path_buf();
-            self.parents.push(Parent {
-                path,
-                before,
-                after: found.modified,
-            });
+        let is_known = |known: &PathBuf| known == parent;
+        if !self.parents.iter().any(is_known) && !self.made.iter().any(is_known) {
+            self.parents.push(parent.to_path_buf());
         }
         self.made.push(stub);
         Ok(())
@@ -144,16 +128,16 @@ impl Stubs {
         };
         let mut times = Vec::new();
         for parent in &self.parents {
-            if let Some(dir) = descend(&top, &parent.path)? {
-                let unchanged = dir.stat(".")?.modified == parent.after;
-                times.extend(unchanged.then_some((dir, parent.before)));
+            if let Some(dir) = descend(&top, parent)? {
+                let modified = dir.stat(".")?.modified;
+                times.push((dir, modified));
             }
         }
         for stub in self.made.iter().rev() {
             remove_empty(&top, stub)?;
         }
-        for (dir, before) in times {
-            dir.set_modified(".", before)?;
+        for (dir, modified) in times {
+            dir.set_modified(".", modified)?;
         }
         Ok(())
     }

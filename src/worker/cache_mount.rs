@@ -1,9 +1,12 @@
 //! Directories that stay from build to build: `RUN --mount=type=cache`.
 //!
 //! ```text
-//! <root>/mounts/<sha256 of the id>/<n>/data   the directory
-//! <root>/mounts/<sha256 of the id>/<n>/lock   held while it is mounted
+//! <root>/mounts/<sha256 of its identity>/<n>/data   the directory
+//! <root>/mounts/<sha256 of its identity>/<n>/lock   held while it is mounted
 //! ```
+//!
+//! Its identity is its id with all that decides how a new one looks: owner, mode, and the files it
+//! starts with. Mounts that differ there are different directories, as in BuildKit.
 //!
 //! The lock is what makes the sharing modes hold between processes: `shared` holds it together,
 //! `locked` alone and waits for it, `private` takes the first `n` whose lock is free.
@@ -37,11 +40,21 @@ pub(super) struct Held {
     _lock: File,
 }
 
-/// Takes the directory of `mount` below `root`, and makes it if there is none. May wait.
-pub(super) fn acquire(root: &Path, mount: &CacheMount) -> Result<Held, Error> {
+/// Takes the directory of `mount` below `root`, and makes it if there is none. `start` names the
+/// files that a new one starts with. May wait.
+pub(super) fn acquire(root: &Path, mount: &CacheMount, start: &str) -> Result<Held, Error> {
+    let CacheMount {
+        id,
+        source,
+        mode,
+        uid,
+        gid,
+        ..
+    } = mount;
+    let identity = format!("{}:{id} {mode:o} {uid} {gid} {start} {source}", id.len());
     let family = root
         .join("mounts")
-        .join(Digest::of(mount.id.as_bytes()).hex());
+        .join(Digest::of(identity.as_bytes()).hex());
     let candidates = if mount.sharing == Sharing::Private {
         PRIVATE_MAX
     } else {
@@ -160,15 +173,15 @@ mod tests {
     #[test]
     fn shared_is_one_and_private_is_another() {
         let root = tempfile::tempdir().unwrap();
-        let first = acquire(root.path(), &mount(root.path(), Sharing::Shared)).unwrap();
-        let second = acquire(root.path(), &mount(root.path(), Sharing::Shared)).unwrap();
-        let private = acquire(root.path(), &mount(root.path(), Sharing::Private)).unwrap();
+        let first = acquire(root.path(), &mount(root.path(), Sharing::Shared), "").unwrap();
+        let second = acquire(root.path(), &mount(root.path(), Sharing::Shared), "").unwrap();
+        let private = acquire(root.path(), &mount(root.path(), Sharing::Private), "").unwrap();
         assert_eq!(first.path, second.path);
         assert_ne!(first.path, private.path);
         assert!(first.fresh && !second.fresh && private.fresh);
         assert_eq!(fs::metadata(&first.path).unwrap().mode() & 0o7777, 0o700);
         drop((first, second));
-        let again = acquire(root.path(), &mount(root.path(), Sharing::Private)).unwrap();
+        let again = acquire(root.path(), &mount(root.path(), Sharing::Private), "").unwrap();
         assert!(!again.fresh);
     }
 
@@ -176,11 +189,11 @@ mod tests {
     fn locked_waits_for_the_other() {
         let root = tempfile::tempdir().unwrap();
         let wanted = mount(root.path(), Sharing::Locked);
-        let held = acquire(root.path(), &wanted).unwrap();
+        let held = acquire(root.path(), &wanted, "").unwrap();
         fs::write(held.path.join("mark"), "").unwrap();
         let folder = root.path().to_owned();
         let waiting = std::thread::spawn(move || {
-            let held = acquire(&folder, &wanted).unwrap();
+            let held = acquire(&folder, &wanted, "").unwrap();
             held.path.join("mark").exists()
         });
         std::thread::sleep(std::time::Duration::from_millis(50));

@@ -233,7 +233,11 @@ fn prepare_cache(
     inputs: &[Arc<Output>],
     prepared: &mut Prepared,
 ) -> Result<MountSource, Error> {
-    let held = cache_mount::acquire(&worker.options.root, mount)?;
+    let start = mount
+        .input
+        .map(|input| inputs[input].key.hex())
+        .unwrap_or_default();
+    let held = cache_mount::acquire(&worker.options.root, mount, &start)?;
     if let Some(input) = mount.input.filter(|_| held.fresh) {
         let tree = Tree::open(worker, &inputs[input])?;
         copy_to(&tree, &mount.source, (&Root::open(&held.path)?, "/"))?;

@@ -172,7 +172,8 @@ impl Copy<'_> {
             FileKind::Symlink => dir.symlink(&from.0.read_link(from.1)?, name)?,
             _ => dir.make_node(name, special(&node.stat), node.stat.mode)?,
         }
-        self.metadata(&node.stat, from, (dir, name))
+        self.metadata(&node.stat, from, (dir, name))?;
+        set_time(&node.stat, (dir, name))
     }
 
     fn directory(
@@ -204,14 +205,24 @@ impl Copy<'_> {
                 self.node(child, (&inner_from, &child.name), child_into, false)?;
             }
         }
-        // The directory that a copy goes to keeps its own owner and mode if it was there.
         if created || (!top && node.wanted) {
             self.metadata(&node.stat, from, (dir, name))?;
+            // A directory that is only there for what is in it has the time of that.
+            return if node.wanted {
+                set_time(&node.stat, (dir, name))
+            } else {
+                Ok(())
+            };
+        }
+        // The directory that a copy goes to keeps its own owner and mode, but not its time; that of
+        // the source's root says nothing, since BuildKit makes that directory itself.
+        if top && from.1 != "." {
+            set_time(&node.stat, (dir, name))?;
         }
         Ok(())
     }
 
-    /// Order matters: changing the owner clears set-user-id, and everything changes the time.
+    /// Order matters: changing the owner clears set-user-id.
     fn metadata(&self, stat: &Stat, from: From<'_>, into: (&Dir, &OsStr)) -> Result<(), Error> {
         let (dir, name) = into;
         dir.set_owner(name, self.manner.owner_of(stat))?;
@@ -219,9 +230,12 @@ impl Copy<'_> {
         if stat.kind != FileKind::Symlink {
             dir.set_mode(name, self.manner.mode_of(stat))?;
         }
-        dir.set_modified(name, stat.modified)?;
         Ok(())
     }
+}
+
+fn set_time(stat: &Stat, (dir, name): (&Dir, &OsStr)) -> Result<(), Error> {
+    Ok(dir.set_modified(name, stat.modified)?)
 }
 
 /// Copies what attributes the target takes. BuildKit ignores failures too: the source may have
