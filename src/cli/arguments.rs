@@ -13,10 +13,12 @@ use super::environment::Environment;
 use super::images::ImagesArguments;
 use super::inspect::HistoryArguments;
 use super::inspect::InspectArguments;
+use super::options;
 use super::parse::ParseArguments;
 use super::prune::UsageArguments;
 use super::pull::PullArguments;
 use super::pull::PushArguments;
+use super::run::RunArguments;
 use super::tag::RemoveArguments;
 use super::tag::TagArguments;
 
@@ -78,6 +80,8 @@ impl Home {
 pub(super) enum Command {
     /// Build an image from a Dockerfile; the default.
     Build(Box<BuildArguments>),
+    /// Run an image.
+    Run(Box<RunArguments>),
     /// Send an image to a registry.
     Push(PushArguments),
     /// Bring an image from a registry.
@@ -127,6 +131,7 @@ pub(super) fn asked(arguments: &[OsString]) -> Asked {
             text if text.starts_with("--root=") || text.starts_with("--config=") => index += 1,
             "-h" | "--help" | "-V" | "--version" => return Asked::Command(arguments.to_vec()),
             "help" => return Asked::Command(help_of(arguments, index)),
+            "run" => return Asked::Command(run_of(arguments, index)),
             word if command.find_subcommand(word).is_some() => {
                 return Asked::Command(arguments.to_vec());
             }
@@ -149,6 +154,19 @@ fn help_of(arguments: &[OsString], index: usize) -> Vec<OsString> {
     let mut full = arguments.to_vec();
     full.remove(index);
     full.push(OsString::from("--help"));
+    full
+}
+
+/// Ends the options of `run` before the image: what follows it belongs to the process, also if it
+/// looks like an option of rbuild's.
+fn run_of(arguments: &[OsString], index: usize) -> Vec<OsString> {
+    let mut full = arguments.to_vec();
+    let mut command = Arguments::command();
+    command.build();
+    let run = command.find_subcommand("run").expect("it is one of them");
+    if let Some(image) = options::end(run, &arguments[index + 1..]) {
+        full.insert(index + 1 + image, OsString::from("--"));
+    }
     full
 }
 
@@ -188,6 +206,31 @@ mod tests {
             "rbuild --root /r completion bash",
             "rbuild --root /r completion bash",
         );
+    }
+
+    #[test]
+    fn what_follows_the_image_is_the_processs() {
+        check("rbuild run x", "rbuild run -- x");
+        check("rbuild run x -i -e A", "rbuild run -- x -i -e A");
+        check("rbuild run -it x sh", "rbuild run -it -- x sh");
+        check("rbuild run -e A=1 x sh", "rbuild run -e A=1 -- x sh");
+        check(
+            "rbuild run -eA=1 -p8:8 x sh",
+            "rbuild run -eA=1 -p8:8 -- x sh",
+        );
+        check("rbuild run -ite A x", "rbuild run -ite A -- x");
+        check(
+            "rbuild run --env A --pull x",
+            "rbuild run --env A --pull -- x",
+        );
+        check(
+            "rbuild run --env=A x --pull",
+            "rbuild run --env=A -- x --pull",
+        );
+        check("rbuild run --root /r x", "rbuild run --root /r -- x");
+        check("rbuild run -- x y", "rbuild run -- x y");
+        check("rbuild run --help", "rbuild run --help");
+        check("rbuild --root /r run x -v", "rbuild --root /r run -- x -v");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::build::Kind;
 use crate::build::Place;
 use crate::manage;
 use crate::remote;
+use crate::run;
 use crate::store;
 
 /// Why a command did not do what it was asked.
@@ -155,6 +156,12 @@ pub(super) enum Error {
     /// An image could not be dealt with.
     #[error(transparent)]
     Manage(#[from] manage::Error),
+    /// `run -it` without a terminal to type on.
+    #[error("standard input is not a terminal")]
+    NoTerminal,
+    /// A run failed.
+    #[error(transparent)]
+    Run(#[from] run::Error),
     /// A build failed.
     #[error(transparent)]
     Build(#[from] build::Error),
@@ -172,6 +179,7 @@ impl Error {
             | Self::TagWithDigest { .. }
             | Self::NoAgent { .. }
             | Self::Config { .. }
+            | Self::NoTerminal
             | Self::Terminal => 2,
             Self::NoContext { .. }
             | Self::ReadSecret { .. }
@@ -183,6 +191,7 @@ impl Error {
             | Self::WriteStdout { .. }
             | Self::Runtime { .. } => 3,
             Self::Manage(error) => of_manage(error),
+            Self::Run(error) => error.exit_code(),
             Self::Build(error) => of_kind(error.kind()),
         }
     }
@@ -206,6 +215,8 @@ impl Error {
             Self::NoAgent { .. } => Some("start one: eval \"$(ssh-agent)\" && ssh-add".to_owned()),
             Self::Dockerfile { source, .. } => source.problem.hint(),
             Self::Manage(error) => hint_of_manage(error),
+            Self::NoTerminal => Some("leave out -t, or run it on a terminal".to_owned()),
+            Self::Run(error) => error.hint(),
             Self::Build(error) => error.hint(),
             Self::Terminal => Some("write to a file with dest=FILE, or to a pipe".to_owned()),
             _ => None,

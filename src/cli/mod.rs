@@ -23,6 +23,7 @@ mod error;
 mod images;
 mod inspect;
 mod interrupt;
+mod options;
 mod outcome;
 mod parse;
 mod print;
@@ -32,6 +33,7 @@ mod pull;
 mod report;
 mod request;
 mod reserved;
+mod run;
 mod runtime;
 mod table;
 mod tag;
@@ -76,6 +78,11 @@ fn run(arguments: Arguments, environment: &Environment) -> Result<ExitCode, Erro
     let home = arguments.home;
     match arguments.command {
         Command::Build(build) => build::run(*build, &home, environment)?,
+        Command::Run(run) => {
+            return run::run(*run, &home, environment)
+                .map(ExitCode::from)
+                .or_else(run::failed);
+        }
         Command::Push(push) => pull::push(&push, &home, environment)?,
         Command::Pull(pull) => pull::pull(&pull, &home, environment)?,
         Command::Images(images) => images::run(&images, &home, environment)?,

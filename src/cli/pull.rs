@@ -5,6 +5,7 @@ use super::config;
 use super::environment::Environment;
 use super::error::Error;
 use super::print;
+use super::progress::Display;
 use super::progress::ProgressArguments;
 use super::request::new_name;
 use super::runtime::block_on;
@@ -44,22 +45,34 @@ pub(super) fn pull(
 ) -> Result<(), Error> {
     let platform = arguments.platform.clone().unwrap_or_else(Platform::host);
     for text in &arguments.names {
-        let name = existing_name(text)?;
-        let query = remote::Query {
-            name: name.clone(),
-            platform: platform.clone(),
-            pull: remote::Pull::Always,
-        };
         let display = arguments.progress.display(environment)?;
-        let client = client(home, environment, display.sink())?;
-        let step = display.sink().step(&format!("pull {name}"));
-        let digest = watched(&step, || {
-            block_on(manage::pull(&client, &query, &step))?.map_err(Error::from)
-        });
+        let digest = fetch(text, &platform, (home, environment, &display));
         drop(display);
         print::line(&digest?.to_string())?;
     }
     Ok(())
+}
+
+/// Brings one image into the store.
+pub(super) fn fetch(
+    text: &str,
+    platform: &Platform,
+    (home, environment, display): (&Home, &Environment, &Display),
+) -> Result<Digest, Error> {
+    let name: Reference = text.parse().map_err(|source| Error::Tag {
+        text: text.to_owned(),
+        source,
+    })?;
+    let step = display.sink().step(&format!("pull {name}"));
+    let query = remote::Query {
+        name,
+        platform: platform.clone(),
+        pull: remote::Pull::Always,
+    };
+    let client = client(home, environment, display.sink())?;
+    watched(&step, || {
+        block_on(manage::pull(&client, &query, &step))?.map_err(Error::from)
+    })
 }
 
 /// What `rbuild push` is told.
@@ -115,15 +128,8 @@ fn watched(step: &Step, work: impl FnOnce() -> Result<Digest, Error>) -> Result<
     result
 }
 
-fn existing_name(text: &str) -> Result<Reference, Error> {
-    text.parse().map_err(|source| Error::Tag {
-        text: text.to_owned(),
-        source,
-    })
-}
-
 /// Makes the way to the registries.
-pub(super) fn client(home: &Home, environment: &Environment, sink: Sink) -> Result<Client, Error> {
+fn client(home: &Home, environment: &Environment, sink: Sink) -> Result<Client, Error> {
     let config = config::read(home, environment)?;
     let store = Store::open(&home.root(environment)).map_err(manage::Error::from)?;
     Ok(Client::new(remote::Options {

@@ -25,7 +25,8 @@ const BUNDLE_VARIABLES: [&str; 7] = [
 ];
 
 /// Gives the mounts of `/etc/hosts` and `/etc/resolv.conf`. Neither enters a layer.
-pub(crate) fn network_files(hostname: &str, extra_hosts: &[(String, String)]) -> Vec<Mount> {
+#[must_use]
+pub fn network_files(hostname: &str, extra_hosts: &[(String, String)]) -> Vec<Mount> {
     let mut hosts =
         format!("127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
     for (name, address) in extra_hosts {

@@ -40,6 +40,7 @@ use crate::layer::Compression;
 use crate::oci::Layer;
 use crate::progress::Step;
 use crate::remote::Client;
+use crate::snapshot::Active;
 use crate::snapshot::SnapshotId;
 use crate::snapshot::Snapshotter;
 use crate::snapshot::View;
@@ -53,6 +54,7 @@ use crate::solver::Task;
 use crate::store::Store;
 
 pub use error::Error;
+pub use lent::network_files;
 pub use output::copy_tree;
 pub use output::write_tree;
 
@@ -117,6 +119,20 @@ impl Worker {
             .map(|epoch| epoch.to_string())
             .unwrap_or_default();
         format!("{:?} epoch {epoch}", self.options.compression)
+    }
+
+    /// Begins a change set on an image, whose layers are fetched and unpacked if need be: what a
+    /// run starts from.
+    ///
+    /// # Errors
+    /// What pulling and unpacking can fail with.
+    pub async fn prepare(&self, image: ImageOp, step: &Step) -> Result<Active, Error> {
+        let diff_ids = image.layers.iter().map(|layer| &layer.diff_id);
+        let chain = diff_ids
+            .map(tree::layer_id)
+            .collect::<Result<Vec<_>, _>>()?;
+        image::unpack(self, image, step.clone(), Cancel::new()).await?;
+        Ok(self.snapshots.prepare(&chain)?)
     }
 
     /// Gives a root filesystem, open for reading.

@@ -9,6 +9,7 @@ mod host;
 pub(super) mod limit;
 mod nearest;
 pub(super) mod output;
+pub(super) mod run;
 pub(super) mod secret;
 mod size;
 

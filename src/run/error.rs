@@ -1,0 +1,112 @@
+//! Why an image could not be run.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::oci;
+use crate::sandbox;
+use crate::snapshot;
+use crate::store;
+use crate::worker;
+
+/// A run that did not come to its process, or lost it.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Neither the image nor the user says what to run.
+    #[error("there is nothing to run: {image} has no command")]
+    NoCommand {
+        /// The image.
+        image: String,
+    },
+    /// What `--volume` names is not there.
+    #[error("cannot mount {}", path.display())]
+    Volume {
+        /// The path on the host.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A port of the host cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another run has the name.
+    #[error("the name {name:?} is in use by another run")]
+    NameInUse {
+        /// The name.
+        name: String,
+    },
+    /// The name could not be claimed.
+    #[error("cannot claim a name at {}", path.display())]
+    Name {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The machine gave no means to wait for things.
+    #[error("cannot wait for the process")]
+    Runtime {
+        /// Why.
+        source: io::Error,
+    },
+    /// The image's documents contradict each other.
+    #[error("the image's documents contradict each other")]
+    Image {
+        /// How.
+        source: oci::Error,
+    },
+    /// The local store failed.
+    #[error("cannot use the local store")]
+    Store {
+        /// Why.
+        source: store::Error,
+    },
+    /// The snapshots cannot be used.
+    #[error("cannot use the snapshots")]
+    Snapshots {
+        /// Why.
+        source: snapshot::Error,
+    },
+    /// The image could not be made ready.
+    #[error("cannot prepare the image")]
+    Prepare(#[from] worker::Error),
+    /// The sandbox failed.
+    #[error(transparent)]
+    Sandbox(#[from] sandbox::Error),
+}
+
+impl Error {
+    /// Gives the code that `docker run` exits with: 127 if there is no such program, 126 if it
+    /// cannot be executed, 125 for all that is not the program's fault.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Sandbox(error) => u8::try_from(error.exit_code()).unwrap_or(125),
+            _ => 125,
+        }
+    }
+
+    /// Says what to do about it, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoCommand { .. } => {
+                Some("say what to run behind the image: rbuild run IMAGE COMMAND".to_owned())
+            }
+            Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+                Some("something else listens there; choose another port".to_owned())
+            }
+            Self::Prepare(error) => error.hint(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What a run depends on, as plain values.
+
+use std::path::PathBuf;
+
+use crate::oci::Reference;
+use crate::progress::Sink;
+use crate::remote::Registries;
+use crate::run::Error;
+use crate::sandbox::Access;
+use crate::sandbox::Mount;
+use crate::sandbox::MountSource;
+use crate::store::StoredImage;
+
+/// All that a run depends on: nothing below reads arguments, environment or clock again.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The image's documents; layers that are not in the store are fetched.
+    pub image: StoredImage,
+    /// What the image is called, and where its layers are fetched from.
+    pub name_of_image: Reference,
+    /// Arguments in the place of the image's command.
+    pub args: Vec<String>,
+    /// `--entrypoint`: in the place of the image's; an empty one means none.
+    pub entrypoint: Option<Vec<String>>,
+    /// `--env`, with values.
+    pub env: Vec<(String, String)>,
+    /// `--volume`.
+    pub volumes: Vec<Volume>,
+    /// `--workdir`.
+    pub cwd: Option<String>,
+    /// `--user`.
+    pub user: Option<String>,
+    /// The host name that the process sees.
+    pub hostname: String,
+    /// `--name`: no other run on the same store may have it at the same time.
+    pub name: Option<String>,
+    /// Which network the process is on.
+    pub network: RunNetwork,
+    /// `--publish`.
+    pub ports: Vec<Port>,
+    /// `--add-host`: name and address.
+    pub extra_hosts: Vec<(String, String)>,
+    /// Whether the root filesystem can be written.
+    pub root_access: Access,
+    /// What of the user's terminal the process has.
+    pub streams: Streams,
+    /// Where the local store and the snapshots are.
+    pub root: PathBuf,
+    /// How registries are reached that are not reached in the usual way.
+    pub registries: Registries,
+    /// Where credentials for registries are looked up.
+    pub credential_files: Vec<PathBuf>,
+    /// The program that becomes the sandbox's init: rbuild itself.
+    pub binary: PathBuf,
+    /// Where progress goes while the image is made ready.
+    pub sink: Sink,
+}
+
+/// A directory or file of the host that the process sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// Its path on the host.
+    pub source: PathBuf,
+    /// Where the process sees it: an absolute path.
+    pub target: String,
+    /// Whether the process may write it.
+    pub access: Access,
+}
+
+/// Which network a process is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunNetwork {
+    /// The host's.
+    Host,
+    /// One of its own, with loopback only; ports are carried into it.
+    Own,
+}
+
+/// A port of the host whose connections are carried to a port of the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// The address to listen on.
+    pub address: std::net::IpAddr,
+    /// The host's port.
+    pub host: u16,
+    /// The process's port.
+    pub inside: u16,
+}
+
+/// What of the user's terminal a process has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Streams {
+    /// It writes to standard output and error, and reads nothing.
+    Output,
+    /// It also reads standard input (`-i`).
+    Input,
+    /// It writes to a terminal of its own (`-t`).
+    Terminal,
+    /// It writes to a terminal of its own and reads from it (`-it`).
+    Interactive,
+}
+
+impl Streams {
+    /// Says whether it reads what the user types.
+    pub(super) fn has_input(self) -> bool {
+        matches!(self, Self::Input | Self::Interactive)
+    }
+
+    /// Says whether it has a terminal of its own.
+    pub(super) fn has_terminal(self) -> bool {
+        matches!(self, Self::Terminal | Self::Interactive)
+    }
+}
+
+/// Makes mounts of volumes; what is not there cannot be mounted.
+pub(super) fn mounts(volumes: &[Volume]) -> Result<Vec<Mount>, Error> {
+    let mount = |volume: &Volume| {
+        let path = volume
+            .source
+            .canonicalize()
+            .map_err(|source| Error::Volume {
+                path: volume.source.clone(),
+                source,
+            })?;
+        Ok(Mount {
+            target: volume.target.clone(),
+            source: MountSource::Bind {
+                path,
+                access: volume.access,
+            },
+        })
+    };
+    volumes.iter().map(mount).collect()
+}

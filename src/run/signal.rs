@@ -1,0 +1,61 @@
+//! Signals to rbuild are signals to the process.
+
+use tokio::signal::unix::Signal;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio::task::JoinSet;
+
+use crate::run::Error;
+use crate::run::terminal::Session;
+use crate::sandbox::Killer;
+
+/// After so many wishes to end that the process did not heed, it is killed, as with docker.
+const WISHES: usize = 3;
+
+/// Passes signals on; aborted, it stops.
+pub(super) fn forward(killer: Killer, session: Option<&Session>) -> Result<AbortHandle, Error> {
+    let failed = |source| Error::Runtime { source };
+    let ending = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::quit(),
+        SignalKind::hangup(),
+    ];
+    let others = [SignalKind::user_defined1(), SignalKind::user_defined2()];
+    let (send, mut received) = mpsc::channel(16);
+    let mut listening = JoinSet::new();
+    for kind in ending.into_iter().chain(others) {
+        listening.spawn(listen(signal(kind).map_err(failed)?, kind, send.clone()));
+    }
+    if let Some(session) = session.cloned() {
+        let mut resized = signal(SignalKind::window_change()).map_err(failed)?;
+        listening.spawn(async move {
+            while resized.recv().await.is_some() {
+                session.resize();
+            }
+        });
+    }
+    let task = tokio::spawn(async move {
+        let _listening = listening;
+        let mut wishes = 0;
+        while let Some(kind) = received.recv().await {
+            wishes += usize::from(ending.contains(&kind));
+            // A process that has ended meanwhile needs no signal.
+            let _ = match wishes {
+                WISHES.. => killer.kill(),
+                _ => killer.signal(kind.as_raw_value()),
+            };
+        }
+    });
+    Ok(task.abort_handle())
+}
+
+async fn listen(mut signal: Signal, kind: SignalKind, send: mpsc::Sender<SignalKind>) {
+    while signal.recv().await.is_some() {
+        if send.send(kind).await.is_err() {
+            return;
+        }
+    }
+}
