@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one module a room.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod architecture;
 mod cache;
 mod dockerfile;
 mod layer;
