@@ -190,9 +190,6 @@ pub(super) fn tmpfs(
 }
 
 /// Writes the spec's files into memory and gives each a mount of its own.
-///
-/// They need a file system to be on, and that needs a place while they are made: the one that
-/// `/dev/shm` gets later. Off it, they have no name but those they are mounted at.
 pub(super) fn stage_files(inside: &mut Inside) -> Result<(), Problem> {
     let is_file = |mount: &spec::Mount| matches!(mount.source, MountSource::File { .. });
     if !inside.spec.mounts.iter().any(is_file) {
@@ -204,34 +201,57 @@ pub(super) fn stage_files(inside: &mut Inside) -> Result<(), Problem> {
         ..OPEN
     };
     let store = tmpfs(None, 0o700, attributes)?;
-    store.attach(inside.place(Path::new("/dev/shm"), Place::Directory)?)?;
-    let dir = store.dir()?;
+    let root = Root::new(store.dir()?);
+    let detach = attach_store(inside, &store)?;
     for mount in &inside.spec.mounts {
-        let MountSource::File {
-            content,
-            mode,
-            uid,
-            gid,
-            ..
-        } = &mount.source
-        else {
-            continue;
-        };
-        let name = inside.files.len().to_string();
-        let mut file = dir.create_file(&name, 0o600)?;
-        file.write_all(content)
-            .map_err(|source| Error::new(format!("write({} bytes)", content.len()), source))?;
-        dir.set_owner(
-            &name,
-            Owner {
-                uid: *uid,
-                gid: *gid,
-            },
-        )?;
-        dir.set_mode(&name, *mode)?;
-        inside.files.push(Mount::bind_handle(
-            Root::new(store.dir()?).resolve(name.as_ref())?,
-        )?);
+        if let MountSource::File { .. } = &mount.source {
+            let name = inside.files.len().to_string();
+            write_file(root.dir(), &name, &mount.source)?;
+            let view = Mount::bind_handle(root.resolve(name.as_ref())?)?;
+            inside.files.push(view);
+        }
     }
-    Ok(store.detach()?)
+    if detach {
+        store.detach()?;
+    }
+    Ok(())
+}
+
+/// Gives the files in memory a place while they get mounts of their own; tells whether it has to
+/// be taken off that place.
+///
+/// Over the kernel's scratch directory, which nobody looks into, it goes away with the rest of the
+/// host's mounts: taking a mount off waits for all processors, and that is done once anyway.
+/// Without one, there is the place that `/dev/shm` gets later.
+fn attach_store(inside: &mut Inside, store: &Mount) -> Result<bool, Problem> {
+    if let Rootfs::Overlay { work, .. } = &inside.spec.root
+        && let Ok(work) = Dir::open(work)
+    {
+        store.attach(work)?;
+        return Ok(false);
+    }
+    store.attach(inside.place(Path::new("/dev/shm"), Place::Directory)?)?;
+    Ok(true)
+}
+
+fn write_file(dir: &Dir, name: &str, source: &MountSource) -> Result<(), Error> {
+    let MountSource::File {
+        content,
+        mode,
+        uid,
+        gid,
+        ..
+    } = source
+    else {
+        return Ok(());
+    };
+    let mut file = dir.create_file(name, 0o600)?;
+    file.write_all(content)
+        .map_err(|source| Error::new(format!("write({} bytes)", content.len()), source))?;
+    let owner = Owner {
+        uid: *uid,
+        gid: *gid,
+    };
+    file::set_owner(&file, owner)?;
+    file::set_mode(&file, *mode)
 }
