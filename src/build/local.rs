@@ -46,6 +46,7 @@ impl Local {
             store: store.clone(),
             registries: request.registries.clone(),
             credential_files: request.credential_files.clone(),
+            certificate_folders: remote::usual_certificate_folders(),
             retry: Retry::usual(),
             sink: request.sink.clone(),
         });

@@ -136,6 +136,7 @@ fn client(home: &Home, environment: &Environment, sink: Sink) -> Result<Client, 
         store,
         registries: config.registries,
         credential_files: environment.credential_files(),
+        certificate_folders: remote::usual_certificate_folders(),
         retry: Retry::usual(),
         sink,
     }))

@@ -41,7 +41,8 @@ impl Hosts {
 
 impl Host {
     async fn reach(client: &Client, name: &str) -> Result<Arc<Self>, Error> {
-        let settings = client.options().registries.get(name);
+        let mut settings = client.options().registries.get(name);
+        settings.add_folders(&client.options().certificate_folders, name);
         let http = client.clients().registry(name, &settings)?;
         let url = |scheme| {
             let text = format!("{scheme}://{}/", registries::api_host(name));

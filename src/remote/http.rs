@@ -163,7 +163,7 @@ impl Attempt<'_> {
 
     /// Takes one answer to its end; the inner error says that it broke off.
     async fn receive(&self, mut response: Response) -> Result<Result<Descriptor, Lost>, Error> {
-        let mut receiver = Receiver::begin(self.client.store());
+        let mut receiver = Receiver::begin(self.client.store(), None);
         let total_bytes = response.content_length();
         let name = self
             .url

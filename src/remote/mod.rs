@@ -17,6 +17,7 @@ mod clients;
 mod credentials;
 mod document;
 mod error;
+mod hint;
 mod host;
 mod http;
 mod pull;
@@ -26,7 +27,9 @@ mod registries;
 mod resolve;
 mod retry;
 mod session;
+mod tap;
 mod transmit;
+mod upload;
 
 use std::collections::BTreeSet;
 use std::collections::HashMap;
@@ -43,6 +46,7 @@ use crate::oci::Digest;
 use crate::oci::Reference;
 use crate::progress::Sink;
 use crate::remote::registries::Endpoint;
+use crate::store;
 use crate::store::Store;
 
 pub use error::Error;
@@ -50,7 +54,9 @@ pub use http::Download;
 pub use http::Downloaded;
 pub use http::Validators;
 pub use http::download;
+pub use pull::Wanted;
 pub use pull::fetch_blob;
+pub use pull::fetch_blob_tapped;
 pub use pull::pull;
 pub use push::Destination;
 pub use push::push;
@@ -63,6 +69,8 @@ pub use resolve::Query;
 pub use resolve::Resolved;
 pub use resolve::resolve;
 pub use retry::Retry;
+pub use tap::Tap;
+pub use tap::Tapped;
 
 /// How many blobs are moved at the same time, in each direction.
 const TRANSFERS: usize = 6;
@@ -76,19 +84,33 @@ pub struct Options {
     pub registries: Registries,
     /// Docker's `config.json` and podman's `auth.json`, in the order to look; they need not exist.
     pub credential_files: Vec<PathBuf>,
+    /// Folders like docker's `/etc/docker/certs.d`: in `<host>/`, each `*.crt` is trusted, and a
+    /// `*.cert` with the `*.key` of the same name is presented.
+    pub certificate_folders: Vec<PathBuf>,
     /// How patient to be.
     pub retry: Retry,
     /// Where warnings go.
     pub sink: Sink,
 }
 
+/// Gives docker's and podman's folders of certificates.
+#[must_use]
+pub fn usual_certificate_folders() -> Vec<PathBuf> {
+    vec![
+        "/etc/docker/certs.d".into(),
+        "/etc/containers/certs.d".into(),
+    ]
+}
+
 /// The network as one build sees it. Cheap to clone; nothing is set up before it is needed.
 #[derive(Clone, Debug)]
-pub struct Client(Arc<Shared>);
+pub struct Client(Arc<State>);
 
 #[derive(Debug)]
-struct Shared {
+struct State {
     options: Options,
+    /// Holds off pruning as soon as something is fetched or pushed.
+    lock: Mutex<Option<store::Shared>>,
     clients: clients::Clients,
     hosts: host::Hosts,
     /// Mirrors that cannot be reached.
@@ -103,8 +125,9 @@ impl Client {
     /// Makes a client; this costs nothing.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(State {
             options,
+            lock: Mutex::default(),
             clients: clients::Clients::default(),
             hosts: host::Hosts::default(),
             gone: Mutex::default(),
@@ -120,6 +143,15 @@ impl Client {
 
     fn store(&self) -> &Store {
         &self.0.options.store
+    }
+
+    /// Holds off pruning until the client is gone: what is fetched has no name at first.
+    fn hold_store(&self) -> Result<(), Error> {
+        let mut lock = self.0.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock.is_none() {
+            *lock = Some(self.store().share().map_err(Error::Store)?);
+        }
+        Ok(())
     }
 
     /// Gives where `name` is pulled from, without the mirrors that turned out not to be there.

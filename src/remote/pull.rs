@@ -17,16 +17,19 @@ use crate::oci::Reference;
 use crate::progress::Step;
 use crate::progress::Transfer;
 use crate::remote::Client;
+use crate::remote::Download;
 use crate::remote::Error;
 use crate::remote::Query;
 use crate::remote::Resolved;
 use crate::remote::about;
 use crate::remote::about::About;
+use crate::remote::http;
 use crate::remote::receive;
 use crate::remote::receive::Meter;
 use crate::remote::receive::Receiver;
 use crate::remote::resolve;
 use crate::remote::session::Session;
+use crate::remote::tap::Tap;
 use crate::remote::transmit;
 
 /// A try that brought so many bytes was not in vain, and does not count as a failure.
@@ -44,6 +47,15 @@ pub async fn pull(client: &Client, query: &Query, step: &Step) -> Result<Resolve
     Ok(resolved)
 }
 
+/// A blob to be fetched.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// A repository that has it.
+    pub repository: &'a Reference,
+    /// The blob.
+    pub blob: &'a Descriptor,
+}
+
 /// Brings one blob of `repository` into the store, unless it is there.
 ///
 /// Mirrors are tried before the registry itself. What breaks off is taken up again where it was.
@@ -56,6 +68,30 @@ pub async fn fetch_blob(
     blob: &Descriptor,
     step: &Step,
 ) -> Result<(), Error> {
+    fetch(client, Wanted { repository, blob }, (step, None)).await
+}
+
+/// As [`fetch_blob`], and lets another thread read the blob while it arrives; see [`Tapped`].
+///
+/// # Errors
+/// As [`fetch_blob`].
+///
+/// [`Tapped`]: crate::remote::Tapped
+pub async fn fetch_blob_tapped(
+    client: &Client,
+    wanted: Wanted<'_>,
+    step: &Step,
+    tap: Tap,
+) -> Result<(), Error> {
+    fetch(client, wanted, (step, Some(tap))).await
+}
+
+async fn fetch(
+    client: &Client,
+    wanted: Wanted<'_>,
+    (step, mut tap): (&Step, Option<Tap>),
+) -> Result<(), Error> {
+    let Wanted { repository, blob } = wanted;
     let lock = {
         let blobs = client.0.blobs.lock();
         let mut blobs = blobs.unwrap_or_else(PoisonError::into_inner);
@@ -65,12 +101,14 @@ pub async fn fetch_blob(
     if client.store().contains(blob) {
         return Ok(());
     }
+    client.hold_store()?;
     let permit = client.0.downloads.acquire().await;
     let _permit = permit.expect("the semaphore is never closed");
     let mut attempts = Vec::new();
     for endpoint in client.pull_endpoints(repository) {
         let outcome = match Session::open(client, &endpoint, "pull").await {
-            Ok(session) => fetch_from(&session, blob, step).await,
+            // Only the first try is tapped: what it passed on cannot be taken back.
+            Ok(session) => fetch_from(&session, blob, (step, tap.take())).await,
             Err(error) => Err(error),
         };
         match outcome {
@@ -82,6 +120,13 @@ pub async fn fetch_blob(
             }
         }
     }
+    for url in &blob.urls {
+        match fetch_foreign(client, blob, (url, step)).await {
+            Ok(()) => return Ok(()),
+            Err(error) if error.is_local() => return Err(error),
+            Err(error) => attempts.push((url.clone(), error)),
+        }
+    }
     Err(Error::Pull {
         digest: blob.digest,
         repository: repository.repository(),
@@ -89,9 +134,29 @@ pub async fn fetch_blob(
     })
 }
 
+/// Fetches a layer that its maker does not allow registries to have, from where he offers it.
+async fn fetch_foreign(
+    client: &Client,
+    blob: &Descriptor,
+    (url, step): (&str, &Step),
+) -> Result<(), Error> {
+    let file = Download {
+        url: url.to_owned(),
+        authorization: None,
+        known: None,
+        checksum: Some(blob.digest),
+        limit_bytes: Some(blob.size),
+    };
+    http::download(client, &file, step).await.map(drop)
+}
+
 /// Fetches a blob from one place.
-async fn fetch_from(session: &Session, blob: &Descriptor, step: &Step) -> Result<(), Error> {
-    let mut receiver = Receiver::begin(session.client.store());
+async fn fetch_from(
+    session: &Session,
+    blob: &Descriptor,
+    (step, tap): (&Step, Option<Tap>),
+) -> Result<(), Error> {
+    let mut receiver = Receiver::begin(session.client.store(), tap);
     let mut meter = Meter {
         step,
         item: Arc::from(blob.digest.to_string()),
@@ -105,9 +170,8 @@ async fn fetch_from(session: &Session, blob: &Descriptor, step: &Step) -> Result
     }
     let url = about::printable(&session.url(&format!("blobs/{}", blob.digest)));
     let finished = receiver.finish(&blob.media_type, Some(blob)).await;
-    finished
-        .map(drop)
-        .map_err(|error| receive::blame(error, &url))
+    finished.map_err(|error| receive::blame(error, &url))?;
+    session.remember(vec![blob.digest]).await
 }
 
 /// Takes the whole blob, in as many tries as that takes.

@@ -1,23 +1,10 @@
 //! Images to a registry: what it has not yet, and the manifest last.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::io::Read;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future;
-use futures_util::stream;
-use reqwest::Body;
-use reqwest::Method;
-use reqwest::Response;
-use reqwest::StatusCode;
-use reqwest::Url;
-use reqwest::header::CONTENT_LENGTH;
 use reqwest::header::CONTENT_TYPE;
-use reqwest::header::LOCATION;
-use tokio::sync::mpsc;
-use tokio::time;
 
 use crate::oci::Descriptor;
 use crate::oci::Digest;
@@ -26,23 +13,13 @@ use crate::oci::Manifest;
 use crate::oci::Reference;
 use crate::oci::media_type;
 use crate::progress::Step;
-use crate::progress::Transfer;
 use crate::remote::Client;
 use crate::remote::Error;
 use crate::remote::about;
-use crate::remote::about::About;
 use crate::remote::document;
-use crate::remote::fetch_blob;
-use crate::remote::receive::Meter;
 use crate::remote::registries;
-use crate::remote::retry;
 use crate::remote::session::Session;
-use crate::remote::transmit::Lost;
-use crate::store::BlobReader;
-
-const PIECE_BYTES: usize = 256 << 10;
-/// How many pieces may wait to be sent.
-const WAITING_PIECES: usize = 4;
+use crate::remote::upload::send_blob;
 
 /// Where an image goes, and where parts of it came from.
 #[derive(Clone, Debug)]
@@ -67,6 +44,7 @@ pub async fn push(
     destination: &Destination,
     step: &Step,
 ) -> Result<Digest, Error> {
+    client.hold_store()?;
     let name = &destination.name;
     let session = open(client, name).await?;
     let tag = name.tag().filter(|_| name.digest().is_none());
@@ -98,6 +76,7 @@ pub async fn push_blob(
     destination: &Destination,
     step: &Step,
 ) -> Result<(), Error> {
+    client.hold_store()?;
     let session = open(client, &destination.name).await?;
     send_blob(&session, blob, destination, step).await
 }
@@ -138,192 +117,6 @@ fn read<T>(
         url: store.blob_path(&descriptor.digest).display().to_string(),
         source,
     })
-}
-
-async fn send_blob(
-    session: &Session,
-    blob: &Descriptor,
-    destination: &Destination,
-    step: &Step,
-) -> Result<(), Error> {
-    let permit = session.client.0.uploads.acquire().await;
-    let _permit = permit.expect("the semaphore is never closed");
-    let source = destination.sources.get(&blob.digest);
-    let mut meter = Meter {
-        step,
-        item: Arc::from(blob.digest.to_string()),
-        transfer: Transfer::Upload,
-        total_bytes: Some(blob.size),
-        reported_bytes: 0,
-    };
-    let what = blob.digest.to_string();
-    let wrap = |error| failed(error, &what, &destination.name);
-    let Some(mut upload) = begin(session, blob, source).await.map_err(wrap)? else {
-        return Ok(());
-    };
-    if let Some(source) = source
-        && !session.client.store().contains(blob)
-    {
-        fetch_blob(&session.client, source, blob, step).await?;
-    }
-    let mut tries = 0;
-    loop {
-        let error = match put_blob(session, blob, &upload, &mut meter).await {
-            Ok(()) => return Ok(()),
-            Err(error) => error,
-        };
-        tries += 1;
-        let delay = session.retry().delay(tries);
-        let Some(delay) = delay.filter(|_| is_lost_upload(&error)) else {
-            return Err(wrap(error));
-        };
-        time::sleep(delay).await;
-        // It may have arrived though the answer was lost.
-        match begin(session, blob, None).await.map_err(wrap)? {
-            Some(again) => upload = again,
-            None => return Ok(()),
-        }
-    }
-}
-
-/// A registry forgets an upload that broke off, or answers in the middle of it.
-fn is_lost_upload(error: &Error) -> bool {
-    match error {
-        Error::Request { source, .. } => retry::is_transient(source),
-        Error::Silence { .. } => true,
-        Error::Status { status, .. } => matches!(status, 404 | 408 | 416 | 429 | 500..=599),
-        _ => false,
-    }
-}
-
-/// Asks for a place to put a blob; none is needed if the registry has it, or takes it over from
-/// another of its repositories.
-async fn begin(
-    session: &Session,
-    blob: &Descriptor,
-    source: Option<&Reference>,
-) -> Result<Option<Url>, Error> {
-    let url = session.url(&format!("blobs/{}", blob.digest));
-    match session.send(|http| http.head(url.clone())).await {
-        Ok(_) => return Ok(None),
-        // Some registries answer 403 or 405 to HEAD though they take the blob.
-        Err(Error::Status { .. }) => {}
-        Err(error) => return Err(error),
-    }
-    let url = session.url("blobs/uploads/");
-    let lender = source
-        .filter(|source| source.domain() == session.host.name && source.path() != session.path);
-    if let Some(lender) = lender {
-        let session = session.also_pull(lender.path());
-        let mut url = url.clone();
-        url.query_pairs_mut()
-            .append_pair("mount", &blob.digest.to_string())
-            .append_pair("from", lender.path());
-        match session
-            .send(|http| http.post(url.clone()).header(CONTENT_LENGTH, 0))
-            .await
-        {
-            Ok(response) if response.status() == StatusCode::CREATED => return Ok(None),
-            // The registry does not lend it, but has made room for it.
-            Ok(response) => return location(&session, &url, &response).map(Some),
-            // Who may not pull from the lender may still push here.
-            Err(Error::Status { .. } | Error::Unauthorized { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let response = session
-        .send(|http| http.post(url.clone()).header(CONTENT_LENGTH, 0))
-        .await?;
-    location(session, &url, &response).map(Some)
-}
-
-/// Reads where an upload goes on. A registry behind a proxy may think that it speaks plain HTTP.
-fn location(session: &Session, url: &Url, response: &Response) -> Result<Url, Error> {
-    let value = response.headers().get(LOCATION);
-    let text = value.and_then(|value| value.to_str().ok());
-    let joined = text.and_then(|text| url.join(text).ok());
-    let violation = "the answer has no location to upload to";
-    let mut place = joined.ok_or_else(|| About::new(&Method::POST, url).violated(violation))?;
-    let base = &session.host.base;
-    if base.scheme() == "https" && place.scheme() == "http" && place.host() == base.host() {
-        // Both schemes are special ones with a host, so that the one can become the other.
-        let _ = place
-            .set_scheme("https")
-            .and_then(|()| place.set_port(base.port()));
-    }
-    Ok(place)
-}
-
-/// Sends a whole blob in one request.
-async fn put_blob(
-    session: &Session,
-    blob: &Descriptor,
-    upload: &Url,
-    meter: &mut Meter<'_>,
-) -> Result<(), Error> {
-    let mut url = upload.clone();
-    url.query_pairs_mut()
-        .append_pair("digest", &blob.digest.to_string());
-    let store = session.client.store();
-    // The registry's refusal hides that the blob is not there to be sent.
-    store.open_blob(blob).map_err(Error::Store)?;
-    let (report, mut reports) = mpsc::unbounded_channel();
-    let request = session.send_once(|http| {
-        let body = match store.open_blob(blob) {
-            Ok(reader) => stream_body(reader, report.clone()),
-            Err(_) => Body::default(),
-        };
-        http.put(url.clone())
-            .header(CONTENT_TYPE, "application/octet-stream")
-            .header(CONTENT_LENGTH, blob.size)
-            .body(body)
-    });
-    tokio::pin!(request);
-    let silence = session.retry().silence;
-    loop {
-        tokio::select! {
-            Some(sent) = reports.recv() => meter.moved(sent),
-            response = &mut request => return response.map(drop),
-            () = time::sleep(silence) => {
-                return Err(About::new(&Method::PUT, &url).lost(Lost::Silent(silence)));
-            }
-        }
-    }
-}
-
-/// Reads a blob on a thread of its own as fast as the network takes it. A blob that turns out to
-/// be damaged ends the request.
-fn stream_body(mut reader: BlobReader, report: mpsc::UnboundedSender<u64>) -> Body {
-    let (pieces, waiting) = mpsc::channel::<io::Result<Bytes>>(WAITING_PIECES);
-    tokio::task::spawn_blocking(move || {
-        loop {
-            let mut piece = vec![0; PIECE_BYTES];
-            let read = reader.read(&mut piece);
-            let piece = match read {
-                Ok(0) => return,
-                Ok(count) => {
-                    piece.truncate(count);
-                    Ok(Bytes::from(piece))
-                }
-                Err(error) => Err(error),
-            };
-            let is_last = piece.is_err();
-            if pieces.blocking_send(piece).is_err() || is_last {
-                return;
-            }
-        }
-    });
-    let pieces = stream::unfold(
-        (waiting, report, 0),
-        |(mut waiting, report, sent)| async move {
-            let piece = waiting.recv().await?;
-            let sent = sent + piece.as_ref().map_or(0, |bytes| bytes.len() as u64);
-            // Nobody listens any more once the answer is there.
-            let _ = report.send(sent);
-            Some((piece, (waiting, report, sent)))
-        },
-    );
-    Body::wrap_stream(pieces)
 }
 
 /// Puts a manifest under a tag or its digest, unless it is there.
@@ -369,7 +162,8 @@ async fn put_manifest(
     }
 }
 
-fn failed(error: Error, what: &str, name: &Reference) -> Error {
+/// Says what was to be pushed where.
+pub(super) fn failed(error: Error, what: &str, name: &Reference) -> Error {
     if error.is_local() {
         return error;
     }

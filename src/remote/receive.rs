@@ -11,6 +11,8 @@ use crate::oci::Descriptor;
 use crate::progress::Step;
 use crate::progress::Transfer;
 use crate::remote::Error;
+use crate::remote::document::blocking;
+use crate::remote::tap::Tap;
 use crate::store;
 use crate::store::BlobWriter;
 use crate::store::Store;
@@ -24,20 +26,24 @@ const REPORT_BYTES: u64 = 256 << 10;
 #[derive(Debug)]
 pub(super) struct Receiver {
     pieces: mpsc::Sender<Bytes>,
-    task: JoinHandle<Result<BlobWriter, Error>>,
+    task: JoinHandle<Result<(BlobWriter, Option<Tap>), Error>>,
     received_bytes: u64,
 }
 
 impl Receiver {
-    pub(super) fn begin(store: &Store) -> Self {
+    /// Begins a blob; what is written is passed on to `tap` as well.
+    pub(super) fn begin(store: &Store, tap: Option<Tap>) -> Self {
         let (pieces, mut waiting) = mpsc::channel::<Bytes>(WAITING_PIECES);
         let store = store.clone();
         let task = tokio::task::spawn_blocking(move || {
             let mut writer = store.writer().map_err(Error::Store)?;
             while let Some(bytes) = waiting.blocking_recv() {
                 writer.write_all(&bytes).map_err(Error::Stream)?;
+                if let Some(tap) = &tap {
+                    tap.pass(bytes);
+                }
             }
-            Ok(writer)
+            Ok((writer, tap))
         });
         Self {
             pieces,
@@ -72,7 +78,7 @@ impl Receiver {
         expected: Option<&Descriptor>,
     ) -> Result<Descriptor, Error> {
         drop(self.pieces);
-        let writer = self
+        let (writer, tap) = self
             .task
             .await
             .expect("the writer does not panic and is not aborted")?;
@@ -82,8 +88,11 @@ impl Receiver {
             Some(expected) => writer.commit_as(&expected).map(|()| expected),
             None => writer.commit(&media_type),
         };
-        let committed = super::document::blocking(commit).await;
-        committed.map_err(Error::Store)
+        let committed = blocking(commit).await.map_err(Error::Store)?;
+        if let Some(tap) = tap {
+            tap.close();
+        }
+        Ok(committed)
     }
 }
 

@@ -1,6 +1,8 @@
 //! The registry table: where a registry really is, and how to speak to it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -93,6 +95,29 @@ impl Registries {
         schemes
             .next()
             .map_or_else(|| is_loopback(host), |scheme| scheme == "http")
+    }
+}
+
+impl Registry {
+    /// Adds what docker's folders of certificates have for `host`. What is not readable there is
+    /// noticed when it is used.
+    pub(super) fn add_folders(&mut self, folders: &[PathBuf], host: &str) {
+        let folders = folders.iter().map(|folder| folder.join(host));
+        let entries = folders
+            .filter_map(|folder| fs::read_dir(folder).ok())
+            .flatten();
+        let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        files.sort();
+        for file in files {
+            match file.extension().and_then(OsStr::to_str) {
+                Some("crt") => self.ca.push(file),
+                Some("cert") if self.keypair.is_none() => {
+                    let key = file.with_extension("key");
+                    self.keypair = Some(KeyPair { cert: file, key });
+                }
+                _ => {}
+            }
+        }
     }
 }
 

@@ -74,6 +74,7 @@ pub async fn resolve(client: &Client, query: &Query) -> Result<Resolved, Error> 
         (Some(root), Pull::Missing) => query.name.with_digest(root.digest),
         _ => query.name.clone(),
     };
+    client.hold_store()?;
     let mut attempts = Vec::new();
     for endpoint in client.pull_endpoints(&asked) {
         match ask(client, &endpoint, (query, &asked)).await {
@@ -164,6 +165,8 @@ async fn ask(
         url: format!("{}@{}", query.name.repository(), descriptor.digest),
         source,
     })?;
+    let blobs = manifest.layers.iter().map(|layer| layer.digest);
+    session.remember(blobs.collect()).await?;
     if query.name.digest().is_none() {
         let (store, name, root) = (client.store().clone(), query.name.clone(), root.clone());
         let tag = move || store.tag(&name, &root);

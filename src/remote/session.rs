@@ -14,12 +14,14 @@ use reqwest::header::AUTHORIZATION;
 use reqwest::header::HeaderValue;
 use reqwest::header::WWW_AUTHENTICATE;
 
+use crate::oci::Digest;
 use crate::remote::Client;
 use crate::remote::Error;
 use crate::remote::Retry;
 use crate::remote::about::About;
 use crate::remote::auth;
 use crate::remote::challenge;
+use crate::remote::document::blocking;
 use crate::remote::host::Host;
 use crate::remote::registries::Endpoint;
 use crate::remote::transmit;
@@ -67,6 +69,23 @@ impl Session {
         let mut session = self.clone();
         session.scopes.push(format!("repository:{path}:pull"));
         session
+    }
+
+    /// Gives `registry/path`.
+    pub(super) fn repository(&self) -> String {
+        format!("{}/{}", self.host.name, self.path)
+    }
+
+    /// Remembers that the repository has these blobs.
+    pub(super) async fn remember(&self, blobs: Vec<Digest>) -> Result<(), Error> {
+        let (store, repository) = (self.client.store().clone(), self.repository());
+        let remember = move || {
+            for blob in blobs {
+                store.add_location(&blob, &repository);
+            }
+            Ok(())
+        };
+        blocking(remember).await.map_err(Error::Store)
     }
 
     /// Says how patient to be: less with a mirror, for there is another place to ask.

@@ -101,6 +101,10 @@ impl Store {
         let mut garbage = entries(&self.root().join("blobs/sha256"))?;
         garbage.retain(|entry| !is_live(entry, &live));
         garbage.extend(entries(&self.temporary_folder())?);
+        // Where nothing was ever fetched or pushed there is no such folder.
+        let mut locations = entries(&self.location_folder()).unwrap_or_default();
+        locations.retain(|entry| !is_live(entry, &live));
+        garbage.extend(locations);
         let mut pruned = Pruned::default();
         for entry in garbage {
             let size_bytes = size(&entry);

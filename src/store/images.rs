@@ -6,6 +6,7 @@
 //! only the tag, because it must tell apart all images of the layout.
 
 use std::fs;
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 
@@ -272,6 +273,10 @@ impl Store {
         if index.manifests == before {
             return Ok(());
         }
+        // After a power failure too, no name shall stand for what is not there.
+        let path = self.root().join("blobs/sha256");
+        let synced = File::open(&path).and_then(|folder| folder.sync_all());
+        synced.map_err(|source| Error::Write { path, source })?;
         file::replace(self, &self.index_path(), &index.to_bytes())
     }
 

@@ -4,6 +4,7 @@
 //! <root>/oci-layout            the marker of a layout
 //! <root>/index.json            the images: name to descriptor
 //! <root>/blobs/sha256/<hex>    manifests, configs, layers
+//! <root>/locations/<hex>       which repositories have a blob, as far as was seen
 //! <root>/tmp/                  what is being written
 //! <root>/lock                  shared by whoever works with blobs, exclusive while pruning
 //! <root>/index.lock            exclusive while the index is rewritten
@@ -21,6 +22,7 @@ mod error;
 mod file;
 mod gc;
 mod images;
+mod locations;
 mod lock;
 
 use std::fs;

@@ -32,7 +32,7 @@ use crate::support::require;
 
 /// A store in a folder of its own, and a client for it.
 pub(crate) struct Home {
-    _folder: TempDir,
+    pub(crate) _folder: TempDir,
     pub(crate) store: Store,
     pub(crate) client: Client,
 }
@@ -55,6 +55,7 @@ impl Home {
             store: store.clone(),
             registries: Registries::default(),
             credential_files: vec![folder.path().join("config.json")],
+            certificate_folders: vec![folder.path().join("certs.d")],
             retry: Retry {
                 attempts: 3,
                 first_delay: Duration::from_millis(10),
@@ -253,6 +254,17 @@ async fn certificates_are_verified_unless_told_otherwise() {
     let image = trusting.image(&[b"layer"]);
     trusting.push(&image, &full).await.unwrap();
     set("insecure = true").pull(&full).await.unwrap();
+
+    let folder = trusting._folder.path().join("certs.d");
+    let own = folder.join(registry.host());
+    std::fs::create_dir_all(&own).unwrap();
+    std::fs::copy(registry.certificate(), own.join("ca.crt")).unwrap();
+    let text = format!("[\"{}\"]\nhttp = false", registry.host());
+    let docker = Home::with(|options| {
+        options.registries = toml::from_str(&text).unwrap();
+        options.certificate_folders = vec![folder];
+    });
+    docker.pull(&full).await.unwrap();
 
     let error = set("").pull(&full).await.unwrap_err();
     assert!(error.hint().unwrap().contains("`ca`"), "{error:?}");

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -20,6 +22,7 @@ use rbuild::remote::Download;
 use rbuild::remote::Error;
 use rbuild::remote::Pull;
 use rbuild::remote::Validators;
+use rbuild::store::Store;
 
 use crate::remote::Home;
 use crate::remote::causes;
@@ -582,6 +585,133 @@ async fn silence_has_an_end_in_both_directions() {
     registry.fault("PUT", "/blobs/uploads/", 1, Fault::Delay(long));
     let error = home.push(&image, &other).await.unwrap_err();
     assert!(causes(&error).contains("nothing came for"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_layer_is_borrowed_from_where_it_was_seen() {
+    let registry = FakeRegistry::start(Demand::Nothing);
+    publish(&registry, &[b"base"]);
+    let home = Home::new();
+    let resolved = remote::resolve(&home.client, &query(&app(&registry), Pull::Missing)).await;
+    assert!(
+        !home
+            .store
+            .contains(&resolved.unwrap().image.manifest.layers[0])
+    );
+    let image = home.image(&[b"base", b"own"]);
+    let base = rbuild::oci::Digest::of(b"base");
+    fs::remove_file(home.store.blob_path(&base)).unwrap();
+    // The second repository borrows what the first was given, too.
+    for (name, mounts) in [("one", 1), ("two", 1 + 3)] {
+        let full = format!("{}/{name}:1", registry.host());
+        home.push(&image, &full).await.unwrap();
+        assert_eq!(registry.count("POST", "mount="), mounts);
+    }
+    assert_eq!(registry.count("PUT", "/blobs/uploads/"), 2);
+    assert_eq!(registry.count("GET", &base.hex()), 0);
+}
+
+#[tokio::test]
+async fn a_blob_is_read_while_it_arrives() {
+    let layer = noise(3_000_000);
+    let registry = FakeRegistry::start(Demand::Nothing);
+    let (_, manifest) = publish(&registry, &[&layer]);
+    let hex = manifest.layers[0].digest.hex();
+    let repository = name(&app(&registry));
+    let step = Sink::silent().step("pull");
+    for (fault, is_whole) in [(Fault::Cut(1_000_000), true), (Fault::Corrupt, false)] {
+        let home = Home::new();
+        registry.fault("GET", &hex, 1, fault.clone());
+        let (tap, mut tapped) = remote::Tap::new();
+        let reader = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            tapped.read_to_end(&mut bytes).map(|_| bytes)
+        });
+        let wanted = remote::Wanted {
+            repository: &repository,
+            blob: &manifest.layers[0],
+        };
+        let fetched = remote::fetch_blob_tapped(&home.client, wanted, &step, tap).await;
+        assert_eq!(fetched.is_ok(), is_whole, "{fault:?}");
+        let read = reader.join().unwrap();
+        assert_eq!(read.ok(), is_whole.then(|| layer.clone()), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_layer_registries_may_not_have_comes_from_its_maker() {
+    let maker = FakeRegistry::start(Demand::Nothing);
+    let digest = maker.put_blob("windows", b"layer");
+    let registry = FakeRegistry::start(Demand::Nothing);
+    let mut layer = Descriptor::of(
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        b"layer",
+    );
+    layer.urls = vec![format!("http://{}/v2/windows/blobs/{digest}", maker.host())];
+    let home = Home::new();
+    let step = Sink::silent().step("pull");
+    let repository = name(&app(&registry));
+    remote::fetch_blob(&home.client, &repository, &layer, &step)
+        .await
+        .unwrap();
+    assert_eq!(home.store.read(&digest).unwrap(), b"layer");
+
+    // And it is not pushed.
+    let mut manifest = home.image(&[b"layer"]);
+    let bytes = home.store.read(&manifest.digest).unwrap();
+    let mut parsed = Manifest::parse(&bytes).unwrap();
+    parsed.layers = vec![layer];
+    manifest = home
+        .store
+        .put(media_type::MANIFEST, &parsed.to_bytes())
+        .unwrap();
+    home.push(&manifest, &app(&registry)).await.unwrap();
+    assert_eq!(registry.count("HEAD", &digest.hex()), 0);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_named_and_not_blamed_on_the_registry() {
+    let registry = FakeRegistry::start(Demand::Nothing);
+    let (_, manifest) = publish(&registry, &[&noise(3_000_000)]);
+    let folder = tempfile::tempdir().unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+        .arg(folder.path())
+        .status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        crate::support::skip("mounting a tmpfs is not permitted");
+        return;
+    }
+    let store = Store::open(&folder.path().join("root")).unwrap();
+    let home = Home::with(|options| options.store = store.clone());
+    let error = home.pull(&app(&registry)).await.unwrap_err();
+    let left = fs::read_dir(store.root().join("tmp")).unwrap().count();
+    let _ = Command::new("umount")
+        .arg("--lazy")
+        .arg(folder.path())
+        .status();
+    let text = causes(&error);
+    assert!(text.contains("No space left on device"), "{text}");
+    assert!(text.contains(folder.path().to_str().unwrap()), "{text}");
+    assert_eq!(left, 0);
+    assert_eq!(registry.count("GET", &manifest.layers[0].digest.hex()), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_pruned_while_something_is_pulled() {
+    let registry = FakeRegistry::start(Demand::Nothing);
+    publish(&registry, &[b"layer"]);
+    let Home {
+        _folder,
+        store,
+        client,
+    } = Home::new();
+    let query = query(&app(&registry), Pull::Missing);
+    remote::resolve(&client, &query).await.unwrap();
+    let other = Store::open(store.root()).unwrap();
+    assert!(other.alone().is_err());
+    drop(client);
+    other.alone().unwrap();
 }
 
 fn download(registry: &FakeRegistry, path: &str) -> Download {

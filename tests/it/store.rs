@@ -5,7 +5,9 @@ use std::io::Read;
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
+use std::process::Stdio;
 use std::thread;
+use std::time::Duration;
 
 use rbuild::oci::Descriptor;
 use rbuild::oci::DiffId;
@@ -315,4 +317,70 @@ fn a_read_only_store_can_be_read() {
     });
     let _ = Command::new("umount").arg(store.root()).status();
     result.unwrap();
+}
+
+#[test]
+fn what_was_seen_where_is_remembered_and_forgotten_with_the_blob() {
+    let (_folder, store) = open();
+    let blob = store.put(media_type::LAYER, b"x").unwrap();
+    assert!(store.locations(&blob.digest).is_empty());
+    for place in ["a/x", "b/y", "a/x"] {
+        store.add_location(&blob.digest, place);
+    }
+    assert_eq!(store.locations(&blob.digest), ["a/x", "b/y"]);
+    for number in 0..2000 {
+        store.add_location(&blob.digest, &format!("registry.example.com/{number}"));
+    }
+    assert!(store.locations(&blob.digest).len() < 1000);
+    store.prune(&store.alone().unwrap(), &[]).unwrap();
+    assert!(store.locations(&blob.digest).is_empty());
+}
+
+/// Run by the test below in a process of its own, which is killed.
+#[test]
+fn writes_until_it_is_killed() {
+    let Some(root) = std::env::var_os("RBUILD_TEST_KILLED_STORE") else {
+        return;
+    };
+    let store = Store::open(Path::new(&root)).unwrap();
+    for number in 0.. {
+        let image = put_image(&store, &number.to_string().repeat(10_000));
+        store
+            .tag(&name(&format!("app:{}", number % 7)), &image)
+            .unwrap();
+    }
+}
+
+#[test]
+fn a_killed_writer_leaves_a_whole_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("root");
+    for round in 0..12 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "store::writes_until_it_is_killed"])
+            .env("RBUILD_TEST_KILLED_STORE", &root)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        thread::sleep(Duration::from_millis(20 + 13 * round));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let store = Store::open(&root).unwrap();
+        for image in store.images().unwrap() {
+            let name = image.name.unwrap();
+            let image = store.image(&name, &Platform::host()).unwrap().unwrap();
+            let layer = store.open_blob(&image.manifest.layers[0]).unwrap();
+            layer.finish().unwrap();
+        }
+        for entry in fs::read_dir(root.join("blobs/sha256")).unwrap() {
+            let path = entry.unwrap().path();
+            let digest = Digest::of(&fs::read(&path).unwrap());
+            assert!(path.ends_with(digest.hex()), "{path:?}");
+        }
+    }
+    let store = Store::open(&root).unwrap();
+    assert!(!store.images().unwrap().is_empty());
+    store.prune(&store.alone().unwrap(), &[]).unwrap();
+    assert_eq!(files_in(&root.join("tmp")), 0);
 }
