@@ -108,6 +108,7 @@ async fn prepare(request: &Request, store: &Store) -> Result<Active, Error> {
         store: store.clone(),
         registries: request.registries.clone(),
         credential_files: request.credential_files.clone(),
+        certificate_folders: crate::remote::usual_certificate_folders(),
         retry: Retry::usual(),
         sink: request.sink.clone(),
     });
