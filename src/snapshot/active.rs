@@ -13,6 +13,7 @@ use crate::snapshot::Error;
 use crate::snapshot::Result;
 use crate::snapshot::error::cannot;
 use crate::snapshot::error::on_tree;
+use crate::snapshot::implied;
 use crate::snapshot::scratch::Scratch;
 use crate::snapshot::scratch::remove_tree;
 use crate::sys::Overlay;
@@ -25,6 +26,8 @@ pub struct Active {
     pub(super) stack: Stack,
     /// Keeps the chain from being removed.
     pub(super) _held: Vec<File>,
+    /// The trees that were made for this chain only.
+    pub(super) _covers: Option<Scratch>,
 }
 
 /// What a sandbox makes the root file system of.
@@ -79,7 +82,10 @@ impl Active {
     pub fn unpack(&self, blob: impl Read + Send, options: &UnpackOptions) -> Result<Unpacked> {
         let (Stack::Overlay { upper: path, .. } | Stack::Directory(path)) = &self.stack;
         let target = Root::open(path).map_err(on_tree(path))?;
-        layer::unpack(blob, &target, options).map_err(|source| Error::Unpack { source })
+        let unpacked = layer::unpack(blob, &target, options);
+        let unpacked = unpacked.map_err(|source| Error::Unpack { source })?;
+        implied::note(self.scratch.path(), &unpacked.implied)?;
+        Ok(unpacked)
     }
 
     fn mount_overlay(&self, lowers: &[PathBuf], upper: &Path, work: &Path) -> Result<Root> {

@@ -11,6 +11,7 @@
 mod active;
 mod error;
 mod id;
+mod implied;
 mod overlay;
 mod scratch;
 
@@ -24,6 +25,7 @@ pub use self::error::Error;
 pub use self::error::Result;
 pub use self::id::SnapshotId;
 pub use self::overlay::Overlay;
+use self::scratch::Scratch;
 use crate::sys::Root;
 use crate::sys::Timestamp;
 
@@ -64,6 +66,7 @@ pub trait Snapshotter: Send + Sync + fmt::Debug {
 pub struct View {
     root: Root,
     _held: Vec<File>,
+    _covers: Option<Scratch>,
 }
 
 impl View {

@@ -16,6 +16,7 @@ use crate::snapshot::View;
 use crate::snapshot::active::mount;
 use crate::snapshot::error::cannot;
 use crate::snapshot::error::on_tree;
+use crate::snapshot::implied;
 use crate::snapshot::scratch;
 use crate::snapshot::scratch::Scratch;
 use crate::sys::Dir;
@@ -61,8 +62,40 @@ impl Overlay {
         chain.iter().map(hold).collect()
     }
 
-    fn trees(&self, chain: &[SnapshotId]) -> Vec<PathBuf> {
-        chain.iter().map(|id| self.tree(id)).collect()
+    /// The trees of a chain, the lowest first, and those that have to be made for it.
+    fn lowers(&self, chain: &[SnapshotId]) -> Result<(Vec<PathBuf>, Option<Scratch>)> {
+        let mut lowers = Vec::new();
+        let mut covers = None;
+        for (index, id) in chain.iter().enumerate() {
+            let tree = self.tree(id);
+            let implied = implied::noted(&self.place(id))?;
+            if index == 0 || implied.is_empty() {
+                lowers.push(tree);
+                continue;
+            }
+            let covers = match &mut covers {
+                Some(covers) => covers,
+                none => none.insert(Scratch::new(&self.store)?),
+            };
+            let cover = covers.path().join(index.to_string());
+            fs::create_dir(&cover).map_err(cannot("create", &cover))?;
+            let below = self.mount_view(&lowers)?;
+            implied::cover(&cover, &tree, below.dir(), &implied)?;
+            lowers.extend([tree, cover]);
+        }
+        Ok((lowers, covers))
+    }
+
+    fn mount_view(&self, trees: &[PathBuf]) -> Result<Root> {
+        let empty = self.store.join(EMPTY);
+        let mut lowers = vec![empty.clone()];
+        lowers.extend_from_slice(trees);
+        let overlay = Mount {
+            lowers: &lowers,
+            upper: None,
+            options: &[],
+        };
+        mount(&overlay, &empty)
     }
 }
 
@@ -85,7 +118,7 @@ impl Snapshotter for Overlay {
             dir.set_mode(TREE, stat.mode)
         };
         make().map_err(on_tree(&upper))?;
-        let lowers = self.trees(chain);
+        let (lowers, covers) = self.lowers(chain)?;
         Ok(Active {
             scratch,
             stack: Stack::Overlay {
@@ -94,6 +127,7 @@ impl Snapshotter for Overlay {
                 work,
             },
             _held: held,
+            _covers: covers,
         })
     }
 
@@ -109,21 +143,21 @@ impl Snapshotter for Overlay {
 
     fn view(&self, chain: &[SnapshotId]) -> Result<View> {
         let held = self.hold(chain)?;
-        let empty = self.store.join(EMPTY);
         if chain.is_empty() {
+            let empty = self.store.join(EMPTY);
             let root = Root::open(&empty).map_err(on_tree(empty))?;
-            return Ok(View { root, _held: held });
+            return Ok(View {
+                root,
+                _held: held,
+                _covers: None,
+            });
         }
-        let mut lowers = vec![empty.clone()];
-        lowers.extend(self.trees(chain));
-        let overlay = Mount {
-            lowers: &lowers,
-            upper: None,
-            options: &[],
-        };
+        let (lowers, covers) = self.lowers(chain)?;
+        let root = self.mount_view(&lowers)?;
         Ok(View {
-            root: mount(&overlay, &empty)?,
+            root,
             _held: held,
+            _covers: covers,
         })
     }
 
@@ -131,7 +165,11 @@ impl Snapshotter for Overlay {
         let held = self.hold(std::slice::from_ref(id))?;
         let tree = self.tree(id);
         let root = Root::open(&tree).map_err(on_tree(tree))?;
-        Ok(View { root, _held: held })
+        Ok(View {
+            root,
+            _held: held,
+            _covers: None,
+        })
     }
 
     fn exists(&self, id: &SnapshotId) -> bool {

@@ -6,6 +6,9 @@ use std::io::Read;
 use std::io::Write;
 use std::path::Path;
 
+use proptest::prelude::prop_assert_eq;
+use proptest::test_runner::Config;
+use proptest::test_runner::TestRunner;
 use rbuild::layer;
 use rbuild::layer::Below;
 use rbuild::layer::Compression;
@@ -23,7 +26,9 @@ use crate::support::Feature;
 use crate::support::require;
 use crate::support::tree::Times;
 use crate::support::tree::listing;
+use crate::support::tree::perform;
 use crate::support::tree::shell;
+use crate::support::tree::steps;
 
 /// One of everything that a layer can hold.
 const EVERYTHING: &str = r#"
@@ -353,7 +358,8 @@ fn no_entry_reaches_outside_the_root() {
     if !require(&[Feature::Root]) {
         return;
     }
-    let cases: &[(&[(char, &str, &str)], &str)] = &[
+    type Entries<'a> = &'a [(char, &'a str, &'a str)];
+    let cases: &[(Entries<'_>, &str)] = &[
         (&[('0', "../secret/new", "")], "secret secret/new"),
         (&[('0', "/etc/../../../a", "")], "a"),
         (&[('0', "a/../../b", "")], "b"),
@@ -684,4 +690,64 @@ fn a_full_disk_names_the_file() {
     let source = std::error::Error::source(&error).unwrap();
     let text = format!("{source} {:?}", source.source().map(ToString::to_string));
     assert!(text.contains("No space left"), "{text}");
+}
+
+#[test]
+fn any_tree_comes_back_from_its_layer() {
+    if !require(&[Feature::Root]) {
+        return;
+    }
+    let mut runner = TestRunner::new(Config {
+        cases: 60,
+        ..Config::default()
+    });
+    let result = runner.run(&steps(25), |steps| {
+        let folder = tempfile::tempdir().unwrap();
+        perform(&root(&folder), &steps);
+        let (packed, blob) = pack_as(&folder, Compression::DEFAULT);
+        let (copy, unpacked) = unpack_here(blob.as_slice());
+        prop_assert_eq!(unpacked.diff_id, packed.layer.diff_id);
+        prop_assert_eq!(list(&copy, Times::Seconds), list(&folder, Times::Seconds));
+        Ok(())
+    });
+    result.unwrap();
+}
+
+/// The digests are those of BuildKit's layers of `COPY . .` and `COPY --chown=1:1 testfile /`.
+#[test]
+fn a_layer_is_byte_for_byte_that_of_buildkit() {
+    if !require(&[Feature::Root]) {
+        return;
+    }
+    let copied = tree(
+        r#"
+        mkdir -p subdir/subsubdir; echo unmatched > .dockerignore
+        printf 'FROM scratch\nCOPY . .\n' > Dockerfile
+        printf sub1 > subdir/sub1.txt; echo subsub1 > subdir/subsubdir/subsub1.txt
+        chmod 644 .dockerignore Dockerfile subdir/*.txt subdir/*/*.txt
+        chmod 755 subdir subdir/subsubdir
+        find . -exec touch -d @1795225140.2432 {} +
+        "#,
+    );
+    let owned = tree(
+        r#"
+        echo "Hi, I'm a test file.  Enjoy the test." > testfile
+        chmod 644 testfile; chown 1:1 testfile; touch -d @1795225140.242 testfile
+        "#,
+    );
+    let diff_id = |folder| {
+        pack_as(folder, Compression::None)
+            .0
+            .layer
+            .diff_id
+            .to_string()
+    };
+    assert_eq!(
+        diff_id(&copied),
+        "sha256:e6edd7b277ec7fc7f079ebda88c6073a7d195c4c805025bf1c485fef8fca0581"
+    );
+    assert_eq!(
+        diff_id(&owned),
+        "sha256:2c6e39295b97adebcb28cbf10235101c98567705847e933d7f9339893b91a5f2"
+    );
 }

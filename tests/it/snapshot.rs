@@ -6,6 +6,9 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use proptest::prelude::prop_assert_eq;
+use proptest::test_runner::Config;
+use proptest::test_runner::TestRunner;
 use rbuild::layer;
 use rbuild::layer::Below;
 use rbuild::layer::ChangeKind;
@@ -17,13 +20,17 @@ use rbuild::snapshot::Overlay;
 use rbuild::snapshot::SnapshotId;
 use rbuild::snapshot::Snapshotter;
 use rbuild::sys::MakeDirs;
+use rbuild::sys::Owner;
 use rbuild::sys::Root;
 use rbuild::sys::Symlinks;
+use rbuild::sys::Timestamp;
 
 use crate::support::Feature;
 use crate::support::require;
 use crate::support::tree::Times;
 use crate::support::tree::listing;
+use crate::support::tree::perform;
+use crate::support::tree::steps;
 
 fn with_overlay(test: impl Fn(&dyn Snapshotter, &Path)) {
     if !require(&[Feature::Root, Feature::Overlay]) {
@@ -297,4 +304,147 @@ fn what_is_in_use_is_not_removed() {
         let error = snapshots.prepare(chain).unwrap_err();
         assert!(matches!(error, snapshot::Error::Missing { .. }), "{error}");
     });
+}
+
+#[test]
+fn a_directory_that_a_layer_implies_keeps_its_metadata() {
+    with_overlay(|snapshots, store| {
+        let base = commit(snapshots, &[], |root| {
+            make_dir(root, "tmp/deep");
+            root.dir().set_mode("tmp", 0o1777).unwrap();
+            let deep = root.open_dir(Path::new("tmp/deep")).unwrap();
+            deep.set_owner(".", Owner { uid: 5, gid: 6 }).unwrap();
+            deep.set_modified(
+                ".",
+                Timestamp {
+                    seconds: 1000,
+                    nanoseconds: 1,
+                },
+            )
+            .unwrap();
+        });
+        let tar = tar_of(&["tmp/deep/new/file", "other/file"]);
+        let active = snapshots.prepare(&[]).unwrap();
+        let unpacked = active
+            .unpack(tar.as_slice(), &UnpackOptions::layer(None))
+            .unwrap();
+        assert_eq!(unpacked.implied.len(), 4);
+        let top = snapshots.commit(active, None).unwrap();
+        let chain = [base.clone(), top.clone()];
+        let seen = |root: &Root, path: &str| {
+            let stat = root.stat(Path::new(path)).unwrap();
+            (stat.mode, stat.owner.uid)
+        };
+        let check = |root: &Root| {
+            assert_eq!(seen(root, "tmp"), (0o1777, 0));
+            assert_eq!(seen(root, "tmp/deep"), (0o755, 5));
+            assert_eq!(seen(root, "tmp/deep/new"), (0o755, 0));
+            assert_eq!(seen(root, "other"), (0o755, 0));
+            assert_eq!(seen(root, "tmp/deep/new/file"), (0o600, 0));
+            let deep = root.stat(Path::new("tmp/deep")).unwrap();
+            assert_eq!(
+                deep.modified,
+                Timestamp {
+                    seconds: 1000,
+                    nanoseconds: 1
+                }
+            );
+        };
+        check(snapshots.view(&chain).unwrap().root());
+        let active = snapshots.prepare(&chain).unwrap();
+        let root = active.mount().unwrap();
+        check(&root);
+        root.open_dir(Path::new("tmp"))
+            .unwrap()
+            .create_file("later", 0o644)
+            .unwrap();
+        drop(root);
+        let later = snapshots.commit(active, None).unwrap();
+        assert_eq!(changes(snapshots, &later, &chain), signs("+tmp +tmp/later"));
+        check(snapshots.view(&[base, top, later]).unwrap().root());
+        let left = fs::read_dir(store).unwrap();
+        let names = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        assert_eq!(names.filter(|name| name.starts_with(".tmp")).count(), 0);
+    });
+}
+
+/// A tar of empty files without the directories they are in.
+fn tar_of(paths: &[&str]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for path in paths {
+        let mut header = tar::Header::new_ustar();
+        header.set_mode(0o600);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header.set_size(0);
+        tar.append_data(&mut header, path, std::io::empty())
+            .unwrap();
+    }
+    tar.into_inner().unwrap()
+}
+
+/// Any change of any tree is seen the same through the snapshot it was made as, and through the
+/// one unpacked from its layer.
+#[test]
+fn a_change_set_as_a_layer_is_the_same_change() {
+    with_overlay(|snapshots, _| {
+        let mut runner = TestRunner::new(Config {
+            cases: 60,
+            ..Config::default()
+        });
+        let all = (steps(12), steps(6), steps(12));
+        let result = runner.run(&all, |(one, two, three)| {
+            let mut chain = Vec::new();
+            for steps in [&one, &two] {
+                let id = commit(snapshots, &chain, |root| perform(root, steps));
+                chain.push(id);
+            }
+            let top = commit(snapshots, &chain, |root| perform(root, &three));
+            let again = through_a_layer(snapshots, &top, &chain);
+            let seen = |top: &SnapshotId| {
+                let chain = [chain.as_slice(), std::slice::from_ref(top)].concat();
+                listing(snapshots.view(&chain).unwrap().root().dir(), Times::Seconds)
+            };
+            let (expected, found) = (seen(&top), seen(&again));
+            prop_assert_eq!(without_links(&found), without_links(&expected));
+            // Packed again, it is the same layer.
+            let last = through_a_layer(snapshots, &again, &chain);
+            prop_assert_eq!(seen(&last), found);
+            Ok(())
+        });
+        result.unwrap();
+    });
+}
+
+/// Names of one file, one changed and one as below, may come apart: overlayfs itself takes them
+/// for two files as soon as one is written.
+fn without_links(lines: &[String]) -> Vec<&str> {
+    lines
+        .iter()
+        .map(|line| line.split(" = ").next().unwrap_or(line))
+        .collect()
+}
+
+/// Packs a change set and unpacks the layer.
+fn through_a_layer(
+    snapshots: &dyn Snapshotter,
+    id: &SnapshotId,
+    chain: &[SnapshotId],
+) -> SnapshotId {
+    let options = PackOptions {
+        clamp_epoch: None,
+        compression: Compression::None,
+    };
+    let (tree, below) = (
+        snapshots.change_set(id).unwrap(),
+        snapshots.view(chain).unwrap(),
+    );
+    let mut blob = Vec::new();
+    layer::pack(tree.root(), Below::Tree(below.root()), &options, &mut blob).unwrap();
+    let active = snapshots.prepare(&[]).unwrap();
+    active
+        .unpack(blob.as_slice(), &UnpackOptions::layer(None))
+        .unwrap();
+    snapshots.commit(active, None).unwrap()
 }

@@ -1,13 +1,20 @@
 //! Directory trees as text, to compare all that a layer keeps of them.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 
+use proptest::prelude::Strategy;
+use proptest::prelude::prop;
+use proptest::prelude::prop_oneof;
 use rbuild::oci::Digest;
 use rbuild::sys::Dir;
 use rbuild::sys::FileKind;
+use rbuild::sys::Node;
+use rbuild::sys::Root;
+use rbuild::sys::Timestamp;
 
 /// Runs a shell script in a folder, which makes trees that no library call makes as readably.
 pub(crate) fn shell(folder: &Path, script: &str) -> String {
@@ -96,6 +103,105 @@ fn list(
                 first_names,
                 lines,
             );
+        }
+    }
+}
+
+/// One thing done to a tree; what is impossible in the tree it meets is left undone.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Directory(String, u32),
+    File(String, String, u32),
+    Symlink(String, String),
+    Link(String, String),
+    Fifo(String),
+    Remove(String),
+    Rename(String, String),
+    Mode(String, u32),
+    Time(String, i64),
+    Attribute(String, String),
+}
+
+/// Makes up what to do to a tree of few names, so that the same ones meet often.
+pub(crate) fn steps(count: usize) -> impl Strategy<Value = Vec<Step>> {
+    let path = || "[abc](/[abc]){0,2}";
+    let mode = prop::sample::select(vec![0o644, 0o755, 0o700, 0o4755, 0o2770, 0o1777, 0]);
+    let step = prop_oneof![
+        3 => (path(), mode.clone()).prop_map(|(path, mode)| Step::Directory(path, mode)),
+        3 => (path(), "[x-z]{0,3}", mode.clone())
+            .prop_map(|(path, content, mode)| Step::File(path, content, mode)),
+        1 => (path(), path()).prop_map(|(path, target)| Step::Symlink(path, target)),
+        1 => (path(), path()).prop_map(|(path, target)| Step::Link(path, target)),
+        1 => path().prop_map(Step::Fifo),
+        2 => path().prop_map(Step::Remove),
+        1 => (path(), path()).prop_map(|(from, to)| Step::Rename(from, to)),
+        1 => (path(), mode).prop_map(|(path, mode)| Step::Mode(path, mode)),
+        1 => (path(), 0..3_i64).prop_map(|(path, time)| Step::Time(path, time)),
+        1 => (path(), "[a-c]{1}").prop_map(|(path, value)| Step::Attribute(path, value)),
+    ];
+    prop::collection::vec(step, 0..count)
+}
+
+/// Does it all, one step after the other.
+pub(crate) fn perform(root: &Root, steps: &[Step]) {
+    for step in steps {
+        // That a step fails, since its path does not exist or is something else, is part of it.
+        let _ = perform_one(root, step);
+    }
+}
+
+fn perform_one(root: &Root, step: &Step) -> rbuild::sys::Result<()> {
+    let at = |path: &str| root.parent(Path::new(path));
+    match step {
+        Step::Directory(path, mode) => {
+            let (dir, name) = at(path)?;
+            dir.make_dir(name, *mode)
+        }
+        Step::File(path, content, mode) => {
+            let (dir, name) = at(path)?;
+            dir.remove_file(&name)
+                .or_else(|error| match error.is_not_found() {
+                    true => Ok(()),
+                    false => Err(error),
+                })?;
+            let mut file = dir.create_file(name, *mode)?;
+            std::io::Write::write_all(&mut file, content.as_bytes()).unwrap();
+            Ok(())
+        }
+        Step::Symlink(path, target) => {
+            let (dir, name) = at(path)?;
+            dir.symlink(Path::new(target), name)
+        }
+        Step::Link(path, target) => {
+            let ((dir, name), (from, old)) = (at(path)?, at(target)?);
+            from.link(old, &dir, name)
+        }
+        Step::Fifo(path) => {
+            let (dir, name) = at(path)?;
+            dir.make_node(name, Node::Fifo, 0o600)
+        }
+        Step::Remove(path) => root.remove_all(Path::new(path)),
+        Step::Rename(from, to) => {
+            let ((dir, name), (new_dir, new)) = (at(from)?, at(to)?);
+            dir.rename(name, &new_dir, new)
+        }
+        Step::Mode(path, mode) => {
+            let (dir, name) = at(path)?;
+            dir.set_mode(name, *mode)
+        }
+        Step::Time(path, seconds) => {
+            let (dir, name) = at(path)?;
+            dir.set_modified(
+                name,
+                Timestamp {
+                    seconds: *seconds,
+                    nanoseconds: 0,
+                },
+            )
+        }
+        Step::Attribute(path, value) => {
+            let (dir, name) = at(path)?;
+            dir.set_xattr(name, OsStr::new("user.mark"), value.as_bytes())
         }
     }
 }
