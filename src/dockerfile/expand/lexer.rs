@@ -9,6 +9,9 @@ use crate::dockerfile::expand::words::Words;
 
 type Result<T> = std::result::Result<T, ExpandError>;
 
+/// The characters that mean something somewhere.
+const SPECIAL: [char; 8] = ['$', '<', '\'', '"', '\\', '`', '}', '/'];
+
 /// The state of one expansion.
 pub(super) struct Lexer<'a> {
     pub(super) text: &'a str,
@@ -153,8 +156,7 @@ impl<'a> Lexer<'a> {
     /// Takes the characters that mean nothing anywhere, all at once.
     fn plain_run(&mut self) {
         let rest = &self.text[self.position..];
-        let special = |char: char| matches!(char, '$' | '<' | '\'' | '"' | '\\' | '`' | '}' | '/');
-        let length = rest.find(special).unwrap_or(rest.len());
+        let length = rest.find(SPECIAL).unwrap_or(rest.len());
         self.position += length;
         self.push(&rest[..length], false);
     }

@@ -77,5 +77,13 @@ pub fn expand(
 ) -> Result<Expansion, ExpandError> {
     // Go's text/scanner, which other builders read words with, drops a leading byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if !text.contains(['$', '<', '\'', '"', '\\', '`']) {
+        let words = text.split_whitespace().map(str::to_owned).collect();
+        return Ok(Expansion {
+            text: text.to_owned(),
+            words,
+            ..Expansion::default()
+        });
+    }
     lexer::Lexer::new(text, lexing, lookup).run()
 }
