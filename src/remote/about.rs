@@ -6,14 +6,14 @@ use oci_distribution::errors::OciEnvelope;
 use reqwest::Method;
 use reqwest::Response;
 use reqwest::Url;
+use tokio::time;
 
 use crate::remote::Error;
-use crate::remote::transmit;
 use crate::remote::transmit::Lost;
 
 /// How much of a refusal's body is read for its message.
 const MESSAGE_LIMIT_BYTES: usize = 16 << 10;
-/// How long the next piece of it is waited for.
+/// How long it is waited for.
 const MESSAGE_LIMIT: Duration = Duration::from_secs(5);
 
 /// A request as messages name it.
@@ -86,12 +86,16 @@ pub(super) fn printable(url: &Url) -> String {
 /// the beginning of any text.
 async fn message(mut response: Response) -> String {
     let mut bytes = Vec::new();
-    while let Ok(Some(chunk)) = transmit::next_chunk(&mut response, MESSAGE_LIMIT).await {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() > MESSAGE_LIMIT_BYTES {
-            break;
+    let read = async {
+        while let Ok(Some(chunk)) = response.chunk().await {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > MESSAGE_LIMIT_BYTES {
+                break;
+            }
         }
-    }
+    };
+    // What came until then is the message.
+    let _ = time::timeout(MESSAGE_LIMIT, read).await;
     if let Ok(envelope) = serde_json::from_slice::<OciEnvelope>(&bytes) {
         let errors = envelope.errors.iter().map(|error| {
             let code = serde_json::to_value(&error.code).unwrap_or_default();

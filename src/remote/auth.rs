@@ -263,9 +263,9 @@ impl Ask<'_> {
         self.read(about, response).await
     }
 
-    async fn read(&self, about: About, mut response: Response) -> Result<Token, Error> {
+    async fn read(&self, about: About, response: Response) -> Result<Token, Error> {
         let silence = self.session.client.options().retry.silence;
-        let bytes = match transmit::read_document(&mut response, silence).await {
+        let bytes = match transmit::read_document(response, silence).await {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Err(about.violated("the answer is no token but has no end")),
             Err(lost) => return Err(about.lost(lost)),

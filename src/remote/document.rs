@@ -143,12 +143,13 @@ async fn get(
     let retry = session.retry();
     let mut failed = 0;
     loop {
-        let mut response = session
+        let response = session
             .send(|http| http.get(url.clone()).header(ACCEPT, accept))
             .await?;
-        let lost = match transmit::read_document(&mut response, retry.silence).await {
+        let headers = response.headers().clone();
+        let lost = match transmit::read_document(response, retry.silence).await {
             Ok(Some(bytes)) => {
-                return Ok((response.headers().clone(), bytes, about::printable(&url)));
+                return Ok((headers, bytes, about::printable(&url)));
             }
             Ok(None) => {
                 return Err(Error::Limit {

@@ -79,8 +79,8 @@ pub enum Error {
         #[source]
         source: reqwest::Error,
     },
-    /// The connection stands, but nothing comes over it.
-    #[error("{method} {url}: nothing came for {seconds} s")]
+    /// The connection stands, but next to nothing comes over it.
+    #[error("{method} {url}: next to nothing came for {seconds} s")]
     Silence {
         /// The method.
         method: String,

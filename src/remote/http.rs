@@ -28,6 +28,7 @@ use crate::remote::receive::Receiver;
 use crate::remote::retry;
 use crate::remote::transmit;
 use crate::remote::transmit::Lost;
+use crate::remote::transmit::Pieces;
 
 /// What a stored download is called in the store.
 const MEDIA_TYPE: &str = "application/octet-stream";
@@ -162,7 +163,7 @@ impl Attempt<'_> {
     }
 
     /// Takes one answer to its end; the inner error says that it broke off.
-    async fn receive(&self, mut response: Response) -> Result<Result<Descriptor, Lost>, Error> {
+    async fn receive(&self, response: Response) -> Result<Result<Descriptor, Lost>, Error> {
         let mut receiver = Receiver::begin(self.client.store(), None);
         let total_bytes = response.content_length();
         let name = self
@@ -177,6 +178,7 @@ impl Attempt<'_> {
             reported_bytes: 0,
         };
         let silence = self.client.options().retry.silence;
+        let mut pieces = Pieces::new(response, silence);
         let limit_bytes = self.wanted.limit_bytes.unwrap_or(u64::MAX);
         loop {
             if receiver.received_bytes() > limit_bytes || total_bytes > Some(limit_bytes) {
@@ -185,7 +187,7 @@ impl Attempt<'_> {
                     limit_bytes,
                 });
             }
-            match transmit::next_chunk(&mut response, silence).await {
+            match pieces.next().await {
                 Ok(Some(bytes)) => {
                     if !receiver.take(bytes).await {
                         break;

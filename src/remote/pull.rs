@@ -30,7 +30,7 @@ use crate::remote::receive::Receiver;
 use crate::remote::resolve;
 use crate::remote::session::Session;
 use crate::remote::tap::Tap;
-use crate::remote::transmit;
+use crate::remote::transmit::Pieces;
 
 /// A try that brought so many bytes was not in vain, and does not count as a failure.
 const WORTHWHILE_BYTES: u64 = 1 << 20;
@@ -221,17 +221,17 @@ async fn receive(
             have => request.header(RANGE, format!("bytes={have}-")),
         }
     });
-    let mut response = sent.await.map_err(Stop::Finally)?;
+    let response = sent.await.map_err(Stop::Finally)?;
     let mut skip = already_had(&response, have)
         .map_err(|violation| Stop::Finally(About::new(&Method::GET, &url).violated(violation)))?;
-    let silence = session.retry().silence;
+    let mut pieces = Pieces::new(response, session.retry().silence);
     let wrong_size = |actual| Error::Size {
         url: about::printable(&url),
         expected: blob.size,
         actual,
     };
     loop {
-        let mut bytes = match transmit::next_chunk(&mut response, silence).await {
+        let mut bytes = match pieces.next().await {
             Ok(Some(bytes)) => bytes,
             Ok(None) => break,
             Err(lost) => {

@@ -7,12 +7,16 @@ use reqwest::Request;
 use reqwest::RequestBuilder;
 use reqwest::Response;
 use tokio::time;
+use tokio::time::Instant;
 
 use crate::remote::Error;
 use crate::remote::Retry;
 use crate::remote::about::About;
 use crate::remote::retry;
 use crate::store::DOCUMENT_LIMIT_BYTES;
+
+/// What is slower than this over as long as a registry may be silent is as good as silence.
+const SLOWEST_BYTES_PER_SECOND: u128 = 1024;
 
 /// How one try went.
 pub(super) enum Outcome {
@@ -95,25 +99,56 @@ pub(super) async fn execute(
     }
 }
 
-/// Waits so long for the next piece of an answer; none is its end.
-pub(super) async fn next_chunk(
-    response: &mut Response,
+/// The body of an answer, piece by piece.
+#[derive(Debug)]
+pub(super) struct Pieces {
+    response: Response,
     silence: Duration,
-) -> Result<Option<Bytes>, Lost> {
-    match time::timeout(silence, response.chunk()).await {
-        Ok(chunk) => chunk.map_err(Lost::Broken),
-        Err(_) => Err(Lost::Silent(silence)),
+    /// When the current stretch of time began, and how many bytes came in it.
+    since: Instant,
+    bytes: u64,
+}
+
+impl Pieces {
+    /// Lets no piece take longer than `silence`, nor all of them come so slowly that they might
+    /// as well not: a registry shall not hold up a build by sending a byte now and then.
+    pub(super) fn new(response: Response, silence: Duration) -> Self {
+        Self {
+            response,
+            silence,
+            since: Instant::now(),
+            bytes: 0,
+        }
+    }
+
+    /// Waits for the next piece; none is the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Lost> {
+        let chunk = match time::timeout(self.silence, self.response.chunk()).await {
+            Ok(chunk) => chunk.map_err(Lost::Broken)?,
+            Err(_) => return Err(Lost::Silent(self.silence)),
+        };
+        self.bytes += chunk.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        let elapsed = self.since.elapsed();
+        if elapsed > self.silence {
+            if u128::from(self.bytes) * 1000 < elapsed.as_millis() * SLOWEST_BYTES_PER_SECOND {
+                return Err(Lost::Silent(self.silence));
+            }
+            self.since = Instant::now();
+            self.bytes = 0;
+        }
+        Ok(chunk)
     }
 }
 
 /// Reads a whole answer of at most [`DOCUMENT_LIMIT_BYTES`]; none if it is longer.
 pub(super) async fn read_document(
-    response: &mut Response,
+    response: Response,
     silence: Duration,
 ) -> Result<Option<Vec<u8>>, Lost> {
+    let mut pieces = Pieces::new(response, silence);
     let mut bytes = Vec::new();
-    while let Some(chunk) = next_chunk(response, silence).await? {
-        bytes.extend_from_slice(&chunk);
+    while let Some(piece) = pieces.next().await? {
+        bytes.extend_from_slice(&piece);
         if bytes.len() as u64 > DOCUMENT_LIMIT_BYTES {
             return Ok(None);
         }

@@ -578,13 +578,31 @@ async fn silence_has_an_end_in_both_directions() {
         Fault::Delay(long),
     );
     let error = home.pull(&app(&registry)).await.unwrap_err();
-    assert!(causes(&error).contains("nothing came for"), "{error:?}");
+    assert!(
+        causes(&error).contains("next to nothing came for"),
+        "{error:?}"
+    );
 
-    home.pull(&app(&registry)).await.unwrap();
+    let drip = Fault::Drip(Duration::from_millis(100));
+    let (_, long_layer) = publish(&registry, &[&noise(1000)]);
+    let hex = long_layer.layers[0].digest.hex();
+    registry.fault("GET", &hex, 1, drip);
+    let other = query(&app(&registry), Pull::Always);
+    let step = Sink::silent().step("pull");
+    let error = remote::pull(&home.client, &other, &step).await.unwrap_err();
+    assert!(
+        causes(&error).contains("next to nothing came for"),
+        "{error:?}"
+    );
+
+    remote::pull(&home.client, &other, &step).await.unwrap();
     let other = format!("{}/other:1", registry.host());
     registry.fault("PUT", "/blobs/uploads/", 1, Fault::Delay(long));
     let error = home.push(&image, &other).await.unwrap_err();
-    assert!(causes(&error).contains("nothing came for"), "{error:?}");
+    assert!(
+        causes(&error).contains("next to nothing came for"),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]

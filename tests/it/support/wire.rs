@@ -7,6 +7,7 @@ use std::io::Read;
 use std::io::Write;
 use std::net::Shutdown;
 use std::net::TcpStream;
+use std::thread;
 use std::time::Duration;
 
 /// Status, headers and body.
@@ -27,6 +28,8 @@ pub(crate) enum Fault {
     Corrupt,
     /// Sends a few bytes too many.
     Lengthen,
+    /// Sends a byte, waits so long, sends the next.
+    Drip(Duration),
     /// Waits before it answers.
     Delay(Duration),
     /// Sends all though a range was asked for.
@@ -108,6 +111,7 @@ pub(crate) fn send(
     let (mut status, mut headers, mut body) = answer;
     let mut keep = true;
     let mut announce = true;
+    let mut drip = None;
     let mut most = usize::MAX;
     match fault {
         Some(Fault::Status(other, header, text)) => {
@@ -136,6 +140,7 @@ pub(crate) fn send(
             keep = false;
             announce = false;
         }
+        Some(Fault::Drip(delay)) => drip = Some(delay),
         Some(Fault::Corrupt) => body[0] ^= 1,
         Some(Fault::Lengthen) => body.extend_from_slice(b"and more"),
         Some(Fault::Delay(_) | Fault::IgnoreRange) | None => {}
@@ -152,6 +157,13 @@ pub(crate) fn send(
     }
     head.push_str("\r\n");
     stream.write_all(head.as_bytes()).ok()?;
+    if let Some(delay) = drip {
+        for byte in &body {
+            stream.write_all(&[*byte]).ok()?;
+            thread::sleep(delay);
+        }
+        return Some(());
+    }
     if request.method != "HEAD" {
         stream.write_all(&body[..body.len().min(most)]).ok()?;
     }
