@@ -140,12 +140,8 @@ async fn ask(wanted: Wanted, place: Where<'_>) -> Result<(Wanted, Base), Error> 
 #[derive(Debug, thiserror::Error)]
 pub enum BaseError {
     /// It could not be fetched.
-    #[error("cannot resolve it")]
-    Remote {
-        /// Why not.
-        #[from]
-        source: remote::Error,
-    },
+    #[error(transparent)]
+    Remote(#[from] remote::Error),
     /// It could not be read from the store or from a layout.
     #[error("cannot read it")]
     Store {

@@ -231,7 +231,7 @@ impl Error {
             | Self::PushWithoutName
             | Self::Image { .. } => Kind::User,
             Self::Base { source, .. } => match **source {
-                BaseError::Remote { .. } => Kind::Remote,
+                BaseError::Remote(_) => Kind::Remote,
                 BaseError::Store { .. } => Kind::Environment,
                 _ => Kind::User,
             },
@@ -275,6 +275,11 @@ impl Error {
             Self::Dockerfile { source, .. } => source.problem.hint(),
             Self::PushWithoutName => Some("give it one with -t".to_owned()),
             Self::Operation { source, .. } => source.hint(),
+            Self::Base { source, .. } => match &**source {
+                BaseError::Remote(error) => error.hint(),
+                _ => None,
+            },
+            Self::Fetch { source } | Self::Push { source, .. } => source.hint(),
             _ => None,
         }
     }
@@ -283,7 +288,7 @@ impl Error {
 fn kind_of(error: &worker::Error) -> Kind {
     match error {
         worker::Error::Canceled => Kind::Canceled,
-        worker::Error::Remote { .. } => Kind::Remote,
+        worker::Error::Remote(_) => Kind::Remote,
         error if error.is_users() => Kind::User,
         _ => Kind::Environment,
     }

@@ -38,10 +38,10 @@ use crate::solver::Cancel;
 pub(super) struct BuildArguments {
     /// The directory whose files COPY and ADD read; a URL; or - for a tar archive or a Dockerfile
     /// on standard input.
-    #[arg(value_parser = value::context::context, value_hint = ValueHint::DirPath, allow_hyphen_values = true)]
+    #[arg(value_parser = value::context::context, value_hint = ValueHint::DirPath)]
     pub context: ContextSource,
     /// The Dockerfile: a path, a URL, or - for standard input [default: CONTEXT/Dockerfile].
-    #[arg(short, long, value_name = "FILE", value_parser = value::context::dockerfile, allow_hyphen_values = true, value_hint = ValueHint::FilePath)]
+    #[arg(short, long, value_name = "FILE", value_parser = value::context::dockerfile, value_hint = ValueHint::FilePath)]
     pub file: Option<DockerfileSource>,
     /// A name for the image, as in app:v1 or ghcr.io/me/app:v1; may be given more than once.
     #[arg(short, long = "tag", value_name = "NAME")]
@@ -156,7 +156,7 @@ pub(super) struct ResultFlags {
     /// Where else the image goes: DIR or - for its files, type=oci|docker,dest=FILE for an archive,
     /// type=oci,tar=false,dest=DIR for a layout, type=image,push=true for a registry. A dest of -
     /// is standard output.
-    #[arg(short, long = "output", value_name = "DIR|-|type=…,dest=…", value_parser = value::output::output, allow_hyphen_values = true)]
+    #[arg(short, long = "output", value_name = "DIR|-|type=…,dest=…", value_parser = value::output::output)]
     pub outputs: Vec<Output>,
     /// Push the image under each of its names.
     #[arg(long)]

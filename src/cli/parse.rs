@@ -18,7 +18,7 @@ Examples:
   rbuild parse - < Dockerfile")]
 pub(super) struct ParseArguments {
     /// The Dockerfile; - for standard input.
-    #[arg(default_value = "Dockerfile", value_hint = ValueHint::FilePath, allow_hyphen_values = true)]
+    #[arg(default_value = "Dockerfile", value_hint = ValueHint::FilePath)]
     pub file: String,
 }
 

@@ -132,12 +132,8 @@ pub enum Error {
         source: store::Error,
     },
     /// A blob cannot be fetched.
-    #[error("cannot fetch")]
-    Remote {
-        /// Why not.
-        #[from]
-        source: remote::Error,
-    },
+    #[error(transparent)]
+    Remote(#[from] remote::Error),
     /// What was learned of the context cannot be kept.
     #[error("cannot keep what was learned of the build context")]
     Cache {
@@ -185,6 +181,7 @@ impl Error {
                 Some(format!("add a line !{} to the ignore file", path.display()))
             }
             Self::SecretMissing { id } => Some(format!("give it with --secret id={id},src=FILE")),
+            Self::Remote(error) => error.hint(),
             Self::SshMissing { id } => Some(format!("give it with --ssh {id}[=SOCKET]")),
             _ => None,
         }

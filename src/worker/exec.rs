@@ -74,8 +74,13 @@ pub(super) async fn run(worker: &Worker, op: ExecOp, task: &Task) -> Result<Made
     }
 }
 
+/// Writes a command for a message: its first line, since the rest is in the Dockerfile.
 fn command_line(args: &[String]) -> String {
-    args.join(" ")
+    let text = args.join(" ");
+    match text.trim_end().split_once('\n') {
+        Some((first, _)) => format!("{first} …"),
+        None => text,
+    }
 }
 
 /// Describes the sandbox of `op`.

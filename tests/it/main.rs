@@ -3,6 +3,7 @@
 
 mod architecture;
 mod cache;
+mod cli;
 mod dockerfile;
 mod layer;
 mod listed;

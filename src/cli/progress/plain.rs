@@ -17,8 +17,9 @@ use crate::progress::Transfer;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a line may be without its end before it is shown.
 const UNFINISHED: Duration = Duration::from_secs(1);
-/// A transfer is told of anew after this share of it, or this time.
+/// A transfer is told of anew after this share of it and this pause, or this time.
 const TRANSFER_SHARE: u64 = 5;
+const TRANSFER_PAUSE: Duration = Duration::from_secs(1);
 const TRANSFER_TIME: Duration = Duration::from_secs(5);
 
 /// The state of the lines.
@@ -196,7 +197,8 @@ impl Plain {
         let share = total_bytes.map_or(u64::MAX, |total| (total / TRANSFER_SHARE).max(1));
         let is_news = moved.ended
             || at.saturating_sub(moved.told) >= TRANSFER_TIME
-            || (at > moved.began && done_bytes.saturating_sub(moved.told_bytes) >= share);
+            || (at.saturating_sub(moved.told) >= TRANSFER_PAUSE
+                && done_bytes.saturating_sub(moved.told_bytes) >= share);
         if !is_news {
             return None;
         }
@@ -440,14 +442,14 @@ mod tests {
             &[
                 (0, started(0, "FROM x")),
                 (0, moved(0, total)),
-                (100, moved(1000, total)),
-                (200, moved(300_000, total)),
-                (300, moved(310_000, total)),
-                (900, moved(1_000_000, total)),
-                (901, moved(1_000_000, total)),
+                (100, moved(300_000, total)),
+                (1100, moved(300_000, total)),
+                (2100, moved(310_000, total)),
+                (2900, moved(1_000_000, total)),
+                (2901, moved(1_000_000, total)),
             ],
-            "#1 FROM x\n#1 sha256:abc 300.00kB / 1.00MB 0.2s\n\
-             #1 sha256:abc 1.00MB 0.9s done\n\n",
+            "#1 FROM x\n#1 sha256:abc 300.00kB / 1.00MB 1.1s\n\
+             #1 sha256:abc 1.00MB 2.9s done\n\n",
         );
         check(
             &[

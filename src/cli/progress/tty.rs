@@ -20,6 +20,10 @@ use crate::progress::Transfer;
 /// How many of its last lines are shown of a running step.
 const TAIL_ROWS: usize = 6;
 const TAIL_INDENT: &str = " => => # ";
+/// Lines are written over the old ones and cleared one by one: clearing all at once from the top of
+/// the screen, tmux would keep the old view in its history.
+const END_OF_LINE: &str = "\x1b[K\n";
+const CLEAR_BELOW: &str = "\x1b[J";
 const BEGIN_SYNCHRONIZED: &str = "\x1b[?2026h";
 const END_SYNCHRONIZED: &str = "\x1b[?2026l";
 
@@ -36,6 +40,7 @@ pub(super) struct Tty {
     done: usize,
     cached: usize,
     failed: usize,
+    canceled: usize,
 }
 
 /// A line that will not change again; its form depends on the window.
@@ -79,6 +84,7 @@ impl Tty {
             done: 0,
             cached: 0,
             failed: 0,
+            canceled: 0,
         }
     }
 
@@ -129,7 +135,10 @@ impl Tty {
                 self.failed += 1;
                 self.end(*step, at, "ERROR ", draw::FAILED);
             }
-            Event::Canceled { step } => self.end(*step, at, "CANCELED ", draw::WARNED),
+            Event::Canceled { step } => {
+                self.canceled += 1;
+                self.end(*step, at, "CANCELED ", draw::WARNED);
+            }
             Event::Warning { message } => {
                 self.settle(format!("warning: {message}"), None, draw::WARNED);
             }
@@ -158,16 +167,15 @@ impl Tty {
     pub(super) fn finish(&mut self, at: Duration, size: Size, out: &mut String) {
         self.resize(size);
         let time = units::seconds(at);
-        if self.done + self.cached + self.failed > 0 {
+        if self.done + self.cached + self.failed + self.canceled > 0 {
             let cached = match self.cached {
                 0 => String::new(),
                 count => format!(", {count} of them cached"),
             };
-            let line = match self.failed {
-                0 => format!(
-                    "[+] Done in {time}, {} steps{cached}",
-                    self.done + self.cached
-                ),
+            let ended = self.done + self.cached;
+            let line = match (self.failed, self.canceled) {
+                (0, 0) => format!("[+] Done in {time}, {ended} steps{cached}"),
+                (0, _) => format!("[+] Canceled after {time}"),
                 _ => format!("[+] Failed after {time}"),
             };
             self.settle(line, None, Style::new());
@@ -204,19 +212,20 @@ impl Tty {
         if rows > 0 {
             let _ = write!(out, "\x1b[{rows}A");
         }
-        out.push_str("\r\x1b[J");
+        out.push('\r');
         for settled in self.settled.drain(..) {
             let line = match settled.time {
                 Some(time) => draw::spread(&settled.text, &units::seconds(time), size.columns),
                 None => settled.text,
             };
             out.push_str(&self.paint.put(settled.style, &line));
-            out.push('\n');
+            out.push_str(END_OF_LINE);
         }
         for line in live {
             out.push_str(line);
-            out.push('\n');
+            out.push_str(END_OF_LINE);
         }
+        out.push_str(CLEAR_BELOW);
         out.push_str(END_SYNCHRONIZED);
         self.drawn = live.iter().map(|line| draw::width(line)).collect();
     }

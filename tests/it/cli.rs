@@ -1,0 +1,256 @@
+//! The binary itself: what is printed where, and the exit codes. These tests only prove the
+//! hook-up; what is decided below is tested below.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::process::Output;
+use std::process::Stdio;
+
+/// A home of its own, with a store and a context.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        let home = Self(tempfile::tempdir().unwrap());
+        fs::create_dir(home.path().join("context")).unwrap();
+        home
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path().join(name), text).unwrap();
+    }
+
+    /// Runs rbuild with nothing in its environment but this home.
+    fn rbuild(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rbuild"));
+        command
+            .env_clear()
+            .env("HOME", self.path())
+            .env("RBUILD_ROOT", self.path().join("root"))
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .current_dir(self.path())
+            .stdin(Stdio::null())
+            .args(args);
+        command
+    }
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Asserts the exit code and that standard error holds every one of `parts`.
+fn check(output: &Output, code: i32, parts: &[&str]) {
+    let text = stderr(output);
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not in:\n{text}");
+    }
+}
+
+#[test]
+fn without_arguments_the_help_teaches() {
+    let home = Home::new();
+    let output = home.rbuild(&[]);
+    check(&output, 0, &[]);
+    assert!(stdout(&output).contains("rbuild -t app:v1 ."));
+    assert_eq!(stdout(&output), stdout(&home.rbuild(&["help"])));
+    let help = stdout(&home.rbuild(&["help", "run"]));
+    assert!(
+        help.contains("rbuild run -it debian:bookworm bash"),
+        "{help}"
+    );
+}
+
+#[test]
+fn a_wrong_command_line_exits_with_2() {
+    let home = Home::new();
+    for (args, part) in [
+        (&["--targt", "x", "."][..], "--target"),
+        (&["--ulimit", "nofiles=1", "."], "nofile"),
+        (&["--cache-to", "type=inline", "context"], "--root"),
+        (&["-t", "UPPER", "context"], "lower case"),
+        (&["-t", "a@sha256:00", "context"], "name"),
+        (&["--push", "context"], "--tag"),
+        (&["-f", "-", "-"], "exclude each other"),
+        (&["images", "--format", "yaml"], "table, json"),
+        (&["-o", "type=ocl", "context"], "\"oci\""),
+    ] {
+        check(&home.rbuild(args), 2, &[part]);
+    }
+}
+
+#[test]
+fn a_mistyped_command_is_no_directory() {
+    let home = Home::new();
+    check(
+        &home.rbuild(&["imagse"]),
+        1,
+        &["no build context imagse", "rbuild images"],
+    );
+}
+
+#[test]
+fn a_mistake_in_the_configuration_is_shown_in_its_line() {
+    let home = Home::new();
+    home.write("config.toml", "[registry.\"docker.io\"]\nmirror = []\n");
+    home.write("context/Dockerfile", "FROM scratch\n");
+    let output = home.rbuild(&["--config", "config.toml", "context"]);
+    check(
+        &output,
+        2,
+        &[
+            "config.toml:2:1",
+            "2 | mirror = []",
+            "^^^^^^",
+            "\"mirrors\"",
+        ],
+    );
+    check(
+        &home.rbuild(&["--config", "gone.toml", "context"]),
+        3,
+        &["gone.toml"],
+    );
+}
+
+#[test]
+fn parse_prints_json_or_where_the_mistake_is() {
+    let home = Home::new();
+    home.write("Dockerfile", "FROM debian AS base\nRUN ls\n");
+    let output = home.rbuild(&["parse"]);
+    check(&output, 0, &[]);
+    let json: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(json["stages"][0]["name"], "base");
+    home.write("Dockerfile", "FROM debian\nRUNN ls\n");
+    check(
+        &home.rbuild(&["parse"]),
+        1,
+        &["Dockerfile:2:1", "^^^^", "did you mean RUN?"],
+    );
+}
+
+#[test]
+fn an_image_is_built_listed_tagged_and_removed() {
+    let home = Home::new();
+    home.write(
+        "context/Dockerfile",
+        "FROM scratch\nCOPY file /\nCMD [\"/file\"]\n",
+    );
+    home.write("context/file", "content");
+    let args = [
+        "-t",
+        "app:v1",
+        "--iidfile",
+        "id",
+        "--metadata-file",
+        "meta",
+        "context",
+    ];
+    let output = home.rbuild(&args);
+    check(
+        &output,
+        0,
+        &["#1 [internal] load build definition", "named app:v1"],
+    );
+    assert_eq!(stdout(&output), "", "progress goes to standard error");
+    let id = fs::read_to_string(home.path().join("id")).unwrap();
+    let metadata = fs::read(home.path().join("meta")).unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata).unwrap();
+    assert_eq!(metadata["containerimage.config.digest"], id);
+    assert_eq!(metadata["image.name"], "docker.io/library/app:v1");
+
+    let again = home.rbuild(&["build", "-q", "-t", "app:v1", "context"]);
+    assert_eq!(
+        (stdout(&again), stderr(&again)),
+        (format!("{id}\n"), String::new())
+    );
+    check(&home.rbuild(&["tag", "app:v1", "app:v2"]), 0, &[]);
+    let listed = stdout(&home.rbuild(&["images", "--format", "json"]));
+    let listed: Vec<serde_json::Value> = listed
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(listed.len(), 2);
+    assert_eq!(listed[1]["tag"], "v2");
+    assert_eq!(listed[1]["id"], id);
+    let shown = stdout(&home.rbuild(&["inspect", "app:v2"]));
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown[0]["Config"]["Cmd"][0], "/file");
+    let history = stdout(&home.rbuild(&["history", "app:v1"]));
+    assert!(history.contains("COPY file /"), "{history}");
+    let short = &id["sha256:".len()..][..8];
+    check(&home.rbuild(&["rmi", short]), 1, &["has 2 names", "-f"]);
+    check(&home.rbuild(&["rmi", "app:v1", "app:v2"]), 0, &[]);
+    check(
+        &home.rbuild(&["inspect", "app:v2"]),
+        1,
+        &["there is no image"],
+    );
+    check(&home.rbuild(&["prune"]), 0, &[]);
+    check(&home.rbuild(&["du"]), 0, &[]);
+}
+
+#[test]
+fn every_line_of_rawjson_is_json() {
+    let home = Home::new();
+    home.write("context/Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
+    let output = home.rbuild(&["--progress=rawjson", "context"]);
+    check(&output, 0, &[]);
+    assert!(stderr(&output).lines().count() >= 2);
+    for line in stderr(&output).lines() {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(event.is_object(), "{line}");
+    }
+}
+
+#[test]
+fn an_archive_goes_to_a_pipe_and_not_to_a_terminal() {
+    let home = Home::new();
+    home.write("context/Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
+    let output = home.rbuild(&["-o", "type=docker,dest=-", "-t", "app", "context"]);
+    check(&output, 0, &[]);
+    let mut archive = tar::Archive::new(output.stdout.as_slice());
+    let names: Vec<_> = archive
+        .entries()
+        .unwrap()
+        .map(|entry| entry.unwrap().path().unwrap().into_owned())
+        .collect();
+    assert!(names.contains(&"manifest.json".into()), "{names:?}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let home = Home::new();
+    let mut child = home
+        .command(&["completion", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    check(&output, 0, &[]);
+    assert_eq!(stderr(&output), "");
+}
+
+#[test]
+fn completions_know_the_flags() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = stdout(&home.rbuild(&["completion", shell]));
+        assert!(script.contains("build-arg"), "{shell}");
+    }
+}
