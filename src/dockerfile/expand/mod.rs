@@ -87,3 +87,149 @@ pub fn expand(
     }
     lexer::Lexer::new(text, lexing, lookup).run()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Expansion;
+    use super::Lexing;
+    use super::expand;
+    use crate::dockerfile::Escape;
+    use crate::dockerfile::ExpandError;
+
+    fn lookup(name: &str) -> Option<String> {
+        let value = match name {
+            "V" => "1.2.3",
+            "P" => "/a/b/c.tar.gz",
+            "S" => "two words",
+            "L" => "ab\nab",
+            "EMPTY" => "",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    }
+
+    fn expanded(text: &str) -> Result<Expansion, ExpandError> {
+        expand(text, Lexing::default(), &lookup)
+    }
+
+    #[test]
+    fn every_form_of_substitution() {
+        for (text, expected) in [
+            ("$V-${V}", "1.2.3-1.2.3"),
+            ("[$X${X}]", "[]"),
+            ("$Vx $V.x", " 1.2.3.x"),
+            ("${X:-a$V}${EMPTY:-b}${V:-c}", "a1.2.3b1.2.3"),
+            ("${X-a}[${EMPTY-b}]", "a[]"),
+            ("[${X:+a}${EMPTY:+b}]${V:+c}", "[]c"),
+            ("${X+a}${EMPTY+b}", "b"),
+            ("${V:?m}${EMPTY?m}", "1.2.3"),
+            ("${P#*/} ${P##*/}", "a/b/c.tar.gz c.tar.gz"),
+            ("${P%.*} ${P%%.*}", "/a/b/c.tar /a/b/c"),
+            ("${V#?.} ${V#x}", "2.3 1.2.3"),
+            (r"${P#*\*} ${S/\//x}", "/a/b/c.tar.gz two words"),
+            ("${V/./-} ${V//./-} ${V//?/x}", "1-2.3 1-2-3 xxxxx"),
+            ("${L//a*/x}", "x\nx"),
+            ("${V//./[$X]}", "1[]2[]3"),
+            (r"${V//./\$0}", r"1\.2\.3"),
+            ("${X:-${Y:-${Z:-deep}}}", "deep"),
+            ("a$ $. $$ $1 $@", "a$ $.   "),
+            (r"\$V '$V' \\", r"$V $V \"),
+            (r#""$V \$V \" \x '""#, r#"1.2.3 $V " \x '"#),
+        ] {
+            assert_eq!(expanded(text).unwrap().text, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn words_split_where_nothing_quotes() {
+        for (text, expected) in [
+            (
+                r#" a  $S "$S" b\ c '' "#,
+                &["a", "two", "words", "two words", "b c"][..],
+            ),
+            ("a<<b <<  c", &["a<<b", "<<  c"]),
+            ("", &[]),
+        ] {
+            assert_eq!(expanded(text).unwrap().words, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_reported() {
+        let expansion = expanded("$V ${X:-$Y} ${EMPTY:+$Z}").unwrap();
+        assert_eq!(
+            expansion.matched.into_iter().collect::<Vec<_>>(),
+            ["EMPTY", "V"]
+        );
+        assert_eq!(
+            expansion.unmatched.into_iter().collect::<Vec<_>>(),
+            ["X", "Y", "Z"]
+        );
+    }
+
+    #[test]
+    fn malformed_text_is_refused() {
+        for (text, expected) in [
+            ("'a", ExpandError::MissingSingleQuote),
+            ("\"a", ExpandError::MissingDoubleQuote),
+            ("${V", ExpandError::MissingBrace),
+            ("${X:-'a}", ExpandError::MissingBrace),
+            ("${V/a", ExpandError::MissingSlash),
+            ("${}", ExpandError::BadSubstitution),
+            (
+                "${V:=a}",
+                ExpandError::Modifier {
+                    modifier: ":=".to_owned(),
+                },
+            ),
+            (
+                "${V!}",
+                ExpandError::Modifier {
+                    modifier: "!".to_owned(),
+                },
+            ),
+        ] {
+            assert_eq!(expanded(text).unwrap_err(), expected, "{text}");
+        }
+        for (text, expected) in [
+            ("${X?}", "X: is not allowed to be unset"),
+            ("${EMPTY:?}", "EMPTY: is not allowed to be empty"),
+            ("${X:?set $V}", "X: set 1.2.3"),
+            (
+                r"${V#\a}",
+                r"invalid pattern (\a) in substitution: invalid escape '\a'",
+            ),
+        ] {
+            assert_eq!(expanded(text).unwrap_err().to_string(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn modes_keep_what_they_say() {
+        let backtick = Lexing::words(Escape::Backtick);
+        assert_eq!(
+            expand(r"c:\a`$V", backtick, &lookup).unwrap().text,
+            r"c:\a$V"
+        );
+        let heredoc = expand(r#"'$V' "\$V""#, Lexing::heredoc(), &lookup).unwrap();
+        assert_eq!(heredoc.text, r#"'1.2.3' "$V""#);
+        let kept = Lexing {
+            keep_unset: true,
+            ..Lexing::default()
+        };
+        let text = "$V $X ${X:-a} ${X//a/b}";
+        assert_eq!(
+            expand(text, kept, &lookup).unwrap().text,
+            "1.2.3 $X ${X:-a} ${X/a/b}"
+        );
+        let raw = Lexing {
+            raw_quotes: true,
+            raw_escapes: true,
+            ..Lexing::default()
+        };
+        assert_eq!(
+            expand(r#"'a' "b" \c"#, raw, &lookup).unwrap().text,
+            r#"'a' "b" \c"#
+        );
+    }
+}
