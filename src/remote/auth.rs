@@ -110,24 +110,31 @@ async fn obtain(session: &Session, challenge: &Challenge) -> Result<Token, Error
             outcome => outcome,
         },
     };
-    match outcome {
-        // What is public is so also for those whose password is out of date.
-        Err(error) if matches!(error.status(), Some(401 | 403)) && session.only_pulls() => {
-            let token = ask.get(None).await.map_err(|_| error)?;
-            let host = &session.host.name;
-            session.client.options().sink.warn(format!(
-                "{host} refused the credentials of {place}; going on without"
-            ));
-            Ok(token)
-        }
-        outcome => outcome,
+    let refusal = match outcome {
+        Err(error) if matches!(error.status(), Some(401 | 403)) => Error::Login {
+            host: session.host.name.clone(),
+            place,
+            source: Box::new(error),
+        },
+        outcome => return outcome,
+    };
+    // What is public is so also for those whose password is out of date.
+    if session.only_pulls()
+        && let Ok(token) = ask.get(None).await
+    {
+        session
+            .client
+            .warn_once(format!("{refusal}; going on without"));
+        return Ok(token);
     }
+    Err(refusal)
 }
 
 async fn look_up(session: &Session) -> Result<Option<Found>, Error> {
     let options = session.client.options();
     let repository = (session.host.name.as_str(), session.path.as_str());
-    credentials::find(&options.credential_files, repository, &options.sink).await
+    let warn = |text| session.client.warn_once(text);
+    credentials::find(&options.credential_files, repository, &warn).await
 }
 
 fn basic_authorization(found: Option<Found>) -> RegistryAuth {

@@ -18,7 +18,6 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time;
 
-use crate::progress::Sink;
 use crate::remote::Error;
 
 /// What Docker Hub is called in docker's files.
@@ -26,6 +25,9 @@ const HUB_KEY: &str = "https://index.docker.io/v1/";
 /// What a helper answers as user name when its secret is an identity token.
 const TOKEN_USER: &str = "<token>";
 const HELPER_LIMIT: Duration = Duration::from_secs(30);
+
+/// Where it goes that a helper is missing.
+pub(super) type Warn<'a> = &'a (dyn Fn(String) + Sync);
 
 /// A secret for a registry.
 #[derive(Clone, PartialEq, Eq)]
@@ -76,7 +78,7 @@ struct Entry {
 pub(super) async fn find(
     files: &[PathBuf],
     (host, path): (&str, &str),
-    sink: &Sink,
+    warn: Warn<'_>,
 ) -> Result<Option<Found>, Error> {
     for place in files {
         let Some(file) = read(place)? else { continue };
@@ -94,7 +96,7 @@ pub(super) async fn find(
             .chain(&file.creds_store);
         for helper in helpers.filter(|helper| !helper.is_empty()) {
             let program = format!("docker-credential-{helper}");
-            if let Some(credential) = ask(&program, helper_key, sink).await? {
+            if let Some(credential) = ask(&program, helper_key, warn).await? {
                 let place = program;
                 return Ok(Some(Found { credential, place }));
             }
@@ -196,7 +198,7 @@ fn login(user: &str, secret: &str) -> Credential {
 
 /// Asks a credential helper. One that does not know the registry, or is not
 /// installed, is as good as none.
-async fn ask(program: &str, server: &str, sink: &Sink) -> Result<Option<Credential>, Error> {
+async fn ask(program: &str, server: &str, warn: Warn<'_>) -> Result<Option<Credential>, Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Answer {
@@ -210,7 +212,7 @@ async fn ask(program: &str, server: &str, sink: &Sink) -> Result<Option<Credenti
     let output = match run(program, server).await {
         Ok(output) => output,
         Err(source) if source.kind() == io::ErrorKind::NotFound => {
-            sink.warn(format!("{program} is not installed; going on without it"));
+            warn(format!("{program} is not installed; going on without it"));
             return Ok(None);
         }
         Err(source) => return Err(error(source.to_string())),
@@ -259,14 +261,13 @@ mod tests {
     use super::Found;
     use super::find;
     use super::login;
-    use crate::progress::Sink;
 
     fn look(json: &str, host: &str, path: &str) -> Option<Found> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.json");
         fs::write(&file, json).unwrap();
         let files = [folder.path().join("absent.json"), file];
-        block_on(find(&files, (host, path), &Sink::silent())).unwrap()
+        block_on(find(&files, (host, path), &|_| ())).unwrap()
     }
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -324,7 +325,7 @@ mod tests {
             let program = helper.to_str().unwrap();
             loop {
                 // A process that another test is starting may still have the script open.
-                match block_on(super::ask(program, "r.io", &Sink::silent())) {
+                match block_on(super::ask(program, "r.io", &|_| ())) {
                     Err(error) if error.to_string().contains("Text file busy") => {}
                     answer => return answer,
                 }

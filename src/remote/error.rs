@@ -113,6 +113,17 @@ pub enum Error {
         /// What the registry says about it.
         message: String,
     },
+    /// The registry's token server does not take the user's credentials.
+    #[error("{host} refused the credentials of {place}")]
+    Login {
+        /// The registry.
+        host: String,
+        /// The file or helper they are from.
+        place: String,
+        /// What the token server said.
+        #[source]
+        source: Box<Error>,
+    },
     /// The registry sends its users to a place for tokens that must not have their password.
     #[error("{host} wants credentials to be sent to {realm}, which is neither encrypted nor local")]
     Realm {
@@ -291,7 +302,8 @@ impl Error {
             Self::Resolve { source, .. }
             | Self::Pull { source, .. }
             | Self::Push { source, .. }
-            | Self::Download { source, .. } => source.status(),
+            | Self::Download { source, .. }
+            | Self::Login { source, .. } => source.status(),
             Self::Everywhere { attempts } => attempts.last()?.1.status(),
             _ => None,
         }

@@ -18,6 +18,7 @@ impl Error {
             Self::Status {
                 status, message, ..
             } => status_hint(*status, message),
+            Self::Login { host, .. } => Some(format!("log in again with `docker login {host}`")),
             Self::Unauthorized { url, .. } => Some(format!(
                 "log in with `docker login {}`, or see whether the name is right: a registry \
                  also answers so where there is nothing",

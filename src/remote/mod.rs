@@ -115,6 +115,8 @@ struct State {
     hosts: host::Hosts,
     /// Mirrors that cannot be reached.
     gone: Mutex<BTreeSet<String>>,
+    /// Warnings that were given.
+    said: Mutex<BTreeSet<String>>,
     downloads: Semaphore,
     uploads: Semaphore,
     /// Two that want the same blob at the same time fetch it once.
@@ -131,6 +133,7 @@ impl Client {
             clients: clients::Clients::default(),
             hosts: host::Hosts::default(),
             gone: Mutex::default(),
+            said: Mutex::default(),
             downloads: Semaphore::new(TRANSFERS),
             uploads: Semaphore::new(TRANSFERS),
             blobs: Mutex::default(),
@@ -152,6 +155,14 @@ impl Client {
             *lock = Some(self.store().share().map_err(Error::Store)?);
         }
         Ok(())
+    }
+
+    /// Says something the user should know, however often it comes up, once.
+    fn warn_once(&self, message: String) {
+        let mut said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.insert(message.clone()) {
+            self.options().sink.warn(message);
+        }
     }
 
     /// Gives where `name` is pulled from, without the mirrors that turned out not to be there.

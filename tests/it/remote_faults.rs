@@ -320,10 +320,21 @@ async fn what_is_public_is_pulled_with_a_wrong_password() {
         });
     });
     home.pull(&app(&registry)).await.unwrap();
-    let warnings = warnings.lock().unwrap();
+    let warnings = warnings.lock().unwrap().clone();
     assert!(
         warnings[0].contains("refused the credentials of"),
         "{warnings:?}"
+    );
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    let image = home.image(&[b"mine"]);
+    let error = home.push(&image, &app(&registry)).await.unwrap_err();
+    assert!(
+        error.hint().unwrap().contains("docker login 127"),
+        "{error:?}"
+    );
+    assert!(
+        causes(&error).contains("incorrect username or password"),
+        "{error:?}"
     );
 }
 
