@@ -22,7 +22,7 @@ impl Error {
             Self::Unauthorized { url, .. } => Some(format!(
                 "log in with `docker login {}`, or see whether the name is right: a registry \
                  also answers so where there is nothing",
-                host(url)
+                registry(url)
             )),
             Self::Request { url, source, .. } => request_hint(url, source),
             Self::Silence { url, .. } => Some(format!("{} hangs; try again later", host(url))),
@@ -38,12 +38,17 @@ impl Error {
     }
 }
 
+/// Gives the registry by the name that credentials are kept under.
+fn registry(url: &str) -> &str {
+    match host(url) {
+        "registry-1.docker.io" => "docker.io",
+        host => host,
+    }
+}
+
 fn host(url: &str) -> &str {
     let place = url.split_once("://").map_or(url, |(_, rest)| rest);
-    match place.split('/').next() {
-        Some("registry-1.docker.io") | None => "docker.io",
-        Some(host) => host,
-    }
+    place.split('/').next().unwrap_or(place)
 }
 
 fn status_hint(status: u16, message: &str) -> Option<String> {
