@@ -275,8 +275,7 @@ impl<'a> Extractor<'a> {
             .root
             .make_dirs(path, &options)
             .map_err(cannot_extract(path))?;
-        self.implied
-            .extend(made.created.into_iter().map(|dir| dir.path));
+        self.implied.extend(made.created);
         Ok(made.dir)
     }
 

@@ -74,7 +74,7 @@ impl Stubs {
         };
         let made = root.make_dirs(path, &options)?;
         for created in made.created {
-            self.note(root, created.path)?;
+            self.note(root, created)?;
         }
         Ok((made.path, made.dir))
     }

@@ -46,7 +46,6 @@ pub use self::stat::FileKind;
 pub use self::stat::Owner;
 pub use self::stat::Stat;
 pub use self::stat::Timestamp;
-pub use self::walk::Created;
 pub use self::walk::Made;
 pub use self::walk::MakeDirs;
 pub use self::walk::Symlinks;

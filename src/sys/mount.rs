@@ -50,7 +50,9 @@ impl Mount {
     pub fn new(kind: &str, options: &[(&str, &str)], attributes: Attributes) -> Result<Mount> {
         let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)
             .call(|| format!("fsopen({kind:?})"))?;
-        for (key, value) in options {
+        // What `/proc/mounts` and `df` call it.
+        let named = ("source", kind);
+        for (key, value) in [named].iter().chain(options) {
             set(&context, key, value).call(|| format!("fsconfig({kind:?}, {key:?}, {value:?})"))?;
         }
         finish(&context, kind, attributes)

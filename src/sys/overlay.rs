@@ -66,6 +66,8 @@ impl Overlay<'_> {
     fn mount_detached(&self) -> Result<Mount> {
         let context = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)
             .call(|| r#"fsopen("overlay")"#.to_owned())?;
+        set(&context, "source", "overlay")
+            .call(|| r#"fsconfig("overlay", "source")"#.to_owned())?;
         let mut opened = Vec::new();
         for lower in self.lowers.iter().rev() {
             set_path(&context, "lowerdir+", lower, &mut opened)?;

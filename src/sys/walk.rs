@@ -49,17 +49,8 @@ pub struct Made {
     pub dir: Dir,
     /// Its path inside the root, without symbolic links.
     pub path: PathBuf,
-    /// The directories made, the outermost first.
-    pub created: Vec<Created>,
-}
-
-/// A directory that [`Root::make_dirs`] made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Created {
-    /// Its path inside the root, without symbolic links.
-    pub path: PathBuf,
-    /// When the directory it is in was modified before.
-    pub parent_modified: Timestamp,
+    /// The paths of the directories made, without symbolic links, the outermost first.
+    pub created: Vec<PathBuf>,
 }
 
 impl Root {
@@ -89,7 +80,7 @@ struct Walk<'a> {
     below: Vec<(OsString, Dir)>,
     left: VecDeque<OsString>,
     links: usize,
-    created: Vec<(Created, Dir)>,
+    created: Vec<(PathBuf, Dir)>,
 }
 
 impl Walk<'_> {
@@ -154,7 +145,6 @@ impl Walk<'_> {
     }
 
     fn make(&mut self, name: OsString, options: &MakeDirs) -> Result<()> {
-        let parent_modified = self.here().stat(".")?.modified;
         match self.here().make_dir(&name, options.mode) {
             // Somebody else made it meanwhile; theirs is as good.
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -170,12 +160,8 @@ impl Walk<'_> {
         // The process's umask took bits away.
         dir.set_mode(".", options.mode)?;
         self.below.push((name, dir));
-        let created = Created {
-            path: self.path(),
-            parent_modified,
-        };
-        let dir = self.here().try_clone()?;
-        self.created.push((created, dir));
+        let (path, dir) = (self.path(), self.here().try_clone()?);
+        self.created.push((path, dir));
         Ok(())
     }
 
@@ -188,11 +174,7 @@ impl Walk<'_> {
         }
         let dir = self.here().try_clone()?;
         let path = self.path();
-        let created = self
-            .created
-            .into_iter()
-            .map(|(created, _)| created)
-            .collect();
+        let created = self.created.into_iter().map(|(path, _)| path).collect();
         Ok(Made { dir, path, created })
     }
 }
