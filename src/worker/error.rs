@@ -94,11 +94,34 @@ pub enum Error {
         /// Its id.
         id: String,
     },
-    /// An operation that this build of rbuild cannot carry out.
-    #[error("{name} is not supported yet")]
-    Unsupported {
-        /// What the user knows it as.
-        name: String,
+    /// There is no git to fetch a repository with.
+    #[error("cannot start git, which fetches repositories")]
+    GitMissing {
+        /// What the kernel says.
+        #[source]
+        source: io::Error,
+    },
+    /// Git could not fetch or check out a repository.
+    #[error("git cannot use {remote}: {message}")]
+    Git {
+        /// The repository.
+        remote: String,
+        /// What git says.
+        message: String,
+    },
+    /// A git reference is none.
+    #[error("{reference:?} is no git reference")]
+    GitReference {
+        /// What was given.
+        reference: String,
+    },
+    /// A repository's commit is not the one that is expected.
+    #[error("the commit is {actual}, and {expected} is expected")]
+    GitChecksum {
+        /// The checksum of the Dockerfile.
+        expected: String,
+        /// The commit that the reference stands for.
+        actual: String,
     },
     /// The build was stopped.
     #[error("canceled")]
@@ -164,7 +187,8 @@ impl Error {
             | Self::Exit { .. }
             | Self::SecretMissing { .. }
             | Self::SshMissing { .. }
-            | Self::Unsupported { .. } => true,
+            | Self::GitReference { .. }
+            | Self::GitChecksum { .. } => true,
             Self::Sandbox { source } => source.is_programs(),
             _ => false,
         }
@@ -182,6 +206,7 @@ impl Error {
             }
             Self::SecretMissing { id } => Some(format!("give it with --secret id={id},src=FILE")),
             Self::Remote(error) => error.hint(),
+            Self::GitMissing { .. } => Some("install git".to_owned()),
             Self::SshMissing { id } => Some(format!("give it with --ssh {id}[=SOCKET]")),
             _ => None,
         }

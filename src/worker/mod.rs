@@ -11,6 +11,8 @@ mod content;
 mod copy;
 mod error;
 mod exec;
+mod git;
+mod http;
 mod image;
 mod lent;
 mod mkdir;
@@ -19,6 +21,7 @@ mod mounts;
 mod output;
 mod owner;
 mod place;
+mod secrets;
 mod select;
 mod tree;
 mod xattr;
@@ -196,9 +199,8 @@ impl solver::Worker for Worker {
             Op::Exec(op) => exec::run(self, op.clone(), &task).await,
             Op::Copy(op) => copy::run(self, op.clone(), &task).await,
             Op::Mkdir(op) => mkdir::run(self, op.clone(), &task).await,
-            Op::Http(_) | Op::Git(_) => Err(Error::Unsupported {
-                name: task.vertex.name.clone(),
-            }),
+            Op::Http(op) => http::run(self, op.clone(), &task).await,
+            Op::Git(op) => git::run(self, op.clone(), &task).await,
             Op::Scratch | Op::Image(_) | Op::Context(_) => {
                 unreachable!("the solver has their results without asking")
             }

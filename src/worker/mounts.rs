@@ -104,9 +104,7 @@ pub(super) fn prepare(
             MountKind::Secret(secret) => {
                 prepare_secret(worker, secret, &mount.target, &mut prepared)?
             }
-            MountKind::Ssh { id, required, .. } => {
-                prepare_ssh(worker, (id, *required), &mount.target, &mut prepared)?
-            }
+            MountKind::Ssh { id, required, .. } => prepare_ssh(worker, id, *required)?,
             MountKind::Script { data } => Some(MountSource::File {
                 content: data.clone().into_bytes(),
                 mode: 0o755,
@@ -280,22 +278,14 @@ fn prepare_secret(
     Ok(Some(file).filter(|_| !target.is_empty()))
 }
 
-/// The agent's socket itself, and the variable by which ssh finds it.
-fn prepare_ssh(
-    worker: &Worker,
-    (id, required): (&str, bool),
-    target: &str,
-    prepared: &mut Prepared,
-) -> Result<Option<MountSource>, Error> {
+/// The agent's socket itself; the plan's environment says where it is.
+fn prepare_ssh(worker: &Worker, id: &str, required: bool) -> Result<Option<MountSource>, Error> {
     let Some(socket) = worker.options.ssh.get(id) else {
         return match required {
             true => Err(Error::SshMissing { id: id.to_owned() }),
             false => Ok(None),
         };
     };
-    prepared
-        .env
-        .push(("SSH_AUTH_SOCK".to_owned(), target.to_owned()));
     Ok(Some(MountSource::Bind {
         path: socket.clone(),
         access: Access::ReadWrite,

@@ -1,0 +1,303 @@
+//! `ADD` of a git repository: the commit that a reference stands for, checked out by `git` itself.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::process::Stdio;
+
+use crate::cache::ContentHasher;
+use crate::graph::GitOp;
+use crate::progress::Step;
+use crate::progress::Stream;
+use crate::snapshot::Stack;
+use crate::solver::Made;
+use crate::solver::Task;
+use crate::sys;
+use crate::sys::Root;
+use crate::worker::Error;
+use crate::worker::Worker;
+use crate::worker::blocking;
+use crate::worker::place;
+use crate::worker::place::Manner;
+use crate::worker::secrets;
+use crate::worker::select;
+use crate::worker::select::Wish;
+
+const COMMIT: &str = "commit";
+
+/// Checks the repository out into a snapshot.
+pub(super) async fn run(worker: &Worker, op: GitOp, task: &Task) -> Result<Made, Error> {
+    let (worker, step) = (worker.clone(), task.step.clone());
+    blocking(move || {
+        let scratch = worker.snapshots.prepare(&[])?;
+        let (Stack::Overlay { upper: folder, .. } | Stack::Directory(folder)) = scratch.stack();
+        let git = Git::new(
+            &worker.options,
+            &op.remote,
+            folder.join("repository"),
+            &step,
+        );
+        let commit = git.check_out(&op)?;
+        let active = worker.snapshots.prepare(&[])?;
+        let target = active.mount()?;
+        copy(&git.folder, &op, &target)?;
+        drop(target);
+        let mut hasher = ContentHasher::new();
+        let subdir = op.subdir.as_deref().unwrap_or_default();
+        let reference = op
+            .reference
+            .as_deref()
+            .filter(|_| op.keep_git_dir)
+            .unwrap_or_default();
+        for part in [&commit, &op.remote, subdir, reference] {
+            hasher.update_sized(part.as_bytes());
+        }
+        hasher.update(&[u8::from(op.keep_git_dir), u8::from(op.submodules)]);
+        Ok(Made {
+            change_set: worker.snapshots.commit(active, None)?,
+            content: Some(hasher.finish()),
+            facts: vec![(COMMIT.to_owned(), commit)],
+            layer: None,
+        })
+    })
+    .await
+}
+
+/// Copies the directory that is wanted out of the checkout. It cannot lead outside.
+fn copy(checkout: &Path, op: &GitOp, target: &Root) -> Result<(), Error> {
+    let source = Root::open(checkout)?;
+    let path = op.subdir.as_deref().unwrap_or("/");
+    let manner = Manner {
+        owner: Some(sys::Owner { uid: 0, gid: 0 }),
+        parent_owner: sys::Owner { uid: 0, gid: 0 },
+        mode: None,
+    };
+    let wish = Wish {
+        path,
+        literal: true,
+        excludes: &[],
+        parents: false,
+        ignore: None,
+    };
+    for selected in select::select(&source, &wish)? {
+        place::place(&selected, &source, target, "/", &manner)?;
+    }
+    Ok(())
+}
+
+/// One repository on this machine, and how to reach the one it comes from.
+pub(super) struct Git<'a> {
+    /// The working directory.
+    pub(super) folder: PathBuf,
+    remote: &'a str,
+    authorization: Option<String>,
+    ssh_agent: Option<&'a PathBuf>,
+    step: &'a Step,
+}
+
+impl<'a> Git<'a> {
+    /// Takes a folder that does not exist yet.
+    pub(super) fn new(
+        options: &'a crate::worker::Options,
+        remote: &'a str,
+        folder: PathBuf,
+        step: &'a Step,
+    ) -> Self {
+        let ssh: &BTreeMap<String, PathBuf> = &options.ssh;
+        let authorization = secrets::git_authorization(&options.secrets, remote);
+        Self {
+            folder,
+            remote,
+            authorization,
+            ssh_agent: ssh.get("default"),
+            step,
+        }
+    }
+
+    /// Fetches what `op` names and checks it out; gives the commit.
+    pub(super) fn check_out(&self, op: &GitOp) -> Result<String, Error> {
+        let make = std::fs::create_dir(&self.folder);
+        make.map_err(|source| sys::Error::new(format!("mkdir({:?})", self.folder), source))?;
+        self.run(&["init", "--quiet"])?;
+        self.run(&["remote", "add", "origin", self.remote])?;
+        let wanted = op.reference.as_deref().unwrap_or("HEAD");
+        // A reference that begins with a dash would be an option.
+        if wanted.starts_with('-') {
+            return Err(Error::GitReference {
+                reference: wanted.to_owned(),
+            });
+        }
+        let shallow = self.run(&[
+            "fetch",
+            "--quiet",
+            "--depth=1",
+            "--no-tags",
+            "origin",
+            wanted,
+        ]);
+        let fetched = match shallow {
+            Ok(_) => "FETCH_HEAD",
+            // A server need not give a commit that no reference names; all of it holds it.
+            Err(_) if is_commit(wanted) => {
+                let all = "+refs/heads/*:refs/remotes/origin/*";
+                self.run(&["fetch", "--quiet", "--tags", "origin", all])?;
+                wanted
+            }
+            Err(error) => return Err(error),
+        };
+        self.run(&["checkout", "--quiet", "--detach", fetched])?;
+        let commit = self.run(&["rev-parse", "HEAD"])?.trim().to_owned();
+        self.verify(op, fetched, &commit)?;
+        if op.submodules {
+            let update = [
+                "submodule",
+                "update",
+                "--quiet",
+                "--init",
+                "--recursive",
+                "--depth=1",
+            ];
+            self.run(&update)?;
+        }
+        if op.commit_mtime {
+            self.set_times(&commit)?;
+        }
+        if !op.keep_git_dir {
+            self.remove_git_folders()?;
+        }
+        Ok(commit)
+    }
+
+    /// The checksum is the beginning of the commit's id, or of the tag's that names it.
+    fn verify(&self, op: &GitOp, fetched: &str, commit: &str) -> Result<(), Error> {
+        let Some(expected) = &op.checksum else {
+            return Ok(());
+        };
+        let tag = self.run(&["rev-parse", fetched])?;
+        if commit.starts_with(expected.as_str()) || tag.trim().starts_with(expected.as_str()) {
+            return Ok(());
+        }
+        Err(Error::GitChecksum {
+            expected: expected.clone(),
+            actual: commit.to_owned(),
+        })
+    }
+
+    /// Gives every file the time of the commit.
+    fn set_times(&self, commit: &str) -> Result<(), Error> {
+        let text = self.run(&["show", "--no-patch", "--format=%ct", commit])?;
+        let seconds = text.trim().parse().unwrap_or(0);
+        let time = sys::Timestamp {
+            seconds,
+            nanoseconds: 0,
+        };
+        let mut folders = vec![sys::Dir::open(&self.folder)?];
+        while let Some(folder) = folders.pop() {
+            for entry in folder.entries()? {
+                if entry.kind == sys::FileKind::Directory && entry.name != ".git" {
+                    folders.push(folder.open_dir(&entry.name)?);
+                }
+                folder.set_modified(&entry.name, time)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_git_folders(&self) -> Result<(), Error> {
+        let mut folders = vec![sys::Dir::open(&self.folder)?];
+        while let Some(folder) = folders.pop() {
+            folder.remove_all(".git")?;
+            for entry in folder.entries()? {
+                if entry.kind == sys::FileKind::Directory {
+                    folders.push(folder.open_dir(&entry.name)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs git and gives what it prints.
+    fn run(&self, arguments: &[&str]) -> Result<String, Error> {
+        let mut command = Command::new("git");
+        command.arg("-C").arg(&self.folder).args(arguments);
+        command.stdin(Stdio::null());
+        // No configuration of the user's or the machine's decides what is built.
+        command.envs([
+            ("GIT_TERMINAL_PROMPT", "0"),
+            ("GIT_CONFIG_NOSYSTEM", "1"),
+            ("GIT_CONFIG_GLOBAL", "/dev/null"),
+            ("GIT_ALLOW_PROTOCOL", "git:http:https:ssh"),
+            ("GIT_SSH_COMMAND", "ssh -F /dev/null -o BatchMode=yes"),
+        ]);
+        let mut settings = vec![("core.fileMode", "true"), ("advice.detachedHead", "false")];
+        let header = self
+            .authorization
+            .as_ref()
+            .map(|value| format!("Authorization: {value}"));
+        if let Some(header) = &header {
+            settings.push(("http.extraHeader", header));
+        }
+        // By the environment, which other users cannot see, unlike arguments.
+        command.env("GIT_CONFIG_COUNT", settings.len().to_string());
+        for (index, (key, value)) in settings.iter().enumerate() {
+            command.env(format!("GIT_CONFIG_KEY_{index}"), key);
+            command.env(format!("GIT_CONFIG_VALUE_{index}"), value);
+        }
+        if let Some(socket) = self.ssh_agent {
+            command.env("SSH_AUTH_SOCK", socket);
+        }
+        let output = command
+            .output()
+            .map_err(|source| Error::GitMissing { source })?;
+        self.step.output(Stream::Stderr, &output.stderr);
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let message = String::from_utf8_lossy(&output.stderr);
+        Err(Error::Git {
+            remote: without_password(self.remote),
+            message: message.trim().to_owned(),
+        })
+    }
+}
+
+fn is_commit(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn without_password(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => match rest.split_once('@') {
+            Some((user, rest)) if !user.contains('/') => format!("{scheme}://{rest}"),
+            _ => url.to_owned(),
+        },
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_commit;
+    use super::without_password;
+
+    #[test]
+    fn passwords_are_not_told() {
+        assert_eq!(
+            without_password("https://u:p@host/x.git"),
+            "https://host/x.git"
+        );
+        assert_eq!(
+            without_password("https://host/a@b.git"),
+            "https://host/a@b.git"
+        );
+        assert_eq!(without_password("git@host:x.git"), "git@host:x.git");
+    }
+
+    #[test]
+    fn only_whole_ids_are_commits() {
+        assert!(is_commit(&"a1".repeat(20)));
+        assert!(!is_commit("a1b2c3"));
+        assert!(!is_commit(&"g".repeat(40)));
+    }
+}

@@ -1,0 +1,106 @@
+//! Secrets by which rbuild itself fetches things, named as BuildKit names them.
+
+use std::collections::BTreeMap;
+
+/// Gives the `Authorization` header for a URL: that of `HTTP_AUTH_HEADER_<host>`, or a bearer token
+/// of `HTTP_AUTH_TOKEN_<host>`, each also without a host, for all.
+pub(super) fn http_authorization(secrets: &BTreeMap<String, Vec<u8>>, url: &str) -> Option<String> {
+    authorization(
+        secrets,
+        url,
+        ["HTTP_AUTH_HEADER", "HTTP_AUTH_TOKEN"],
+        ("_", "Bearer "),
+    )
+}
+
+/// Gives the `Authorization` header for a git repository on the web: that of
+/// `GIT_AUTH_HEADER.<host>`, or a token of `GIT_AUTH_TOKEN.<host>`, each also without a host.
+pub(super) fn git_authorization(secrets: &BTreeMap<String, Vec<u8>>, url: &str) -> Option<String> {
+    use base64::Engine as _;
+    let names = ["GIT_AUTH_HEADER", "GIT_AUTH_TOKEN"];
+    let header = authorization(secrets, url, names, (".", "\0"))?;
+    Some(match header.strip_prefix('\0') {
+        // What GitHub, GitLab and others take for a token.
+        Some(token) => {
+            let pair = format!("x-access-token:{token}");
+            format!(
+                "basic {}",
+                base64::engine::general_purpose::STANDARD.encode(pair)
+            )
+        }
+        None => header,
+    })
+}
+
+fn authorization(
+    secrets: &BTreeMap<String, Vec<u8>>,
+    url: &str,
+    [header, token]: [&str; 2],
+    (separator, prefix): (&str, &str),
+) -> Option<String> {
+    let host = host(url)?;
+    let find = |name: &str| {
+        let value = secrets
+            .get(&format!("{name}{separator}{host}"))
+            .or_else(|| secrets.get(name));
+        value
+            .and_then(|value| std::str::from_utf8(value).ok())
+            .map(str::trim)
+    };
+    let bearer = || find(token).map(|token| format!("{prefix}{token}"));
+    find(header).map(str::to_owned).or_else(bearer)
+}
+
+/// The host of `scheme://[user@]host[:port]/path`.
+fn host(url: &str) -> Option<&str> {
+    let rest = url.split_once("://")?.1;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    Some(host).filter(|host| !host.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::git_authorization;
+    use super::http_authorization;
+
+    fn secrets(pairs: &[(&str, &str)]) -> BTreeMap<String, Vec<u8>> {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+            .collect()
+    }
+
+    #[test]
+    fn each_host_gets_its_own() {
+        let known = secrets(&[
+            ("HTTP_AUTH_TOKEN_example.com", "t1\n"),
+            ("HTTP_AUTH_HEADER_other.com:8080", "Basic xyz"),
+        ]);
+        let ask = |url| http_authorization(&known, url);
+        assert_eq!(
+            ask("https://example.com/file").as_deref(),
+            Some("Bearer t1")
+        );
+        assert_eq!(
+            ask("http://u@other.com:8080/file").as_deref(),
+            Some("Basic xyz")
+        );
+        assert_eq!(ask("https://example.com.evil.com/file"), None);
+        assert_eq!(ask("nonsense"), None);
+    }
+
+    #[test]
+    fn git_takes_a_token_as_a_password() {
+        let known = secrets(&[("GIT_AUTH_TOKEN", "t")]);
+        let header = git_authorization(&known, "https://example.com/x.git");
+        assert_eq!(header.as_deref(), Some("basic eC1hY2Nlc3MtdG9rZW46dA=="));
+        let known = secrets(&[("GIT_AUTH_HEADER.example.com", "basic abc")]);
+        let header = git_authorization(&known, "https://example.com/x.git");
+        assert_eq!(header.as_deref(), Some("basic abc"));
+    }
+}
