@@ -4,6 +4,8 @@
 //! `run` because none of it needs a Dockerfile or a sandbox; the work itself is done by `store` and
 //! `remote`.
 
+mod prune;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -11,6 +13,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::cache;
 use crate::oci;
 use crate::oci::Descriptor;
 use crate::oci::Digest;
@@ -21,10 +24,13 @@ use crate::oci::media_type;
 use crate::progress::Step;
 use crate::remote;
 use crate::remote::Client;
+use crate::snapshot;
 use crate::store;
-use crate::store::Pruned;
 use crate::store::Store;
 use crate::store::StoredImage;
+
+pub use prune::Scope;
+pub use prune::prune;
 
 /// The unit of `st_blocks`.
 const BLOCK_BYTES: u64 = 512;
@@ -59,6 +65,12 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The build cache cannot be used.
+    #[error(transparent)]
+    Cache(#[from] cache::Error),
+    /// The snapshots cannot be used.
+    #[error(transparent)]
+    Snapshot(#[from] snapshot::Error),
     /// A registry, or the way to it, failed.
     #[error(transparent)]
     Remote(#[from] remote::Error),
@@ -259,16 +271,6 @@ pub fn remove(root: &Path, image: &str, force: Force) -> Result<(Vec<Reference>,
         store.untag(name)?;
     }
     Ok((going, descriptor.digest))
-}
-
-/// Removes the blobs that no image needs.
-///
-/// # Errors
-/// [`Error::Store`], also when another rbuild works with the store.
-pub fn prune(root: &Path) -> Result<Pruned, Error> {
-    let store = Store::open(root)?;
-    let alone = store.alone()?;
-    Ok(store.prune(&alone, &[])?)
 }
 
 /// Measures a store.

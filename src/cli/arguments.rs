@@ -15,6 +15,7 @@ use super::inspect::HistoryArguments;
 use super::inspect::InspectArguments;
 use super::options;
 use super::parse::ParseArguments;
+use super::prune::PruneArguments;
 use super::prune::UsageArguments;
 use super::pull::PullArguments;
 use super::pull::PushArguments;
@@ -99,7 +100,7 @@ pub(super) enum Command {
     /// Print how much space is taken.
     Du(UsageArguments),
     /// Remove what no image needs.
-    Prune,
+    Prune(PruneArguments),
     /// Print what a Dockerfile says, as JSON.
     Parse(ParseArguments),
     /// Print the completion script of a shell.

@@ -238,7 +238,10 @@ fn of_manage(error: &manage::Error) -> u8 {
         manage::Error::NotFound { .. } | manage::Error::SeveralNames { .. } => 1,
         manage::Error::Name { .. } => 2,
         manage::Error::Store(store::Error::Platform { .. } | store::Error::Ambiguous { .. }) => 1,
-        manage::Error::Store(_) | manage::Error::Measure { .. } => 3,
+        manage::Error::Store(_)
+        | manage::Error::Cache(_)
+        | manage::Error::Snapshot(_)
+        | manage::Error::Measure { .. } => 3,
         manage::Error::Remote(remote::Error::Store(_) | remote::Error::Stream(_)) => 3,
         manage::Error::Remote(_) => 4,
     }

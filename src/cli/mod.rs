@@ -91,7 +91,7 @@ fn run(arguments: Arguments, environment: &Environment) -> Result<ExitCode, Erro
         Command::Inspect(inspect) => inspect::inspect(&inspect, &home, environment)?,
         Command::History(history) => inspect::history(&history, &home, environment)?,
         Command::Du(usage) => prune::usage(&usage, &home, environment)?,
-        Command::Prune => prune::prune(&home, environment)?,
+        Command::Prune(prune) => prune::prune(&prune, &home, environment)?,
         Command::Parse(parse) => parse::run(&parse)?,
         Command::Completion(completion) => completion::run(&completion)?,
         Command::Version => print::line(concat!("rbuild ", env!("CARGO_PKG_VERSION")))?,

@@ -11,10 +11,32 @@ use super::table::Format;
 use super::table::FormatFlag;
 use super::table::table;
 use crate::manage;
+use crate::manage::Scope;
+
+/// What `rbuild prune` is told.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  rbuild prune         blobs of forgotten images, and what killed builds left
+  rbuild prune --all   the build cache and the cache mounts too; images stay")]
+pub(super) struct PruneArguments {
+    /// The build cache and the cache mounts too: the next build runs everything.
+    #[arg(short, long)]
+    all: bool,
+}
 
 /// Removes what no image needs.
-pub(super) fn prune(home: &Home, environment: &Environment) -> Result<(), Error> {
-    let pruned = manage::prune(&home.root(environment))?;
+pub(super) fn prune(
+    arguments: &PruneArguments,
+    home: &Home,
+    environment: &Environment,
+) -> Result<(), Error> {
+    let scope = if arguments.all {
+        Scope::Cache
+    } else {
+        Scope::Unused
+    };
+    let pruned = manage::prune(&home.root(environment), scope)?;
     print::line(&format!(
         "removed {} files, {}",
         pruned.files,

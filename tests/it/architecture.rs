@@ -30,7 +30,7 @@ const ROOMS: [(&str, u32, &str); 18] = [
         "solver cache graph snapshot sandbox layer store remote oci sys progress",
     ),
     // Managing what is stored needs neither a Dockerfile nor a sandbox.
-    ("manage", 6, "store remote oci progress"),
+    ("manage", 6, "cache snapshot store remote oci progress"),
     (
         "build",
         6,
