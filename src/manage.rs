@@ -4,7 +4,7 @@
 //! `run` because none of it needs a Dockerfile or a sandbox; the work itself is done by `store` and
 //! `remote`.
 
-mod prune;
+mod space;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -29,11 +29,11 @@ use crate::store;
 use crate::store::Store;
 use crate::store::StoredImage;
 
-pub use prune::Scope;
-pub use prune::prune;
-
-/// The unit of `st_blocks`.
-const BLOCK_BYTES: u64 = 512;
+pub use space::Forget;
+pub use space::Freed;
+pub use space::Usage;
+pub use space::prune;
+pub use space::usage;
 
 /// Why an image could not be dealt with.
 #[derive(Debug, Error)]
@@ -65,15 +65,15 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// The build cache cannot be used.
-    #[error(transparent)]
-    Cache(#[from] cache::Error),
-    /// The snapshots cannot be used.
-    #[error(transparent)]
-    Snapshot(#[from] snapshot::Error),
     /// A registry, or the way to it, failed.
     #[error(transparent)]
     Remote(#[from] remote::Error),
+    /// The cache failed.
+    #[error(transparent)]
+    Cache(#[from] cache::Error),
+    /// The snapshots failed.
+    #[error(transparent)]
+    Snapshot(#[from] snapshot::Error),
     /// A folder of the store could not be measured.
     #[error("cannot look into {}", path.display())]
     Measure {
@@ -112,15 +112,6 @@ pub struct Found {
     pub image: StoredImage,
     /// Whether the images of all platforms of an index are here; usually one is.
     pub is_complete: bool,
-}
-
-/// How much a store takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Usage {
-    /// The blobs.
-    pub blobs: store::Usage,
-    /// The other folders by name, with their bytes.
-    pub folders: Vec<(String, u64)>,
 }
 
 /// Lists the images in the order they were named.
@@ -271,63 +262,6 @@ pub fn remove(root: &Path, image: &str, force: Force) -> Result<(Vec<Reference>,
         store.untag(name)?;
     }
     Ok((going, descriptor.digest))
-}
-
-/// Measures a store.
-///
-/// # Errors
-/// [`Error::Store`] or [`Error::Measure`].
-pub fn usage(root: &Path) -> Result<Usage, Error> {
-    let store = Store::open(root)?;
-    let blobs = store.usage(&[])?;
-    let mut folders = Vec::new();
-    for entry in entries(root)? {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if entry.path().is_dir() && name != "blobs" && name != "tmp" {
-            folders.push((name, measure(&entry.path())?));
-        }
-    }
-    folders.sort();
-    Ok(Usage { blobs, folders })
-}
-
-fn entries(folder: &Path) -> Result<Vec<std::fs::DirEntry>, Error> {
-    let list = std::fs::read_dir(folder).and_then(Iterator::collect);
-    list.map_err(|source| Error::Measure {
-        path: folder.to_owned(),
-        source,
-    })
-}
-
-/// Sums up what the files below a folder take on disk, hard links counted once each.
-fn measure(folder: &Path) -> Result<u64, Error> {
-    use std::os::unix::fs::MetadataExt;
-    let mut total = 0;
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let list = match entries(&folder) {
-            // A build goes on meanwhile and removes its temporary folders.
-            Err(Error::Measure { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                continue;
-            }
-            list => list?,
-        };
-        for entry in list {
-            let Ok(found) = entry.path().symlink_metadata() else {
-                continue;
-            };
-            if found.is_dir() {
-                folders.push(entry.path());
-            }
-            let shares = if found.is_dir() {
-                1
-            } else {
-                found.nlink().max(1)
-            };
-            total += found.blocks() * BLOCK_BYTES / shares;
-        }
-    }
-    Ok(total)
 }
 
 /// Brings an image with all its layers into the store, and gives its digest.

@@ -1,6 +1,6 @@
 //! The story of one run: an image becomes a process on a writable layer that is thrown away.
 //!
-//! [`run`] tells it from top to bottom. Nothing here knows how an image is unpacked or what a
+//! [`prepare`] and [`Ready::run`] tell it from top to bottom. Nothing here knows how an image is unpacked or what a
 //! sandbox is made of.
 
 mod command;
@@ -11,15 +11,16 @@ mod request;
 mod signal;
 mod terminal;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::graph::ImageOp;
-use crate::graph::Network;
-use crate::layer::Compression;
+use tokio::runtime::Runtime;
+
 use crate::oci::Layer;
+use crate::remote;
 use crate::remote::Client;
 use crate::remote::Retry;
+use crate::run::name::Claim;
+use crate::run::port::Listener;
 use crate::sandbox;
 use crate::sandbox::ExitStatus;
 use crate::sandbox::Input;
@@ -32,6 +33,7 @@ use crate::sandbox::Spec;
 use crate::snapshot::Active;
 use crate::snapshot::Overlay;
 use crate::snapshot::Stack;
+use crate::store::Shared;
 use crate::store::Store;
 use crate::worker;
 use crate::worker::Worker;
@@ -43,31 +45,37 @@ pub use request::RunNetwork;
 pub use request::Streams;
 pub use request::Volume;
 
-/// Runs what `request` asks for and gives the exit code of its process: 128 and the signal's number
-/// if a signal killed it.
+/// A process that can be started: everything it needs is there, and held.
+#[derive(Debug)]
+pub struct Ready {
+    spec: Spec,
+    options: SpawnOptions,
+    streams: Streams,
+    listeners: Vec<Listener>,
+    runtime: Runtime,
+    /// The writable layer; removed when dropped.
+    _active: Active,
+    /// Keeps what the process runs on from being pruned.
+    _shared: Shared,
+    _name: Option<Claim>,
+}
+
+/// Makes ready what `request` asks for: pulls and unpacks what is missing, takes names and ports.
 ///
 /// # Errors
-/// [`Error`] if the process could not be started; [`Error::exit_code`] is docker's for it.
-pub fn run(request: &Request) -> Result<i32, Error> {
-    let _name = name::claim(request)?;
+/// [`Error`]; [`Error::exit_code`] is docker's for it.
+pub fn prepare(request: &Request) -> Result<Ready, Error> {
+    let args = command::args(request)?;
+    let volumes = request::mounts(&request.volumes)?;
+    let name = name::claim(request)?;
+    let store = Store::open(&request.root).map_err(|source| Error::Store { source })?;
+    let shared = store.share().map_err(|source| Error::Store { source })?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|source| Error::Runtime { source })?;
-    let status = runtime.block_on(story(request));
-    // What still reads from the terminal would be waited for without end.
-    runtime.shutdown_background();
-    status.map(|status| status.code)
-}
-
-async fn story(request: &Request) -> Result<ExitStatus, Error> {
-    let args = command::args(request)?;
-    let volumes = request::mounts(&request.volumes)?;
-    let store = Store::open(&request.root).map_err(|source| Error::Store { source })?;
-    // Held as long as the process runs, so that nothing is pruned under its feet.
-    let _shared = store.share().map_err(|source| Error::Store { source })?;
-    let listeners = port::listen(&request.ports).await?;
-    let active = prepare(request, &store).await?;
+    let listeners = runtime.block_on(port::listen(&request.ports))?;
+    let active = runtime.block_on(image(request, &store))?;
     let mut spec = Spec::new(rootfs(&active), args);
     spec.env = command::env(request);
     spec.cwd = command::cwd(request);
@@ -80,59 +88,70 @@ async fn story(request: &Request) -> Result<ExitStatus, Error> {
     spec.mounts = worker::network_files(&request.hostname, &request.extra_hosts);
     spec.mounts.extend(volumes);
     spec.root_access = request.root_access;
-    let streams = request.streams;
-    if streams.has_terminal() {
-        spec.terminal = Some(terminal::size());
-    }
     let options = SpawnOptions {
         program: request.binary.clone(),
-        input: match streams.has_input() {
+        input: match request.streams.has_input() {
             true => Input::Inherit,
             false => Input::Null,
         },
         output: Output::Inherit,
     };
-    let running = sandbox::spawn(&spec, &options)?;
-    if !listeners.is_empty() {
-        let network = Arc::new(SandboxNetwork::of(running.pid())?);
-        port::forward(listeners, &network);
-    }
-    attend(running, streams).await
+    Ok(Ready {
+        spec,
+        options,
+        streams: request.streams,
+        listeners,
+        runtime,
+        _active: active,
+        _shared: shared,
+        _name: name,
+    })
 }
 
-/// Has the layers of the image unpacked and begins a change set on them; dropped, it is removed.
-async fn prepare(request: &Request, store: &Store) -> Result<Active, Error> {
+impl Ready {
+    /// Runs the process and gives its exit code: 128 and the signal's number if a signal killed
+    /// it. Of what it wrote to its root filesystem nothing is left.
+    ///
+    /// # Errors
+    /// [`Error`] if the process could not be started, or nobody knows how it ended.
+    pub fn run(mut self) -> Result<i32, Error> {
+        if self.streams.has_terminal() {
+            self.spec.terminal = Some(terminal::size());
+        }
+        let listeners = std::mem::take(&mut self.listeners);
+        let status = self.runtime.block_on(async {
+            let running = sandbox::spawn(&self.spec, &self.options)?;
+            if !listeners.is_empty() {
+                let network = SandboxNetwork::of(running.pid())?;
+                port::forward(listeners, &Arc::new(network));
+            }
+            attend(running, self.streams).await
+        });
+        // What still carries a connection would be waited for without end.
+        self.runtime.shutdown_background();
+        status.map(|status| status.code)
+    }
+}
+
+/// Has the layers of the image unpacked and begins a change set on them.
+async fn image(request: &Request, store: &Store) -> Result<Active, Error> {
     let folder = request.root.join("snapshots");
     let snapshots = Overlay::open(&folder).map_err(|source| Error::Snapshots { source })?;
-    let client = Client::new(crate::remote::Options {
+    let client = Client::new(remote::Options {
         store: store.clone(),
         registries: request.registries.clone(),
         credential_files: request.credential_files.clone(),
-        certificate_folders: crate::remote::usual_certificate_folders(),
+        certificate_folders: remote::usual_certificate_folders(),
         retry: Retry::usual(),
         sink: request.sink.clone(),
     });
-    let options = worker::Options {
-        root: request.root.clone(),
-        contexts: BTreeMap::new(),
-        secrets: BTreeMap::new(),
-        ssh: BTreeMap::new(),
-        ca_bundle: None,
-        network: Network::Host,
-        epoch: None,
-        compression: Compression::Gzip { level: 6 },
-        binary: request.binary.clone(),
-    };
+    let options = worker::Options::plain(request.root.clone(), request.binary.clone());
     let worker = Worker::new(options, store.clone(), Arc::new(snapshots), client);
     let layers = Layer::pair(&request.image.config, &request.image.manifest)
         .map_err(|source| Error::Image { source })?;
-    let image = ImageOp {
-        name: request.name_of_image.familiar(),
-        source: Some(request.name_of_image.clone()),
-        layers,
-    };
-    let step = request.sink.step(&format!("prepare {}", image.name));
-    Ok(worker.prepare(image, &step).await?)
+    let name = &request.name_of_image;
+    let step = request.sink.step(&format!("unpack {}", name.familiar()));
+    Ok(worker.prepare(name, layers, &step).await?)
 }
 
 fn rootfs(active: &Active) -> Rootfs {

@@ -99,7 +99,7 @@ pub(super) enum Command {
     History(HistoryArguments),
     /// Print how much space is taken.
     Du(UsageArguments),
-    /// Remove what no image needs.
+    /// Remove what nothing needs.
     Prune(PruneArguments),
     /// Print what a Dockerfile says, as JSON.
     Parse(ParseArguments),

@@ -10,6 +10,7 @@ use super::environment::Environment;
 use super::error::Error;
 use super::interrupt;
 use super::outcome;
+use super::outcome::Manner;
 use super::outcome::Wanted;
 use super::progress::ProgressArguments;
 use super::request;
@@ -23,6 +24,7 @@ use crate::build::ContextSource;
 use crate::build::DockerfileSource;
 use crate::build::NamedContext;
 use crate::build::PullPolicy;
+use crate::export::Target;
 use crate::graph::Network;
 use crate::graph::Ulimit;
 use crate::oci::Platform;
@@ -186,6 +188,13 @@ pub(super) fn run(
         arguments.result.metadata_file.clone(),
     );
     let request = request::build(arguments, home, environment, display.sink())?;
+    let manner = match request.outputs.iter().any(Target::is_stdout) {
+        // What is on standard output is the archive, and nothing else.
+        true if manner == Manner::Id => Manner::Nothing,
+        _ => manner,
+    };
+    // A build that fails leaves no id of an earlier one.
+    outcome::forget(iidfile.as_deref())?;
     let wanted = Wanted {
         iidfile,
         metadata_file,

@@ -54,6 +54,20 @@ pub(super) fn tell(outcome: &Outcome, wanted: &Wanted) -> Result<(), Error> {
     Ok(())
 }
 
+/// Removes the file of an earlier build's id.
+pub(super) fn forget(iidfile: Option<&Path>) -> Result<(), Error> {
+    match iidfile {
+        Some(path) if path.is_file() => {
+            std::fs::remove_file(path).map_err(|source| Error::WriteFile {
+                path: path.to_owned(),
+                source,
+            })
+        }
+        // /dev/stdout is nothing to remove.
+        _ => Ok(()),
+    }
+}
+
 fn summary(outcome: &Outcome) -> String {
     let mut text = format!("image {}\n", outcome.image.digest);
     for name in &outcome.names {

@@ -1,5 +1,8 @@
 //! `rbuild prune` and `rbuild du`.
 
+use std::time::Duration;
+use std::time::SystemTime;
+
 use serde_json::json;
 
 use super::arguments::Home;
@@ -10,37 +13,46 @@ use super::progress;
 use super::table::Format;
 use super::table::FormatFlag;
 use super::table::table;
+use super::value;
 use crate::manage;
-use crate::manage::Scope;
+use crate::manage::Forget;
 
 /// What `rbuild prune` is told.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  rbuild prune         blobs of forgotten images, and what killed builds left
-  rbuild prune --all   the build cache and the cache mounts too; images stay")]
+  rbuild prune                    what neither an image nor the cache needs
+  rbuild prune --unused-for 7d    and what no build has used for a week
+  rbuild prune --all              and the whole cache, cache mounts too; images stay")]
 pub(super) struct PruneArguments {
-    /// The build cache and the cache mounts too: the next build runs everything.
+    /// Forget the results of earlier builds, too.
     #[arg(short, long)]
-    all: bool,
+    pub all: bool,
+    /// Forget the results of earlier builds that were not used for so long, as in 90m, 12h or 7d.
+    #[arg(long, value_name = "TIME", value_parser = value::duration, conflicts_with = "all")]
+    pub unused_for: Option<Duration>,
 }
 
-/// Removes what no image needs.
+/// Removes what nothing needs, and what is to be forgotten.
 pub(super) fn prune(
     arguments: &PruneArguments,
     home: &Home,
     environment: &Environment,
 ) -> Result<(), Error> {
-    let scope = if arguments.all {
-        Scope::Cache
-    } else {
-        Scope::Unused
+    let forget = match arguments.unused_for {
+        _ if arguments.all => Forget::Everything,
+        Some(time) => Forget::Unused(time),
+        None => Forget::Nothing,
     };
-    let pruned = manage::prune(&home.root(environment), scope)?;
+    let since_1970 = Duration::from_nanos(u64::try_from(environment.now_ns).unwrap_or(0));
+    let now = SystemTime::UNIX_EPOCH + since_1970;
+    let freed = manage::prune(&home.root(environment), forget, now)?;
     print::line(&format!(
-        "removed {} files, {}",
-        pruned.files,
-        progress::bytes(pruned.size_bytes)
+        "freed {}: {} cached results, {} snapshots, {} files",
+        progress::bytes(freed.size_bytes),
+        freed.records,
+        freed.snapshots,
+        freed.files
     ))
 }
 

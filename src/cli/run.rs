@@ -179,12 +179,12 @@ pub(super) fn run(
         binary: environment.binary.clone(),
         sink: display.sink(),
     };
-    let ended = run::run(&request);
+    let ready = run::prepare(&request);
+    // From here on the terminal is the process's.
     drop(display);
+    let code = ready?.run()?;
     // Codes have eight bits; a process's own always fits.
-    ended
-        .map(|code| u8::try_from(code).unwrap_or(u8::MAX))
-        .map_err(Error::from)
+    Ok(u8::try_from(code).unwrap_or(u8::MAX))
 }
 
 /// Reports what kept the process from starting, with docker's exit code for all that is not the

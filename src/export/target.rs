@@ -31,6 +31,19 @@ pub enum Target {
     Registry,
 }
 
+impl Target {
+    /// Says whether it is written to standard output.
+    #[must_use]
+    pub fn is_stdout(&self) -> bool {
+        match self {
+            Self::Archive { destination, .. } | Self::Tar { destination } => {
+                *destination == Destination::Stdout
+            }
+            Self::Layout { .. } | Self::Local { .. } | Self::Registry => false,
+        }
+    }
+}
+
 /// How an image archive is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArchiveFormat {

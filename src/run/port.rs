@@ -17,6 +17,7 @@ use crate::sandbox::SandboxNetwork;
 const CONNECTIONS: usize = 1024;
 
 /// A port that is listened on, and where its connections go.
+#[derive(Debug)]
 pub(super) struct Listener {
     listener: TcpListener,
     inside: u16,

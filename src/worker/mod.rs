@@ -41,6 +41,7 @@ use crate::graph::Network;
 use crate::graph::Op;
 use crate::layer::Compression;
 use crate::oci::Layer;
+use crate::oci::Reference;
 use crate::progress::Step;
 use crate::remote::Client;
 use crate::snapshot::Active;
@@ -84,6 +85,24 @@ pub struct Options {
     pub binary: PathBuf,
 }
 
+impl Options {
+    /// What is needed to unpack images and nothing else: no contexts, nothing lent.
+    #[must_use]
+    pub fn plain(root: PathBuf, binary: PathBuf) -> Self {
+        Self {
+            root,
+            contexts: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            ssh: BTreeMap::new(),
+            ca_bundle: None,
+            network: Network::Host,
+            epoch: None,
+            compression: Compression::Gzip { level: 6 },
+            binary,
+        }
+    }
+}
+
 /// Carries out the operations of one build. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Worker {
@@ -124,17 +143,35 @@ impl Worker {
         format!("{:?} epoch {epoch}", self.options.compression)
     }
 
-    /// Begins a change set on an image, whose layers are fetched and unpacked if need be: what a
-    /// run starts from.
+    /// Begins a change set on an image: what a run starts from. Its layers are unpacked if need be,
+    /// and fetched under the name `source` if the store lacks them.
     ///
     /// # Errors
     /// What pulling and unpacking can fail with.
-    pub async fn prepare(&self, image: ImageOp, step: &Step) -> Result<Active, Error> {
-        let diff_ids = image.layers.iter().map(|layer| &layer.diff_id);
-        let chain = diff_ids
-            .map(tree::layer_id)
-            .collect::<Result<Vec<_>, _>>()?;
-        image::unpack(self, image, step.clone(), Cancel::new()).await?;
+    pub async fn prepare(
+        &self,
+        source: &Reference,
+        layers: Vec<Layer>,
+        step: &Step,
+    ) -> Result<Active, Error> {
+        let chain = layers.iter().map(|layer| tree::layer_id(&layer.diff_id));
+        let chain = chain.collect::<Result<Vec<_>, _>>()?;
+        if chain.iter().all(|id| self.snapshots.exists(id)) {
+            return Ok(self.snapshots.prepare(&chain)?);
+        }
+        let image = ImageOp {
+            name: source.familiar(),
+            source: Some(source.clone()),
+            layers,
+        };
+        step.started();
+        match image::unpack(self, image, step.clone(), Cancel::new()).await {
+            Ok(()) => step.done(),
+            Err(error) => {
+                step.failed(error.to_string());
+                return Err(error);
+            }
+        }
         Ok(self.snapshots.prepare(&chain)?)
     }
 

@@ -7,6 +7,9 @@ use std::process::Command;
 use std::process::Output;
 use std::process::Stdio;
 
+use crate::support::Feature;
+use crate::support::require;
+
 /// A home of its own, with a store and a context.
 struct Home(tempfile::TempDir);
 
@@ -144,6 +147,9 @@ fn parse_prints_json_or_where_the_mistake_is() {
 
 #[test]
 fn an_image_is_built_listed_tagged_and_removed() {
+    if !require(&[Feature::Root, Feature::Overlay]) {
+        return;
+    }
     let home = Home::new();
     home.write(
         "context/Dockerfile",
@@ -204,7 +210,42 @@ fn an_image_is_built_listed_tagged_and_removed() {
 }
 
 #[test]
+fn pruning_forgets_what_it_is_told_to_and_no_image() {
+    if !require(&[Feature::Root, Feature::Overlay]) {
+        return;
+    }
+    let home = Home::new();
+    home.write("context/Dockerfile", "FROM scratch\nCOPY file /\n");
+    home.write("context/file", "content");
+    let build = ["--progress=plain", "-t", "app", "context"];
+    check(&home.rbuild(&build), 0, &[]);
+    for (prune, again) in [
+        (&["prune"][..], "CACHED"),
+        (&["prune", "--unused-for", "7d"], "CACHED"),
+        (&["prune", "--all"], "COPY file /\n#"),
+        (&["prune", "--unused-for", "0s"], "COPY file /\n#"),
+    ] {
+        let pruned = home.rbuild(prune);
+        check(&pruned, 0, &[]);
+        check(&home.rbuild(&["inspect", "app"]), 0, &[]);
+        let built = home.rbuild(&build);
+        check(&built, 0, &[again]);
+        let is_cached = stderr(&built).contains("CACHED");
+        assert_eq!(
+            is_cached,
+            again == "CACHED",
+            "{prune:?}\n{}",
+            stderr(&built)
+        );
+    }
+    check(&home.rbuild(&["prune", "--unused-for", "7"]), 2, &["7d"]);
+}
+
+#[test]
 fn every_line_of_rawjson_is_json() {
+    if !require(&[Feature::Root, Feature::Overlay]) {
+        return;
+    }
     let home = Home::new();
     home.write("context/Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
     let output = home.rbuild(&["--progress=rawjson", "context"]);
@@ -218,6 +259,9 @@ fn every_line_of_rawjson_is_json() {
 
 #[test]
 fn an_archive_goes_to_a_pipe_and_not_to_a_terminal() {
+    if !require(&[Feature::Root, Feature::Overlay]) {
+        return;
+    }
     let home = Home::new();
     home.write("context/Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
     let output = home.rbuild(&["-o", "type=docker,dest=-", "-t", "app", "context"]);

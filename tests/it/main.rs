@@ -11,6 +11,7 @@ mod oracles;
 mod plan;
 mod remote;
 mod remote_faults;
+mod run;
 mod sandbox;
 mod snapshot;
 mod solver;

@@ -4,6 +4,7 @@
 //! clap puts behind "invalid value … for …".
 
 pub(super) mod context;
+mod duration;
 mod fields;
 mod host;
 pub(super) mod limit;
@@ -16,6 +17,7 @@ mod size;
 use crate::build::PullPolicy;
 use crate::graph::Network;
 
+pub(super) use self::duration::duration;
 pub(super) use self::host::extra_host;
 pub(super) use self::nearest::nearest;
 pub(super) use self::size::bytes;

@@ -31,17 +31,7 @@ pub(in crate::cli) struct Output {
 impl Output {
     /// Says whether it writes to standard output.
     pub(in crate::cli) fn is_stdout(&self) -> bool {
-        matches!(
-            self.target,
-            Some(
-                Target::Archive {
-                    destination: Destination::Stdout,
-                    ..
-                } | Target::Tar {
-                    destination: Destination::Stdout
-                }
-            )
-        )
+        self.target.as_ref().is_some_and(Target::is_stdout)
     }
 }
 

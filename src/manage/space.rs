@@ -1,0 +1,209 @@
+//! What takes space, and giving it back.
+
+use std::collections::BTreeSet;
+use std::fs::DirEntry;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+use std::time::SystemTime;
+
+use crate::cache;
+use crate::manage::Error;
+use crate::oci::Descriptor;
+use crate::oci::ImageConfig;
+use crate::oci::Index;
+use crate::oci::Manifest;
+use crate::oci::media_type;
+use crate::snapshot::Overlay;
+use crate::snapshot::SnapshotId;
+use crate::snapshot::Snapshotter;
+use crate::store;
+use crate::store::Store;
+
+/// The unit of `st_blocks`.
+const BLOCK_BYTES: u64 = 512;
+
+/// How much a store takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// The blobs.
+    pub blobs: store::Usage,
+    /// The other folders by name, with their bytes.
+    pub folders: Vec<(String, u64)>,
+}
+
+/// Which results of earlier builds are forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forget {
+    /// None: only what nothing needs goes.
+    Nothing,
+    /// Those that were of no use for so long.
+    Unused(Duration),
+    /// All, with cache mounts and what is known of contexts.
+    Everything,
+}
+
+/// What pruning removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Freed {
+    /// How many results of earlier builds.
+    pub records: u64,
+    /// How many root filesystem states, those of killed processes included.
+    pub snapshots: u64,
+    /// How many blobs and files.
+    pub files: u64,
+    /// How many bytes all of it took.
+    pub size_bytes: u64,
+}
+
+/// Measures a store.
+///
+/// # Errors
+/// [`Error::Store`] or [`Error::Measure`].
+pub fn usage(root: &Path) -> Result<Usage, Error> {
+    let store = Store::open(root)?;
+    let blobs = store.usage(&[])?;
+    let mut folders = Vec::new();
+    for entry in entries(root)? {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().is_dir() && name != "blobs" && name != "tmp" {
+            folders.push((name, measure(&entry.path())?));
+        }
+    }
+    folders.sort();
+    Ok(Usage { blobs, folders })
+}
+
+/// Forgets results of earlier builds, and removes what neither an image nor a remaining result
+/// needs: blobs, snapshots, what killed processes left behind.
+///
+/// # Errors
+/// [`Error::Store`], also when another rbuild works with the store, [`Error::Cache`] or
+/// [`Error::Snapshot`].
+pub fn prune(root: &Path, forget: Forget, now: SystemTime) -> Result<Freed, Error> {
+    let store = Store::open(root)?;
+    let alone = store.alone()?;
+    let folder = root.join("snapshots");
+    let snapshots = Overlay::open(&folder)?;
+    let cache = cache::Local::open(root, now);
+    let mut freed = Freed::default();
+    let mut alive = match forget {
+        // What images need is unpacked anew when something runs on them.
+        Forget::Everything => BTreeSet::new(),
+        Forget::Nothing | Forget::Unused(_) => layers_of_images(&store)?,
+    };
+    for entry in cache.list()? {
+        let goes = match forget {
+            Forget::Nothing => !snapshots.exists(&entry.record.change_set),
+            Forget::Unused(limit) => now.duration_since(entry.used).is_ok_and(|age| age >= limit),
+            Forget::Everything => true,
+        };
+        if goes {
+            cache.remove(&entry.key)?;
+            freed.records += 1;
+            freed.size_bytes += entry.size_bytes;
+        } else {
+            alive.insert(entry.record.change_set);
+        }
+    }
+    let before = measure(&folder)?;
+    for id in snapshots.list()? {
+        if !alive.contains(&id) {
+            snapshots.remove(&id)?;
+            freed.snapshots += 1;
+        }
+    }
+    freed.snapshots += snapshots.prune()? as u64;
+    freed.size_bytes += before.saturating_sub(measure(&folder)?);
+    freed.size_bytes += cache.sweep(|id| alive.contains(id))?;
+    if forget == Forget::Everything {
+        for folder in ["mounts", "contexts"] {
+            freed.size_bytes += remove_folder(&root.join(folder))?;
+        }
+    }
+    let pruned = store.prune(&alone, &[])?;
+    freed.files += pruned.files;
+    freed.size_bytes += pruned.size_bytes;
+    Ok(freed)
+}
+
+/// Removes a folder that need not be there, and gives what it took.
+fn remove_folder(folder: &Path) -> Result<u64, Error> {
+    if !folder.exists() {
+        return Ok(0);
+    }
+    let size_bytes = measure(folder)?;
+    std::fs::remove_dir_all(folder).map_err(|source| Error::Measure {
+        path: folder.to_owned(),
+        source,
+    })?;
+    Ok(size_bytes)
+}
+
+/// Gives the snapshots that the layers of named images are or would be unpacked to.
+fn layers_of_images(store: &Store) -> Result<BTreeSet<SnapshotId>, Error> {
+    let mut alive = BTreeSet::new();
+    let mut todo: Vec<Descriptor> = store
+        .images()?
+        .into_iter()
+        .map(|image| image.descriptor)
+        .collect();
+    while let Some(descriptor) = todo.pop() {
+        // What is not here, or damaged, has no snapshots that anybody could find by it.
+        let Ok(bytes) = store.read(&descriptor.digest) else {
+            continue;
+        };
+        if media_type::is_index(&descriptor.media_type) {
+            let index = Index::parse(&bytes);
+            todo.extend(index.map(|index| index.manifests).unwrap_or_default());
+            continue;
+        }
+        let config = Manifest::parse(&bytes).map(|manifest| manifest.config.digest);
+        let config = config.map(|digest| store.read(&digest).unwrap_or_default());
+        let config = config.and_then(|bytes| ImageConfig::parse(&bytes));
+        for diff_id in config
+            .map(|config| config.rootfs.diff_ids)
+            .unwrap_or_default()
+        {
+            alive.insert(SnapshotId::new(diff_id.0.hex())?);
+        }
+    }
+    Ok(alive)
+}
+
+fn entries(folder: &Path) -> Result<Vec<DirEntry>, Error> {
+    let list = std::fs::read_dir(folder).and_then(Iterator::collect);
+    list.map_err(|source| Error::Measure {
+        path: folder.to_owned(),
+        source,
+    })
+}
+
+/// Sums up what the files below a folder take on disk; of a file with several names, each has its
+/// share.
+fn measure(folder: &Path) -> Result<u64, Error> {
+    let mut total = 0;
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let list = match entries(&folder) {
+            // A build goes on meanwhile and removes its temporary folders.
+            Err(Error::Measure { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                continue;
+            }
+            list => list?,
+        };
+        for entry in list {
+            let Ok(found) = entry.path().symlink_metadata() else {
+                continue;
+            };
+            let is_folder = found.is_dir();
+            if is_folder {
+                folders.push(entry.path());
+            }
+            let shares = if is_folder { 1 } else { found.nlink().max(1) };
+            total += found.blocks() * BLOCK_BYTES / shares;
+        }
+    }
+    Ok(total)
+}

@@ -1,0 +1,308 @@
+//! `rbuild run`: real processes on a real image.
+
+use std::fs;
+use std::io::BufRead;
+use std::io::BufReader;
+use std::io::Read;
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::ChildStdout;
+use std::process::Command;
+use std::process::Output;
+use std::process::Stdio;
+use std::time::Duration;
+use std::time::Instant;
+
+use crate::support::Feature;
+use crate::support::require;
+
+/// Long enough for a machine that does other things too.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A store with an image `box` that consists of busybox.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    /// Builds the image; none, with the reason printed, where that is not possible.
+    fn new() -> Option<Self> {
+        let busybox = Feature::Program("busybox");
+        if !require(&[
+            Feature::Root,
+            Feature::Namespaces,
+            Feature::Overlay,
+            busybox,
+        ]) {
+            return None;
+        }
+        let home = Self(tempfile::tempdir().unwrap());
+        let context = home.path().join("context");
+        fs::create_dir(&context).unwrap();
+        fs::copy(busybox_path(), context.join("busybox")).unwrap();
+        fs::write(
+            context.join("Dockerfile"),
+            "FROM scratch\nCOPY busybox /bin/\nRUN [\"/bin/busybox\", \"--install\", \"/bin\"]\n\
+             RUN mkdir -p /tmp /etc && echo root:x:0:0::/root:/bin/sh > /etc/passwd\n\
+             ENV COLOR=blue\nWORKDIR /srv\nCMD [\"cat\", \"/etc/passwd\"]\n",
+        )
+        .unwrap();
+        let built = home.rbuild(&["-q", "-t", "box", "context"]);
+        assert!(built.status.success(), "{built:?}");
+        Some(home)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rbuild"));
+        command
+            .env_clear()
+            .env("HOME", self.path())
+            .env("RBUILD_ROOT", self.path().join("root"))
+            .env("LENT", "from outside")
+            .current_dir(self.path())
+            .stdin(Stdio::null())
+            .args(args);
+        command
+    }
+
+    fn rbuild(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// Runs a shell command in the image and gives its code and what it wrote.
+    fn sh(&self, options: &[&str], script: &str) -> (i32, String) {
+        let mut args = vec!["run"];
+        args.extend_from_slice(options);
+        args.extend_from_slice(&["box", "sh", "-c", script]);
+        let output = self.rbuild(&args);
+        let mut text = String::from_utf8(output.stdout).unwrap();
+        text.push_str(&String::from_utf8(output.stderr).unwrap());
+        (output.status.code().unwrap(), text)
+    }
+
+    /// Starts a shell command and waits for its first line.
+    fn start(&self, options: &[&str], script: &str) -> (Child, BufReader<ChildStdout>) {
+        let mut args = vec!["run"];
+        args.extend_from_slice(options);
+        args.extend_from_slice(&["box", "sh", "-c", script]);
+        let mut child = self.command(&args).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let mut first = String::new();
+        lines.read_line(&mut first).unwrap();
+        assert_eq!(first, "ready\n");
+        (child, lines)
+    }
+
+    /// Asserts that no writable layer and no mount is left.
+    fn is_clean(&self) {
+        let snapshots = fs::read_dir(self.path().join("root/snapshots")).unwrap();
+        let left: Vec<String> = snapshots
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.starts_with(".tmp"))
+            .collect();
+        assert!(left.is_empty(), "{left:?}");
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        assert!(
+            !mounts.contains(&*self.path().to_string_lossy()),
+            "{mounts}"
+        );
+    }
+}
+
+fn busybox_path() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|folder| folder.join("busybox"))
+        .find(|candidate| candidate.is_file())
+        .unwrap()
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill")
+        .args([&format!("-{name}"), &child.id().to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+#[test]
+fn the_exit_code_is_the_processs() {
+    let Some(home) = Home::new() else { return };
+    assert_eq!(home.sh(&[], "exit 7").0, 7);
+    assert_eq!(home.sh(&[], "sh -c 'kill -9 $$'; exit $?").0, 137);
+    let missing = home.rbuild(&["run", "box", "nosuch"]);
+    assert_eq!(missing.status.code(), Some(127), "{missing:?}");
+    let directory = home.rbuild(&["run", "box", "/srv"]);
+    assert_eq!(directory.status.code(), Some(126), "{directory:?}");
+    let image = home.rbuild(&["run", "--pull=never", "nosuch", "true"]);
+    assert_eq!(image.status.code(), Some(125), "{image:?}");
+    home.is_clean();
+}
+
+#[test]
+fn the_images_config_holds_unless_told_otherwise() {
+    let Some(home) = Home::new() else { return };
+    let plain = home.rbuild(&["run", "box"]);
+    assert_eq!(plain.stdout, b"root:x:0:0::/root:/bin/sh\n", "{plain:?}");
+    let (_, seen) = home.sh(&[], "echo $COLOR $PWD $HOME $(id -u) ${#HOSTNAME}");
+    assert_eq!(seen, "blue /srv /root 0 12\n");
+    let options = ["-e", "COLOR=red", "-e", "LENT", "-e", "UNSET", "-w", "/new"];
+    let (_, seen) = home.sh(&options, "echo $COLOR $LENT ${UNSET-none} $PWD");
+    assert_eq!(seen, "red from outside none /new\n");
+    let options = [
+        "-u",
+        "12:34",
+        "--hostname",
+        "here",
+        "--add-host",
+        "db:10.1.2.3",
+    ];
+    let (_, seen) = home.sh(&options, "id -u; id -g; hostname; grep db /etc/hosts");
+    assert_eq!(seen, "12\n34\nhere\n10.1.2.3\tdb\n");
+    let entry = home.rbuild(&["run", "--entrypoint", "echo", "box", "-n", "--rm"]);
+    assert_eq!(entry.stdout, b"--rm", "{entry:?}");
+}
+
+#[test]
+fn what_is_written_is_gone_unless_it_is_a_volume() {
+    let Some(home) = Home::new() else { return };
+    fs::create_dir(home.path().join("shared")).unwrap();
+    let options = ["-v", "./shared:/shared"];
+    assert_eq!(
+        home.sh(&options, "echo hi > /shared/file; echo hi > /file")
+            .0,
+        0
+    );
+    assert_eq!(
+        fs::read_to_string(home.path().join("shared/file")).unwrap(),
+        "hi\n"
+    );
+    assert_eq!(home.sh(&[], "test -e /file").0, 1);
+    let (code, text) = home.sh(&["-v", "./shared:/shared:ro"], "echo no > /shared/file");
+    assert!(code != 0 && text.contains("Read-only"), "{text}");
+    let (code, text) = home.sh(&["--read-only"], "echo no > /file");
+    assert!(code != 0 && text.contains("Read-only"), "{text}");
+    let (code, text) = home.sh(&["-v", "./gone:/x"], "true");
+    assert!(code == 125 && text.contains("gone"), "{text}");
+    home.is_clean();
+}
+
+#[test]
+fn standard_input_is_passed_on_only_when_asked() {
+    let Some(home) = Home::new() else { return };
+    for (options, expected) in [(&["-i"][..], "typed"), (&[], "")] {
+        let mut args = vec!["run"];
+        args.extend_from_slice(options);
+        args.extend_from_slice(&["box", "cat"]);
+        let mut child = home
+            .command(&args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Nobody reads it in the second case.
+        let _ = child.stdin.take().unwrap().write_all(b"typed");
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+    }
+}
+
+#[test]
+fn signals_reach_the_process() {
+    let Some(home) = Home::new() else { return };
+    let script = "trap 'echo heard; exit 3' TERM; echo ready; while :; do sleep 0.05; done";
+    let (mut child, mut lines) = home.start(&[], script);
+    signal(&child, "TERM");
+    let mut heard = String::new();
+    lines.read_to_string(&mut heard).unwrap();
+    assert_eq!(
+        (child.wait().unwrap().code(), heard.as_str()),
+        (Some(3), "heard\n")
+    );
+    home.is_clean();
+}
+
+#[test]
+fn who_does_not_heed_three_signals_is_killed() {
+    let Some(home) = Home::new() else { return };
+    let (mut child, _lines) = home.start(&[], "trap '' INT; echo ready; sleep 1000");
+    for _ in 0..3 {
+        // Two signals that arrive at once count as one.
+        std::thread::sleep(Duration::from_millis(200));
+        signal(&child, "INT");
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(137));
+    home.is_clean();
+}
+
+#[test]
+fn nothing_survives_a_killed_rbuild() {
+    let Some(home) = Home::new() else { return };
+    let (mut child, _lines) = home.start(&["--name", "web"], "echo ready; sleep 98765");
+    signal(&child, "KILL");
+    child.wait().unwrap();
+    let begun = Instant::now();
+    while Command::new("pgrep")
+        .args(["-f", "^sleep 98765"])
+        .output()
+        .unwrap()
+        .status
+        .success()
+    {
+        assert!(begun.elapsed() < PATIENCE, "the process goes on");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(
+        home.sh(&["--name", "web"], "true").0,
+        0,
+        "the name is free again"
+    );
+    assert_eq!(home.rbuild(&["prune"]).status.code(), Some(0));
+    home.is_clean();
+}
+
+#[test]
+fn a_name_is_one_runs_at_a_time() {
+    let Some(home) = Home::new() else { return };
+    let (mut child, _lines) = home.start(&["--name", "web"], "echo ready; sleep 1000");
+    let (code, text) = home.sh(&["--name", "web"], "true");
+    assert!(code == 125 && text.contains("\"web\" is in use"), "{text}");
+    signal(&child, "KILL");
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_published_port_leads_into_the_processs_own_network() {
+    let Some(home) = Home::new() else { return };
+    // A port that was free a moment ago.
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let publish = format!("127.0.0.1:{port}:8000");
+    let script = "mkdir /www; echo found > /www/page; echo ready; exec httpd -f -p 8000 -h /www";
+    let (mut child, _lines) = home.start(&["-p", &publish], script);
+    let begun = Instant::now();
+    let answer = loop {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        stream.write_all(b"GET /page HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        // Until the server listens, connections are accepted and closed.
+        let _ = stream.read_to_string(&mut answer);
+        if !answer.is_empty() {
+            break answer;
+        }
+        assert!(begun.elapsed() < PATIENCE, "the server does not answer");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert!(answer.ends_with("found\n"), "{answer}");
+    let (code, text) = home.sh(&["-p", &publish], "true");
+    assert!(code == 125 && text.contains("cannot listen"), "{text}");
+    signal(&child, "KILL");
+    child.wait().unwrap();
+}
