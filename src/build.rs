@@ -4,6 +4,7 @@
 //! knows what an instruction means or how an operation is carried out.
 
 mod bases;
+mod context;
 mod error;
 mod image;
 mod local;
@@ -11,12 +12,11 @@ mod output;
 mod request;
 mod source;
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::build::context::Context;
 use crate::build::local::Local;
-use crate::build::source::Context;
+
 use crate::dockerfile;
 use crate::dockerfile::Lowered;
 use crate::graph::Plan;
@@ -50,7 +50,7 @@ pub use request::Secret;
 pub fn build(request: &Request, cancel: &Cancel) -> Result<Outcome, Error> {
     let local = Local::open(request)?;
     let context = Context::open(request, &local)?;
-    let text = source::read(request, &context)?;
+    let text = source::read(request, &local, &context)?;
     let place = |source: dockerfile::Error| text.error(source);
     let dockerfile = dockerfile::parse(&text.text).map_err(place)?;
     let options = lower_options(request, &context, &text.ignore);
@@ -93,15 +93,11 @@ fn lower_options(request: &Request, context: &Context, ignore: &[String]) -> doc
 }
 
 fn worker(request: &Request, local: &Local, (context, lowered): (&Context, &Lowered)) -> Worker {
-    let secrets = request.secrets.iter();
-    let ssh: BTreeMap<String, PathBuf> = request.ssh.iter().cloned().collect();
     let options = worker::Options {
         root: request.root.clone(),
         contexts: context.folders.clone(),
-        secrets: secrets
-            .map(|secret| (secret.id.clone(), secret.value.clone()))
-            .collect(),
-        ssh,
+        secrets: request.secrets(),
+        ssh: request.ssh(),
         ca_bundle: request.ca_bundle.clone(),
         network: request.network,
         epoch: lowered.epoch,

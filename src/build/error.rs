@@ -89,8 +89,37 @@ pub enum Error {
         #[source]
         source: snapshot::Error,
     },
+    /// The Dockerfile of the context cannot be opened.
+    #[error("cannot open {}", path.display())]
+    OpenDockerfile {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: worker::Error,
+    },
+    /// The repository that is the context cannot be fetched.
+    #[error("cannot fetch the build context {url}")]
+    FetchContext {
+        /// Where it is.
+        url: String,
+        /// Why not.
+        #[source]
+        source: worker::Error,
+    },
+    /// The file that is the context or the Dockerfile cannot be fetched.
+    #[error("cannot fetch {url}")]
+    Download {
+        /// Where it is.
+        url: String,
+        /// Why not.
+        #[source]
+        source: remote::Error,
+    },
     /// A kind of context or Dockerfile that is not read.
-    #[error("cannot build from {location}: a context is a directory or an archive on stdin")]
+    #[error(
+        "cannot build from {location}: it is no directory and no URL of http, https, git or ssh"
+    )]
     UnsupportedSource {
         /// What was given.
         location: String,
@@ -236,8 +265,11 @@ impl Error {
                 _ => Kind::User,
             },
             Self::Operation { source, .. } => kind_of(source),
+            Self::OpenDockerfile { source, .. } | Self::FetchContext { source, .. } => {
+                kind_of(source)
+            }
             Self::Canceled => Kind::Canceled,
-            Self::Fetch { .. } | Self::Push { .. } => Kind::Remote,
+            Self::Fetch { .. } | Self::Push { .. } | Self::Download { .. } => Kind::Remote,
             Self::Store { .. }
             | Self::Snapshots { .. }
             | Self::Indexes { .. }

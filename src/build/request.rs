@@ -1,5 +1,6 @@
 //! What a build is asked for, and what it gives.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -71,6 +72,21 @@ pub struct Request {
     pub binary: PathBuf,
     /// Where progress goes.
     pub sink: Sink,
+}
+
+impl Request {
+    /// Gives the secrets by id.
+    pub(super) fn secrets(&self) -> BTreeMap<String, Vec<u8>> {
+        let secrets = self.secrets.iter();
+        secrets
+            .map(|secret| (secret.id.clone(), secret.value.clone()))
+            .collect()
+    }
+
+    /// Gives the sockets of the ssh agents by id.
+    pub(super) fn ssh(&self) -> BTreeMap<String, PathBuf> {
+        self.ssh.iter().cloned().collect()
+    }
 }
 
 /// Where the files that `COPY` reads come from.

@@ -1,145 +1,23 @@
-//! Finding the build context and the Dockerfile, as docker and BuildKit do.
+//! Finding the Dockerfile and its ignore file, as docker and BuildKit do.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::io::Read;
 use std::path::Path;
 use std::path::PathBuf;
 
-use crate::build::ContextSource;
 use crate::build::DockerfileSource;
 use crate::build::Error;
 use crate::build::Place;
 use crate::build::Request;
+use crate::build::context;
+use crate::build::context::Context;
 use crate::build::local::Local;
-use crate::build::request;
 use crate::dockerfile;
-use crate::dockerfile::LayoutImage;
-use crate::dockerfile::NamedContext;
-use crate::layer;
-use crate::layer::UnpackOptions;
-use crate::snapshot::Active;
-use crate::snapshot::Stack;
+use crate::worker;
 
 /// A Dockerfile larger than this is a mistake.
-const DOCKERFILE_MAX_BYTES: u64 = 64 << 20;
-/// Enough to tell an archive, compressed or not, from a text.
-const HEAD_BYTES: u64 = 64 << 10;
-
-/// The directories that a build reads.
-#[derive(Debug)]
-pub(super) struct Context {
-    /// By name; the build context itself under the empty name.
-    pub(super) folders: BTreeMap<String, PathBuf>,
-    /// What each `--build-context` stands for.
-    pub(super) named: BTreeMap<String, NamedContext>,
-    /// Holds what came from standard input; removed at the end.
-    _unpacked: Option<Active>,
-    /// The Dockerfile that came instead of a context.
-    lone_dockerfile: Option<Vec<u8>>,
-}
-
-impl Context {
-    /// Finds the build context and the named ones.
-    pub(super) fn open(request: &Request, local: &Local) -> Result<Self, Error> {
-        let mut context = Self {
-            folders: BTreeMap::new(),
-            named: BTreeMap::new(),
-            _unpacked: None,
-            lone_dockerfile: None,
-        };
-        match &request.context {
-            ContextSource::Directory(path) => context.add_folder("", path)?,
-            ContextSource::Stdin => context.read_stdin(local)?,
-            ContextSource::Url(url) => {
-                return Err(Error::UnsupportedSource {
-                    location: url.clone(),
-                });
-            }
-        }
-        for (name, value) in &request.named_contexts {
-            let named = context.name(name, value)?;
-            context.named.insert(name.clone(), named);
-        }
-        Ok(context)
-    }
-
-    fn add_folder(&mut self, name: &str, path: &Path) -> Result<(), Error> {
-        match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => {
-                self.folders.insert(name.to_owned(), path.to_owned());
-                Ok(())
-            }
-            Ok(_) => Err(Error::ContextNotDirectory {
-                path: path.to_owned(),
-            }),
-            Err(source) => Err(Error::ReadContext {
-                path: path.to_owned(),
-                source,
-            }),
-        }
-    }
-
-    fn name(&mut self, name: &str, value: &request::NamedContext) -> Result<NamedContext, Error> {
-        Ok(match value {
-            request::NamedContext::Directory(path) => {
-                self.add_folder(name, path)?;
-                let ignore = read_ignore(&path.join(".dockerignore"))?.unwrap_or_default();
-                NamedContext::Directory { ignore }
-            }
-            request::NamedContext::Image(reference) => NamedContext::Image(reference.clone()),
-            request::NamedContext::Layout { path, tag, digest } => {
-                NamedContext::Layout(LayoutImage {
-                    path: path.clone(),
-                    tag: tag.clone(),
-                    digest: *digest,
-                })
-            }
-            request::NamedContext::Url(url) => {
-                return Err(Error::UnsupportedSource {
-                    location: url.clone(),
-                });
-            }
-        })
-    }
-
-    /// Unpacks the archive on standard input, or takes what is there as the Dockerfile of a build
-    /// without files.
-    fn read_stdin(&mut self, local: &Local) -> Result<(), Error> {
-        let mut input = io::stdin().lock();
-        let mut head = Vec::new();
-        let read = (&mut input).take(HEAD_BYTES).read_to_end(&mut head);
-        read.map_err(|source| Error::ReadContext {
-            path: PathBuf::from("-"),
-            source,
-        })?;
-        let is_archive = layer::is_archive(head.as_slice());
-        let active = local
-            .snapshots
-            .prepare(&[])
-            .map_err(|source| Error::Snapshots { source })?;
-        let (Stack::Overlay { upper: folder, .. } | Stack::Directory(folder)) = active.stack();
-        self.folders.insert(String::new(), folder.clone());
-        if is_archive {
-            let archive = head.as_slice().chain(io::stdin());
-            active
-                .unpack(archive, &UnpackOptions::archive(None))
-                .map_err(|source| Error::UnpackContext { source })?;
-        } else {
-            let limited = input.take(DOCKERFILE_MAX_BYTES);
-            let rest = read_all(limited, "standard input")?;
-            head.extend(rest);
-            self.lone_dockerfile = Some(head);
-        }
-        self._unpacked = Some(active);
-        Ok(())
-    }
-
-    fn folder(&self) -> &Path {
-        &self.folders[""]
-    }
-}
+pub(super) const DOCKERFILE_MAX_BYTES: u64 = 64 << 20;
 
 /// The Dockerfile, before it is parsed.
 #[derive(Debug)]
@@ -153,12 +31,12 @@ pub(super) struct Text {
 }
 
 /// Finds the Dockerfile of the context in `folder`, and the ignore file that goes with it.
-pub(super) fn read(request: &Request, context: &Context) -> Result<Text, Error> {
+pub(super) fn read(request: &Request, local: &Local, context: &Context) -> Result<Text, Error> {
     let step = request
         .sink
         .step("[internal] load build definition from Dockerfile");
     step.started();
-    let found = find(&request.dockerfile, context);
+    let found = find(request, local, context);
     match &found {
         Ok(_) => step.done(),
         Err(error) => step.failed(error.to_string()),
@@ -166,51 +44,70 @@ pub(super) fn read(request: &Request, context: &Context) -> Result<Text, Error> 
     found
 }
 
-fn find(source: &DockerfileSource, context: &Context) -> Result<Text, Error> {
+fn find(request: &Request, local: &Local, context: &Context) -> Result<Text, Error> {
     let folder = context.folder();
     if let Some(bytes) = &context.lone_dockerfile {
-        let text = dockerfile::decode(bytes).into_owned();
-        return Ok(Text {
-            text,
-            name: "Dockerfile".to_owned(),
-            ignore: Vec::new(),
-        });
+        return Ok(nameless(bytes, Vec::new()));
     }
-    match source {
+    match &request.dockerfile {
         DockerfileSource::Default => {
-            let path = find_default(folder)?;
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            read_file(&path, name, folder)
+            let name = find_default(folder)?;
+            let file = worker::open_inside(folder, Path::new(name)).map_err(inside_error(name))?;
+            read_file(file, (&folder.join(name), name.to_owned()), folder)
         }
         DockerfileSource::Path(given) => {
-            let inside = folder.join(given);
-            let path = if given.exists() { given } else { &inside };
-            read_file(path, given.display().to_string(), folder)
+            let name = given.display().to_string();
+            match fs::File::open(given) {
+                Ok(file) => read_file(file, (given, name), folder),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let inside = folder.join(given);
+                    let file = fs::File::open(&inside).map_err(|source| Error::ReadDockerfile {
+                        path: given.clone(),
+                        source,
+                    })?;
+                    read_file(file, (&inside, name), folder)
+                }
+                Err(source) => Err(Error::ReadDockerfile {
+                    path: given.clone(),
+                    source,
+                }),
+            }
         }
         DockerfileSource::Stdin => {
-            let bytes = read_all(io::stdin().lock(), "standard input")?;
-            let text = dockerfile::decode(&bytes).into_owned();
+            let bytes = read_all(io::stdin(), "standard input")?;
             let ignore = read_ignore(&folder.join(".dockerignore"))?.unwrap_or_default();
-            Ok(Text {
-                text,
-                name: "Dockerfile".to_owned(),
-                ignore,
-            })
+            Ok(nameless(&bytes, ignore))
         }
-        DockerfileSource::Url(url) => Err(Error::UnsupportedSource {
-            location: url.clone(),
-        }),
+        DockerfileSource::Url(url) => {
+            let bytes = context::download(url, request, local)?;
+            let ignore = read_ignore(&folder.join(".dockerignore"))?.unwrap_or_default();
+            Ok(nameless(&bytes, ignore))
+        }
+    }
+}
+
+/// A Dockerfile that is no file.
+fn nameless(bytes: &[u8], ignore: Vec<String>) -> Text {
+    let text = dockerfile::decode(bytes).into_owned();
+    Text {
+        text,
+        name: "Dockerfile".to_owned(),
+        ignore,
+    }
+}
+
+fn inside_error(name: &str) -> impl Fn(worker::Error) -> Error {
+    move |source| Error::OpenDockerfile {
+        path: PathBuf::from(name),
+        source,
     }
 }
 
 /// `Dockerfile`, or else `dockerfile`.
-fn find_default(folder: &Path) -> Result<PathBuf, Error> {
-    let candidates = ["Dockerfile", "dockerfile"].map(|name| folder.join(name));
-    let found = candidates.iter().find(|path| path.exists()).cloned();
+fn find_default(folder: &Path) -> Result<&'static str, Error> {
+    let found = ["Dockerfile", "dockerfile"]
+        .into_iter()
+        .find(|name| folder.join(name).exists());
     found.ok_or_else(|| {
         let containerfile = folder.join("Containerfile");
         Error::NoDockerfile {
@@ -220,11 +117,8 @@ fn find_default(folder: &Path) -> Result<PathBuf, Error> {
     })
 }
 
-fn read_file(path: &Path, name: String, folder: &Path) -> Result<Text, Error> {
-    let file = fs::File::open(path).map_err(|source| Error::ReadDockerfile {
-        path: path.to_owned(),
-        source,
-    })?;
+/// Reads an open Dockerfile, and the ignore file that goes with its path.
+fn read_file(file: fs::File, (path, name): (&Path, String), folder: &Path) -> Result<Text, Error> {
     let bytes = read_all(file, &path.display().to_string())?;
     let text = dockerfile::decode(&bytes).into_owned();
     let mut own = path.file_name().unwrap_or_default().to_owned();
@@ -236,7 +130,7 @@ fn read_file(path: &Path, name: String, folder: &Path) -> Result<Text, Error> {
     Ok(Text { text, name, ignore })
 }
 
-fn read_all(reader: impl Read, what: &str) -> Result<Vec<u8>, Error> {
+pub(super) fn read_all(reader: impl Read, what: &str) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     let mut limited = reader.take(DOCKERFILE_MAX_BYTES + 1);
     limited

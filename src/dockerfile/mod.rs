@@ -39,6 +39,7 @@ pub use self::json::to_json;
 pub use self::lower::Lowered;
 pub use self::lower::PlanProblem;
 pub use self::lower::bases;
+pub use self::lower::context_op;
 pub use self::lower::lower;
 pub use self::options::Base;
 pub use self::options::BaseSource;

@@ -32,16 +32,16 @@ pub(super) async fn run(worker: &Worker, op: GitOp, task: &Task) -> Result<Made,
     blocking(move || {
         let scratch = worker.snapshots.prepare(&[])?;
         let (Stack::Overlay { upper: folder, .. } | Stack::Directory(folder)) = scratch.stack();
-        let git = Git::new(
-            &worker.options,
-            &op.remote,
-            folder.join("repository"),
-            &step,
-        );
-        let commit = git.check_out(&op)?;
+        let fetching = Fetching {
+            secrets: &worker.options.secrets,
+            ssh: &worker.options.ssh,
+            step: &step,
+        };
+        let folder = folder.join("repository");
+        let commit = check_out(&op, &fetching, &folder)?;
         let active = worker.snapshots.prepare(&[])?;
         let target = active.mount()?;
-        copy(&git.folder, &op, &target)?;
+        copy(&folder, &op, &target)?;
         drop(target);
         let mut hasher = ContentHasher::new();
         let subdir = op.subdir.as_deref().unwrap_or_default();
@@ -86,37 +86,45 @@ fn copy(checkout: &Path, op: &GitOp, target: &Root) -> Result<(), Error> {
     Ok(())
 }
 
+/// What fetching a repository needs besides its name.
+#[derive(Debug)]
+pub struct Fetching<'a> {
+    /// Secrets by id; of them, those that git is authorised by.
+    pub secrets: &'a BTreeMap<String, Vec<u8>>,
+    /// Sockets of ssh agents by id; `default` is git's.
+    pub ssh: &'a BTreeMap<String, PathBuf>,
+    /// Is told what git says.
+    pub step: &'a Step,
+}
+
+/// Checks a repository out into `folder`, which must not exist; gives the commit. The subdirectory
+/// that is wanted is not looked at.
+///
+/// # Errors
+/// [`Error::Git`] with what git says, [`Error::GitChecksum`], or [`Error::GitMissing`].
+pub fn check_out(op: &GitOp, fetching: &Fetching<'_>, folder: &Path) -> Result<String, Error> {
+    let git = Git {
+        folder: folder.to_owned(),
+        remote: &op.remote,
+        authorization: secrets::git_authorization(fetching.secrets, &op.remote),
+        ssh_agent: fetching.ssh.get("default"),
+        step: fetching.step,
+    };
+    git.check_out(op)
+}
+
 /// One repository on this machine, and how to reach the one it comes from.
-pub(super) struct Git<'a> {
-    /// The working directory.
-    pub(super) folder: PathBuf,
+struct Git<'a> {
+    folder: PathBuf,
     remote: &'a str,
     authorization: Option<String>,
     ssh_agent: Option<&'a PathBuf>,
     step: &'a Step,
 }
 
-impl<'a> Git<'a> {
-    /// Takes a folder that does not exist yet.
-    pub(super) fn new(
-        options: &'a crate::worker::Options,
-        remote: &'a str,
-        folder: PathBuf,
-        step: &'a Step,
-    ) -> Self {
-        let ssh: &BTreeMap<String, PathBuf> = &options.ssh;
-        let authorization = secrets::git_authorization(&options.secrets, remote);
-        Self {
-            folder,
-            remote,
-            authorization,
-            ssh_agent: ssh.get("default"),
-            step,
-        }
-    }
-
+impl Git<'_> {
     /// Fetches what `op` names and checks it out; gives the commit.
-    pub(super) fn check_out(&self, op: &GitOp) -> Result<String, Error> {
+    fn check_out(&self, op: &GitOp) -> Result<String, Error> {
         let make = std::fs::create_dir(&self.folder);
         make.map_err(|source| sys::Error::new(format!("mkdir({:?})", self.folder), source))?;
         self.run(&["init", "--quiet"])?;

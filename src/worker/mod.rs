@@ -14,6 +14,7 @@ mod exec;
 mod git;
 mod http;
 mod image;
+mod inside;
 mod lent;
 mod mkdir;
 mod mode;
@@ -58,9 +59,14 @@ use crate::solver::Task;
 use crate::store::Store;
 
 pub use error::Error;
+pub use git::Fetching;
+pub use git::check_out;
+pub use inside::open_inside;
+pub use inside::resolve_inside;
 pub use lent::network_files;
 pub use output::copy_tree;
 pub use output::write_tree;
+pub use secrets::http_authorization;
 
 /// What the operations of one build need besides their inputs.
 #[derive(Clone, Debug)]

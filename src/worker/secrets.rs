@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 /// Gives the `Authorization` header for a URL: that of `HTTP_AUTH_HEADER_<host>`, or a bearer token
 /// of `HTTP_AUTH_TOKEN_<host>`, each also without a host, for all.
-pub(super) fn http_authorization(secrets: &BTreeMap<String, Vec<u8>>, url: &str) -> Option<String> {
+#[must_use]
+pub fn http_authorization(secrets: &BTreeMap<String, Vec<u8>>, url: &str) -> Option<String> {
     authorization(
         secrets,
         url,

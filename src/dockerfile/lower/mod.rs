@@ -25,6 +25,7 @@ mod target;
 mod workdir;
 
 pub use self::problem::PlanProblem;
+pub use self::remote::context as context_op;
 
 use crate::dockerfile::Bases;
 use crate::dockerfile::Dockerfile;

@@ -54,8 +54,11 @@ pub(super) fn read(text: &str, is_git: bool) -> Result<Source, PlanProblem> {
     }
 }
 
-/// Gives the op that fetches the files of a named context.
-pub(super) fn context(url: &str) -> Result<Op, PlanProblem> {
+/// Gives the op that fetches a context: [`Op::Git`] for a repository, [`Op::Http`] for a file.
+///
+/// # Errors
+/// [`PlanProblem::GitUrl`] if the URL is none that can be fetched.
+pub fn context(url: &str) -> Result<Op, PlanProblem> {
     Ok(match read(url, false)? {
         Source::Git(repository) => Op::Git(repository.op),
         Source::Http(op) => Op::Http(HttpOp {
