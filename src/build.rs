@@ -55,9 +55,12 @@ pub fn build(request: &Request, cancel: &Cancel) -> Result<Outcome, Error> {
     let dockerfile = dockerfile::parse(&text.text).map_err(place)?;
     let options = lower_options(request, &context, &text.ignore);
     let bases = bases::resolve(&dockerfile, &options, (request, &local, &text))?;
-    let lowered = dockerfile::lower(&dockerfile, &bases, &options).map_err(place)?;
-    for warning in dockerfile.warnings.iter().chain(&lowered.warnings) {
+    let mut lowered = dockerfile::lower(&dockerfile, &bases, &options).map_err(place)?;
+    for warning in &lowered.warnings {
         request.sink.warn(text.warning(warning));
+    }
+    if let Some(violations) = lowered.violations.take() {
+        return Err(place(violations));
     }
     let worker = Arc::new(worker(request, &local, (&context, &lowered)));
     let solved = solve(request, &local, (&lowered.plan, &worker, cancel));

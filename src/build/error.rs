@@ -347,9 +347,13 @@ impl Text {
 
     /// Writes a warning with its place.
     pub(super) fn warning(&self, warning: &Warning) -> String {
+        let message = match warning.rule {
+            Some(rule) => format!("{}: {}", rule.name(), warning.message),
+            None => warning.message.clone(),
+        };
         match warning.span.first_line {
-            0 => warning.message.clone(),
-            line => format!("{}:{line}: {}", self.name, warning.message),
+            0 => message,
+            line => format!("{}:{line}: {message}", self.name),
         }
     }
 

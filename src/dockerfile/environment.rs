@@ -1,5 +1,8 @@
 //! Variables, and words expanded with them.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use crate::dockerfile::Error;
 use crate::dockerfile::Expansion;
 use crate::dockerfile::Lexing;
@@ -38,6 +41,22 @@ impl Environment {
             let text = word.text.clone();
             Error::new(word.span, Problem::Expand { text, cause })
         })
+    }
+
+    /// Gives the variables that a text asks for and nobody set; where it cannot be expanded, those
+    /// before that place.
+    pub(super) fn unset_in(&self, text: &str, lexing: Lexing) -> BTreeSet<String> {
+        let unset = RefCell::new(BTreeSet::new());
+        let lookup = |name: &str| {
+            let value = self.get(name);
+            if value.is_none() {
+                unset.borrow_mut().insert(name.to_owned());
+            }
+            value.map(str::to_owned)
+        };
+        // What is wrong with the text is told elsewhere.
+        let _ = expand(text, lexing, &lookup);
+        unset.into_inner()
     }
 
     /// Gives all pairs in order.

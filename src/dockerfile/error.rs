@@ -191,6 +191,18 @@ pub enum Problem {
         /// The line.
         pattern: String,
     },
+    /// `# check=` or its build argument cannot be understood.
+    #[error("`{found}` is no option of the build checks")]
+    CheckOption {
+        /// The option.
+        found: String,
+    },
+    /// Rules are violated, and `error=true`.
+    #[error("lint violation found for rules: {}", rules.join(", "))]
+    Violations {
+        /// The rules.
+        rules: Vec<&'static str>,
+    },
     /// A text cannot be expanded.
     #[error("`{text}` cannot be expanded")]
     Expand {
@@ -236,9 +248,31 @@ impl Problem {
             Self::IgnorePattern { .. } => {
                 Some("`[` needs its `]`, and `!` and `\\` something behind them".to_owned())
             }
+            Self::CheckOption { .. } => Some(
+                "the options are skip=, experimental= and error=, with `;` between them".to_owned(),
+            ),
+            Self::Violations { .. } => {
+                Some("error=true, in `# check=` or a build argument, makes them errors".to_owned())
+            }
             Self::Plan(problem) => problem.hint(),
             _ => None,
         }
+    }
+
+    /// Whether BuildKit finds it while it splits the file into lines and words, before it looks at
+    /// any instruction. Then its checks say nothing.
+    pub(super) fn is_of_words(&self) -> bool {
+        matches!(
+            self,
+            Self::Empty
+                | Self::LineTooLong { .. }
+                | Self::DirectiveTwice { .. }
+                | Self::EscapeDirective { .. }
+                | Self::JsonNotStrings
+                | Self::NotAPair { .. }
+                | Self::HeredocWithoutEnd { .. }
+                | Self::Expand { .. }
+        )
     }
 }
 

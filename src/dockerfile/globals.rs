@@ -11,6 +11,7 @@ use crate::dockerfile::PlanProblem;
 use crate::dockerfile::Problem;
 use crate::dockerfile::Span;
 use crate::dockerfile::environment::Environment;
+use crate::dockerfile::epoch;
 
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
@@ -21,6 +22,8 @@ pub(super) struct Globals {
     pub(super) build_args: BTreeMap<String, String>,
     /// What `FROM` sees, and an `ARG` of a stage without a value of its own.
     pub(super) environment: Environment,
+    /// The names that an `ARG` before the first `FROM` declares.
+    pub(super) declared: Vec<String>,
     /// The time that stands for all times, in seconds.
     pub(super) epoch: Option<i64>,
 }
@@ -32,15 +35,39 @@ pub(super) fn evaluate(dockerfile: &Dockerfile, options: &Options) -> Result<Glo
         let entry = build_args.entry(EPOCH.to_owned());
         entry.or_insert_with(|| epoch.to_string());
     }
+    let environment = environment(dockerfile, options, &build_args)?;
+    let args = dockerfile.meta_args.iter();
+    let declarations = args.flat_map(|statement| &statement.instruction.declarations);
+    let mut globals = Globals {
+        declared: declarations.map(|found| found.key.text.clone()).collect(),
+        build_args,
+        environment,
+        epoch: None,
+    };
+    globals.settle_epoch(dockerfile, options)?;
+    Ok(globals)
+}
+
+/// Gives what `FROM` would see if no `ARG` before the first one were given a value.
+pub(super) fn defaults(dockerfile: &Dockerfile, options: &Options) -> Result<Environment, Error> {
+    environment(dockerfile, options, &BTreeMap::new())
+}
+
+/// Evaluates the `ARG`s before the first `FROM`, some of which may have been `given` values.
+fn environment(
+    dockerfile: &Dockerfile,
+    options: &Options,
+    given: &BTreeMap<String, String>,
+) -> Result<Environment, Error> {
     let lexing = Lexing::words(dockerfile.escape);
     let mut environment = Environment::default();
     for (name, value) in platform_args(dockerfile, options) {
-        environment.set(name, build_args.get(name).unwrap_or(&value));
+        environment.set(name, options.build_args.get(name).unwrap_or(&value));
     }
     for statement in &dockerfile.meta_args {
         for declaration in &statement.instruction.declarations {
             let name = &declaration.key.text;
-            let value = match (build_args.get(name), &declaration.value) {
+            let value = match (given.get(name), &declaration.value) {
                 (Some(given), _) => Some(given.clone()),
                 (None, Some(default)) => Some(environment.expand(default, lexing)?.text),
                 (None, None) => None,
@@ -50,13 +77,7 @@ pub(super) fn evaluate(dockerfile: &Dockerfile, options: &Options) -> Result<Glo
             }
         }
     }
-    let mut globals = Globals {
-        build_args,
-        environment,
-        epoch: None,
-    };
-    globals.settle_epoch(dockerfile, options)?;
-    Ok(globals)
+    Ok(environment)
 }
 
 impl Globals {
@@ -72,14 +93,18 @@ impl Globals {
             return Ok(());
         }
         let mut stages = dockerfile.stages.iter();
-        let names_a_source = text.is_empty()
+        let stage = stages.find(|stage| {
+            let name = stage.from.instruction.name.as_ref();
+            name.is_some_and(|name| name.text.eq_ignore_ascii_case(text))
+        });
+        let is_source = text.is_empty()
             || text == "context"
-            || options.named_context(text, &options.host).is_some()
-            || stages.any(|stage| {
-                let name = stage.from.instruction.name.as_ref();
-                name.is_some_and(|name| name.text.eq_ignore_ascii_case(text))
-            });
-        if !names_a_source {
+            || options.named_context(text, &options.host).is_some();
+        if let (false, Some(stage)) = (is_source, stage) {
+            let mut environment = self.environment.clone();
+            environment.remove(EPOCH);
+            epoch::check(stage, &self.build_args, environment, dockerfile.escape)?;
+        } else if !is_source {
             let args = dockerfile.meta_args.iter();
             let mut declarations = args.flat_map(|statement| &statement.instruction.declarations);
             let declared = declarations

@@ -6,7 +6,9 @@
 //!
 //! Start reading at [`parse`], then [`Instruction`], then [`lower`].
 
+mod check;
 mod environment;
+mod epoch;
 mod error;
 mod excerpt;
 mod expand;
@@ -23,6 +25,9 @@ mod parser;
 mod span;
 mod stage;
 
+pub use self::check::Checked;
+pub use self::check::Rule;
+pub use self::check::check;
 pub use self::error::Error;
 pub use self::error::ExpandError;
 pub use self::error::MountError;
@@ -113,6 +118,8 @@ impl Escape {
 /// Something accepted that should not be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
+    /// The rule that is violated; none for what only rbuild warns of.
+    pub rule: Option<Rule>,
     /// One sentence.
     pub message: String,
     /// Where.

@@ -1,12 +1,25 @@
 //! "Did you mean …?"
 
-/// The candidate most like `found`, at most two letters away; the first of equals.
+/// The candidate most like `found` whatever their case, at most two letters away; the first of
+/// equals.
 pub(super) fn nearest<'a>(found: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let lower = found.to_ascii_lowercase();
+    closest(candidates, |candidate| {
+        distance(&lower, &candidate.to_ascii_lowercase())
+    })
+}
+
+/// The candidate most like `found`, at most two letters away; the first of equals. A letter in
+/// another case is another letter.
+pub(super) fn nearest_exact<'a>(found: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    closest(candidates, |candidate| distance(found, candidate))
+}
+
+fn closest<'a>(candidates: &[&'a str], distance: impl Fn(&str) -> usize) -> Option<&'a str> {
     let mut best = None;
     let mut shortest = 3;
     for candidate in candidates {
-        let distance = distance(&lower, &candidate.to_ascii_lowercase());
+        let distance = distance(candidate);
         if distance < shortest {
             (best, shortest) = (Some(*candidate), distance);
         }

@@ -12,6 +12,9 @@ use crate::oci::Layer;
 use crate::oci::Platform;
 use crate::oci::Reference;
 
+/// What `PATH` is where nothing sets it.
+pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// What the user asked for besides the Dockerfile.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -174,6 +177,20 @@ pub struct Base {
     pub layers: Vec<Layer>,
     /// The config.
     pub config: ImageConfig,
+}
+
+impl Base {
+    /// Makes what an image counts as that is not at hand: one that sets nothing but `PATH`.
+    pub(super) fn unknown(wanted: &Wanted) -> Self {
+        let mut config = ImageConfig::scratch(&wanted.platform);
+        config.config.set_env("PATH", PATH);
+        Self {
+            name: wanted.name.clone(),
+            source: None,
+            layers: Vec::new(),
+            config,
+        }
+    }
 }
 
 /// The images that have been resolved.

@@ -45,23 +45,94 @@ pub fn decode(bytes: &[u8]) -> Cow<'_, str> {
 ///
 /// The first thing that is wrong with it.
 pub fn parse(text: &str) -> Result<Dockerfile, Error> {
-    let mut reader = Reader::new(text);
-    let mut dockerfile = Dockerfile::default();
-    let mut empty = true;
-    while let Some(line) = reader.logical()? {
-        empty = false;
-        if line.blank_lines {
-            dockerfile.warnings.push(blank_lines(&line));
+    let mut draft = Draft::new(text);
+    loop {
+        match draft.statement() {
+            Ok(Some((source, parsed))) => add(&mut draft.dockerfile, source, parsed),
+            Ok(None) => return Ok(draft.finish()),
+            Err(failure) => Err(failure),
         }
-        let (source, parsed) = statement(&mut reader, line)?;
-        add(&mut dockerfile, source, parsed)?;
+        .map_err(|failure| failure.error)?;
     }
-    if empty {
-        return Err(Error::new(reader.everything(), Problem::Empty));
+}
+
+/// Parses a Dockerfile up to the first thing that is wrong with it, which is given too. What is
+/// wrong with the words of a later line goes before what is wrong with an instruction.
+pub(super) fn parse_partly(text: &str) -> (Dockerfile, Option<Failure>) {
+    let mut draft = Draft::new(text);
+    let mut first: Option<Failure> = None;
+    loop {
+        let added = match draft.statement() {
+            Ok(Some(_)) if first.is_some() => Ok(()),
+            Ok(Some((source, parsed))) => add(&mut draft.dockerfile, source, parsed),
+            Ok(None) => return (draft.finish(), first),
+            Err(failure) => Err(failure),
+        };
+        let Err(mut failure) = added else { continue };
+        if failure.error.problem.is_of_words() {
+            failure.line = None;
+            return (draft.finish(), Some(failure));
+        }
+        first.get_or_insert(failure);
     }
-    dockerfile.escape = reader.escape;
-    dockerfile.directives = reader.directives;
-    Ok(dockerfile)
+}
+
+/// What is wrong with a Dockerfile, and what is known of the line it is wrong with.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// What is wrong.
+    pub(super) error: Error,
+    /// The line; none if it could not be split into words.
+    pub(super) line: Option<Box<Rejected>>,
+}
+
+/// A line that is no instruction that can stand there.
+#[derive(Debug)]
+pub(super) struct Rejected {
+    /// How it is written.
+    pub(super) source: Source,
+    /// What stands behind its keyword and flags.
+    pub(super) arguments: String,
+}
+
+/// A Dockerfile of which a part has been read.
+struct Draft<'a> {
+    reader: Reader<'a>,
+    dockerfile: Dockerfile,
+    is_empty: bool,
+}
+
+impl<'a> Draft<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            reader: Reader::new(text),
+            dockerfile: Dockerfile::default(),
+            is_empty: true,
+        }
+    }
+
+    /// Reads the next instruction; none at the end.
+    fn statement(&mut self) -> Result<Option<(Source, Parsed)>, Failure> {
+        let unreadable = |error| Failure { error, line: None };
+        let Some(line) = self.reader.logical().map_err(unreadable)? else {
+            if self.is_empty {
+                let everything = self.reader.everything();
+                return Err(unreadable(Error::new(everything, Problem::Empty)));
+            }
+            return Ok(None);
+        };
+        self.is_empty = false;
+        if line.blank_lines {
+            self.dockerfile.warnings.push(blank_lines(&line));
+        }
+        statement(&mut self.reader, line).map(Some)
+    }
+
+    fn finish(mut self) -> Dockerfile {
+        self.dockerfile.escape = self.reader.escape;
+        self.dockerfile.directives = self.reader.directives;
+        self.dockerfile
+    }
 }
 
 /// Parses one instruction on its own: the trigger of an `ONBUILD`.
@@ -76,7 +147,8 @@ pub fn parse_instruction(text: &str, escape: Escape) -> Result<Statement, Error>
     let Some(line) = reader.logical()? else {
         return Err(Error::new(everything, Problem::Empty));
     };
-    let (source, parsed) = statement(&mut reader, line)?;
+    let parsed = statement(&mut reader, line);
+    let (source, parsed) = parsed.map_err(|failure| failure.error)?;
     if let Some(more) = reader.logical()? {
         return Err(Error::new(
             more.span(0..more.text.len()),
@@ -102,7 +174,7 @@ enum Parsed {
 }
 
 /// Puts a statement where it belongs.
-fn add(dockerfile: &mut Dockerfile, source: Source, parsed: Parsed) -> Result<(), Error> {
+fn add(dockerfile: &mut Dockerfile, source: Source, parsed: Parsed) -> Result<(), Failure> {
     let stage = dockerfile.stages.last_mut();
     match (parsed, stage) {
         (Parsed::From(from), _) => {
@@ -129,7 +201,8 @@ fn add(dockerfile: &mut Dockerfile, source: Source, parsed: Parsed) -> Result<()
         }
         (Parsed::Instruction(keyword, _), None) => {
             let keyword = keyword.name();
-            return Err(Error::new(source.span, Problem::BeforeFrom { keyword }));
+            let error = Error::new(source.span, Problem::BeforeFrom { keyword });
+            return Err(rejected(error, source, ""));
         }
     }
     Ok(())
@@ -137,40 +210,34 @@ fn add(dockerfile: &mut Dockerfile, source: Source, parsed: Parsed) -> Result<()
 
 fn blank_lines(line: &Logical<'_>) -> Warning {
     let message = format!("Empty continuation line found in: {}", line.text);
-    let span = line.span(0..line.text.len());
+    let end = line.text.len();
+    // The last of its lines, as other builders have it.
+    let span = Span {
+        first_line: line.last_line,
+        last_line: line.last_line,
+        ..line.span(end..end)
+    };
     Warning {
+        rule: None,
         message,
-        span: Span {
-            last_line: line.last_line,
-            ..span
-        },
+        span,
+    }
+}
+
+fn rejected(error: Error, source: Source, arguments: &str) -> Failure {
+    let arguments = arguments.to_owned();
+    Failure {
+        error,
+        line: Some(Box::new(Rejected { source, arguments })),
     }
 }
 
 /// Parses a line, and reads the here-documents that follow it.
-fn statement(reader: &mut Reader<'_>, line: Logical<'_>) -> Result<(Source, Parsed), Error> {
+fn statement(reader: &mut Reader<'_>, line: Logical<'_>) -> Result<(Source, Parsed), Failure> {
     let whole = line.trimmed(0..line.text.len());
     let head = Head::parse(&line, whole.clone());
-    let Some(keyword) = head.find(&line) else {
-        let found = line.text[head.keyword.clone()].to_owned();
-        let nearest = nearest(&found, &Keyword::names());
-        let problem = Problem::UnknownInstruction { found, nearest };
-        return Err(Error::new(line.span(head.keyword), problem));
-    };
-    let heredocs = heredocs(reader, &line, keyword, &head)?;
     let start = line.span(whole.clone());
-    let mut arguments = Arguments {
-        line: &line,
-        keyword,
-        flags: &head.flags,
-        range: head.arguments,
-        escape: reader.escape,
-        heredocs,
-    };
-    let parsed = match Instruction::parse(&mut arguments)? {
-        Some(instruction) => Parsed::Instruction(keyword, instruction),
-        None => Parsed::From(From::parse(&arguments)?),
-    };
+    let parsed = instruction(reader, &line, &head);
     let source = Source {
         span: reader.span_from(start),
         keyword: line.word(head.keyword),
@@ -178,7 +245,33 @@ fn statement(reader: &mut Reader<'_>, line: Logical<'_>) -> Result<(Source, Pars
         text: line.text[whole].to_owned(),
         comments: line.comments,
     };
-    Ok((source, parsed))
+    match parsed {
+        Ok(parsed) => Ok((source, parsed)),
+        Err(error) => Err(rejected(error, source, &line.text[head.arguments])),
+    }
+}
+
+fn instruction(reader: &mut Reader<'_>, line: &Logical<'_>, head: &Head) -> Result<Parsed, Error> {
+    let Some(keyword) = head.find(line) else {
+        let keyword = head.keyword.clone();
+        let found = line.text[keyword.clone()].to_owned();
+        let nearest = nearest(&found, &Keyword::names());
+        let problem = Problem::UnknownInstruction { found, nearest };
+        return Err(Error::new(line.span(keyword), problem));
+    };
+    let heredocs = heredocs(reader, line, keyword, head)?;
+    let mut arguments = Arguments {
+        line,
+        keyword,
+        flags: &head.flags,
+        range: head.arguments.clone(),
+        escape: reader.escape,
+        heredocs,
+    };
+    Ok(match Instruction::parse(&mut arguments)? {
+        Some(instruction) => Parsed::Instruction(keyword, instruction),
+        None => Parsed::From(From::parse(&arguments)?),
+    })
 }
 
 /// The here-documents of a line; they follow it in the order of their marks.

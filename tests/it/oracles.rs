@@ -14,13 +14,17 @@ use std::path::PathBuf;
 
 use rbuild::dockerfile::Escape;
 use rbuild::dockerfile::Lexing;
+use rbuild::dockerfile::Options;
+use rbuild::dockerfile::check;
 use rbuild::dockerfile::decode;
 use rbuild::dockerfile::expand;
 use rbuild::dockerfile::parse;
 use rbuild::dockerfile::parse_ignore;
 use rbuild::dockerfile::to_json;
 use rbuild::graph::Patterns;
+use rbuild::oci::Platform;
 use serde_json::Value;
+use serde_json::json;
 
 /// How many differences are printed.
 const SHOWN: usize = 10;
@@ -135,6 +139,73 @@ fn compare_ignore(case: &Value) -> Option<String> {
         let differs = compiled.matches(path) != (*ignored == true);
         differs.then(|| format!("{path:?} of {patterns:?}: expected {ignored}"))
     })
+}
+
+/// What BuildKit says of each Dockerfile, by the key of `checks.jsonl`.
+fn each_checked(name: &str, compare: fn(&str, &Value) -> Option<String>) {
+    let Some(folder) = folder(name) else { return };
+    let text = fs::read_to_string(folder.join("checks.jsonl")).expect("the oracle is readable");
+    let mut total = 0;
+    let mut differences = Vec::new();
+    for line in text.lines() {
+        let case: Value = serde_json::from_str(line).expect("JSON");
+        let file = case["file"].as_str().expect("file");
+        let input = fs::read(folder.join("in").join(file)).expect("the Dockerfile is readable");
+        // The oracle was asked with `# syntax=` blanked, which shifts no line.
+        let difference = compare(&decode(&input), &case);
+        differences.extend(difference.map(|difference| format!("{file}: {difference}")));
+        total += 1;
+    }
+    report(name, total, &differences);
+}
+
+#[test]
+fn checks() {
+    each_checked("checks", compare_checks);
+}
+
+fn compare_checks(text: &str, case: &Value) -> Option<String> {
+    let checked = check(text, &Options::plain(amd64()), &|_| None);
+    let expected = &case["check"];
+    let found = checked.warnings.iter().map(|warning| {
+        let rule = warning.rule.expect("a check has a rule");
+        let span = warning.span;
+        json!({
+            "rule": rule.name(),
+            "lines": [span.first_line, span.last_line],
+            "detail": warning.message,
+        })
+    });
+    let found = sorted(found.collect());
+    let wanted = expected["warnings"].as_array().expect("warnings").clone();
+    let wanted = sorted(wanted);
+    if let Some(pair) = wanted
+        .iter()
+        .zip(&found)
+        .find(|(left, right)| left != right)
+    {
+        return Some(format!("expected {}, got {}", pair.0, pair.1));
+    }
+    if wanted.len() != found.len() {
+        let (missing, extra) = (wanted.get(found.len()), found.get(wanted.len()));
+        return Some(format!("missing {missing:?}, too many {extra:?}"));
+    }
+    let error = checked.error.map(|error| error.to_string());
+    let agrees = error.is_none() == expected["error"].is_null();
+    (!agrees).then(|| format!("expected error {}, got {error:?}", expected["error"]))
+}
+
+/// Sorts what BuildKit gives in no order of its own: what one rule says of the same lines.
+fn sorted(mut warnings: Vec<Value>) -> Vec<Value> {
+    let key = |warning: &Value| (warning["rule"].clone(), warning["lines"].clone());
+    for same in warnings.chunk_by_mut(|left, right| key(left) == key(right)) {
+        same.sort_by_key(|warning| warning["detail"].to_string());
+    }
+    warnings
+}
+
+fn amd64() -> Platform {
+    Platform::new("linux", "amd64", None)
 }
 
 #[test]

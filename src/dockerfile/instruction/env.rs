@@ -113,6 +113,11 @@ pub(super) fn split(word: &Word) -> Option<(Word, Word)> {
 }
 
 fn legacy(arguments: &Arguments<'_>, usage: &'static str) -> Result<Pair, Error> {
+    let whole = arguments.text();
+    if !whole.contains(char::is_whitespace) {
+        let found = whole.to_owned();
+        return Err(arguments.error(Problem::NotAPair { found }));
+    }
     let matched = arguments.matches(Rule::legacy_pair, usage)?;
     let mut parts = matched
         .flatten()

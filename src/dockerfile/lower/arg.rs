@@ -1,6 +1,8 @@
 //! `ARG` in a stage.
 
 use crate::dockerfile::Error;
+use crate::dockerfile::check::Finding;
+use crate::dockerfile::check::sounds_secret;
 use crate::dockerfile::instruction::Arg;
 use crate::dockerfile::instruction::Declaration;
 use crate::dockerfile::lower::cursor::Cursor;
@@ -9,10 +11,14 @@ use crate::dockerfile::lower::cursor::SCAN_ARGS;
 /// Declares build arguments. The value comes from `--build-arg`, or else from the default written
 /// here, or else from an `ARG` before the first `FROM`. From here on it hides an `ENV` of the same
 /// name, as a later `ENV` hides it.
-pub(super) fn arg(cursor: &mut Cursor<'_, '_>, arg: &Arg) -> Result<(), Error> {
+pub(super) fn arg(cursor: &mut Cursor<'_, '_, '_>, arg: &Arg) -> Result<(), Error> {
     let mut line = "ARG".to_owned();
     for declaration in &arg.declarations {
         let name = &declaration.key.text;
+        if sounds_secret(name) {
+            let instruction = "ARG";
+            cursor.find(Finding::SecretsUsedInArgOrEnv { instruction, name });
+        }
         let value = value(cursor, declaration)?;
         line.push(' ');
         line.push_str(name);
@@ -29,7 +35,10 @@ pub(super) fn arg(cursor: &mut Cursor<'_, '_>, arg: &Arg) -> Result<(), Error> {
     Ok(())
 }
 
-fn value(cursor: &mut Cursor<'_, '_>, declaration: &Declaration) -> Result<Option<String>, Error> {
+fn value(
+    cursor: &mut Cursor<'_, '_, '_>,
+    declaration: &Declaration,
+) -> Result<Option<String>, Error> {
     let name = &declaration.key.text;
     let globals = cursor.shared.globals;
     if let Some(given) = globals.build_args.get(name) {

@@ -4,15 +4,19 @@ use crate::dockerfile::Bases;
 use crate::dockerfile::Error;
 use crate::dockerfile::NamedContext;
 use crate::dockerfile::PlanProblem;
-use crate::dockerfile::Warning;
+use crate::dockerfile::check::Finding;
+use crate::dockerfile::check::Linter;
 use crate::dockerfile::environment::Environment;
+use crate::dockerfile::lower::cursor::Last;
 use crate::dockerfile::lower::cursor::Shared;
 use crate::dockerfile::lower::cursor::State;
 use crate::dockerfile::lower::cursor::title;
 use crate::dockerfile::lower::paths;
 use crate::dockerfile::lower::remote;
+use crate::dockerfile::options::PATH;
 use crate::dockerfile::stage::Node;
 use crate::dockerfile::stage::Origin;
+use crate::dockerfile::stage::Stages;
 use crate::dockerfile::stage::plan_error;
 use crate::graph::ContextOp;
 use crate::graph::CopyOp;
@@ -25,11 +29,9 @@ use crate::graph::VertexId;
 use crate::oci::History;
 use crate::oci::ImageConfig;
 
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 /// Makes the state that a stage's instructions begin with.
 pub(super) fn start(
-    shared: &mut Shared<'_>,
+    shared: &mut Shared<'_, '_>,
     node: &Node<'_>,
     bases: &Bases,
 ) -> Result<State, Error> {
@@ -46,7 +48,7 @@ pub(super) fn start(
         Origin::Scratch | Origin::Image { .. } => load(shared, node, bases)?,
     };
     be_root(&mut shared.graph, &mut state);
-    state.has_cmd = false;
+    state.last = Last::default();
     if matches!(node.origin, Origin::Stage(_)) {
         state.shown = 0;
     }
@@ -68,7 +70,7 @@ pub(super) fn start(
 
 /// Makes the state of what can be copied from without being built: an image or a named context.
 pub(super) fn load(
-    shared: &mut Shared<'_>,
+    shared: &mut Shared<'_, '_>,
     node: &Node<'_>,
     bases: &Bases,
 ) -> Result<State, Error> {
@@ -80,7 +82,8 @@ pub(super) fn load(
         environment: Environment::default(),
         declared: Vec::new(),
         cwd: "/".to_owned(),
-        has_cmd: false,
+        last: Last::default(),
+        has_workdir: false,
         shown: 0,
     };
     match &node.origin {
@@ -96,9 +99,6 @@ pub(super) fn load(
             })?;
             state.config = base.config.clone();
             state.config.created = None;
-            if context.is_none() {
-                check_platform(shared, node, &state.config);
-            }
             if !base.layers.is_empty() {
                 let name = match context {
                     Some(context) => format!("[context {context}] {}", base.name),
@@ -151,23 +151,33 @@ pub(super) fn be_root(graph: &mut Graph, state: &mut State) {
     state.root = graph.add(vertex(copy, name), &[scratch, state.root]);
 }
 
-/// Warns of a base for another platform than the one asked for.
-fn check_platform(shared: &mut Shared<'_>, node: &Node<'_>, config: &ImageConfig) {
-    let (found, wanted) = (config.platform(), &node.platform);
-    if found.os != wanted.os || found.architecture != wanted.architecture {
-        shared.warnings.push(Warning {
-            message: format!(
-                "Base image {} was pulled with platform \"{found}\", expected \"{wanted}\" for \
-                 current build",
-                node.base
-            ),
-            span: node.span,
-        });
+/// Notes bases for another platform than the one asked for.
+pub(super) fn check_platforms(stages: &Stages<'_>, bases: &Bases, linter: &mut Linter) {
+    for (node, needed) in stages.nodes.iter().zip(&stages.needed) {
+        let Origin::Image {
+            source,
+            context: None,
+        } = &node.origin
+        else {
+            continue;
+        };
+        let Some(base) = bases.get(source, &node.platform).filter(|_| *needed) else {
+            continue;
+        };
+        let (found, wanted) = (base.config.platform(), &node.platform);
+        if found.os != wanted.os || found.architecture != wanted.architecture {
+            let finding = Finding::InvalidBaseImagePlatform {
+                image: &node.base,
+                found: &found.to_string(),
+                wanted: &wanted.to_string(),
+            };
+            linter.find_at(node.span, &[], finding);
+        }
     }
 }
 
 fn add_context(
-    shared: &mut Shared<'_>,
+    shared: &mut Shared<'_, '_>,
     node: &Node<'_>,
     name: &str,
     context: &NamedContext,

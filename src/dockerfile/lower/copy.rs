@@ -5,6 +5,7 @@ use crate::dockerfile::Lexing;
 use crate::dockerfile::PlanProblem;
 use crate::dockerfile::Span;
 use crate::dockerfile::Word;
+use crate::dockerfile::check::Finding;
 use crate::dockerfile::instruction::Add;
 use crate::dockerfile::instruction::Content;
 use crate::dockerfile::instruction::Copy;
@@ -20,7 +21,9 @@ use crate::graph::CopySource;
 use crate::graph::FileMode;
 use crate::graph::HttpOp;
 use crate::graph::Op;
+use crate::graph::Patterns;
 use crate::graph::VertexId;
+use crate::graph::clean_path;
 
 /// What `COPY` and `ADD` have in common, variables replaced.
 struct Transfer {
@@ -56,7 +59,7 @@ impl Sources {
 }
 
 /// `COPY`.
-pub(super) fn copy(cursor: &mut Cursor<'_, '_>, copy: &Copy) -> Result<(), Error> {
+pub(super) fn copy(cursor: &mut Cursor<'_, '_, '_>, copy: &Copy) -> Result<(), Error> {
     let mut transfer = Transfer {
         keyword: "COPY",
         chown: cursor.expand_option(copy.chown.as_ref())?,
@@ -79,6 +82,9 @@ pub(super) fn copy(cursor: &mut Cursor<'_, '_>, copy: &Copy) -> Result<(), Error
             let url = path.clone();
             return Err(cursor.error_at(word.span, PlanProblem::CopyUrl { url }));
         }
+        if from.is_none() {
+            check_ignored(cursor, "Copy", path);
+        }
         let vertex = from.unwrap_or_else(|| cursor.build_context());
         sources.push(vertex, path, false);
     }
@@ -97,7 +103,7 @@ pub(super) fn copy(cursor: &mut Cursor<'_, '_>, copy: &Copy) -> Result<(), Error
 }
 
 /// `ADD`.
-pub(super) fn add(cursor: &mut Cursor<'_, '_>, add: &Add) -> Result<(), Error> {
+pub(super) fn add(cursor: &mut Cursor<'_, '_, '_>, add: &Add) -> Result<(), Error> {
     let mut transfer = Transfer {
         keyword: "ADD",
         chown: cursor.expand_option(add.chown.as_ref())?,
@@ -122,6 +128,7 @@ pub(super) fn add(cursor: &mut Cursor<'_, '_>, add: &Add) -> Result<(), Error> {
         }
         match source {
             Source::Local => {
+                check_ignored(cursor, "Add", path);
                 let vertex = cursor.build_context();
                 sources.push(vertex, path, add.unpack.unwrap_or(true));
             }
@@ -157,7 +164,7 @@ pub(super) fn add(cursor: &mut Cursor<'_, '_>, add: &Add) -> Result<(), Error> {
 impl Transfer {
     fn mode(
         &self,
-        cursor: &Cursor<'_, '_>,
+        cursor: &Cursor<'_, '_, '_>,
         written: Option<&Word>,
     ) -> Result<Option<FileMode>, Error> {
         let (Some(text), Some(word)) = (&self.chmod, written) else {
@@ -170,7 +177,7 @@ impl Transfer {
         Ok(Some(mode))
     }
 
-    fn title(&self, cursor: &mut Cursor<'_, '_>) -> String {
+    fn title(&self, cursor: &mut Cursor<'_, '_, '_>) -> String {
         let lexing = Lexing::words(cursor.shared.escape);
         let line = cursor.line(&cursor.step.statement.source.text, lexing);
         cursor.title(&line)
@@ -178,7 +185,7 @@ impl Transfer {
 
     fn finish(
         &self,
-        cursor: &mut Cursor<'_, '_>,
+        cursor: &mut Cursor<'_, '_, '_>,
         op: CopyOp,
         title: String,
         inputs: &[VertexId],
@@ -214,8 +221,25 @@ impl Transfer {
     }
 }
 
+/// Notes a source that the ignore file keeps out of the build context. Where it lets in what an
+/// earlier line keeps out, there is no telling without looking at the files.
+fn check_ignored(cursor: &mut Cursor<'_, '_, '_>, verb: &str, source: &str) {
+    let ignore = &cursor.shared.options.ignore;
+    if ignore.is_empty() || ignore.iter().any(|line| line.starts_with('!')) {
+        return;
+    }
+    // A malformed line is told where the file is read.
+    let Ok(patterns) = Patterns::new(ignore) else {
+        return;
+    };
+    let file = clean_path(source);
+    if file != "." && patterns.matches(&file) {
+        cursor.find(Finding::CopyIgnoredFile { verb, file: &file });
+    }
+}
+
 fn expand_sources(
-    cursor: &mut Cursor<'_, '_>,
+    cursor: &mut Cursor<'_, '_, '_>,
     words: &[Word],
 ) -> Result<Vec<(Word, String)>, Error> {
     let words = words.iter();
@@ -225,7 +249,7 @@ fn expand_sources(
 }
 
 fn expand_contents(
-    cursor: &mut Cursor<'_, '_>,
+    cursor: &mut Cursor<'_, '_, '_>,
     contents: &[Content],
 ) -> Result<Vec<CopySource>, Error> {
     let expand = |content: &Content| {
@@ -249,7 +273,7 @@ struct Checksum {
 }
 
 impl Checksum {
-    fn check_http(&self, cursor: &Cursor<'_, '_>, op: HttpOp) -> Result<HttpOp, Error> {
+    fn check_http(&self, cursor: &Cursor<'_, '_, '_>, op: HttpOp) -> Result<HttpOp, Error> {
         let parse = |text: &String| {
             text.parse().map_err(|cause| {
                 let text = text.clone();
@@ -260,7 +284,7 @@ impl Checksum {
         Ok(HttpOp { checksum, ..op })
     }
 
-    fn error(&self, cursor: &Cursor<'_, '_>, problem: PlanProblem) -> Error {
+    fn error(&self, cursor: &Cursor<'_, '_, '_>, problem: PlanProblem) -> Error {
         match self.span {
             Some(span) => cursor.error_at(span, problem),
             None => cursor.error(problem),

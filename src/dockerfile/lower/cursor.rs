@@ -1,5 +1,7 @@
 //! Where lowering stands: a stage that is being lowered, and the instruction in it.
 
+use std::borrow::Cow;
+
 use crate::dockerfile::Error;
 use crate::dockerfile::Escape;
 use crate::dockerfile::Expansion;
@@ -7,11 +9,12 @@ use crate::dockerfile::Lexing;
 use crate::dockerfile::Options;
 use crate::dockerfile::PlanProblem;
 use crate::dockerfile::Span;
-use crate::dockerfile::Warning;
 use crate::dockerfile::Word;
+use crate::dockerfile::check::Finding;
+use crate::dockerfile::check::Linter;
 use crate::dockerfile::environment::Environment;
 use crate::dockerfile::globals::Globals;
-use crate::dockerfile::nearest::nearest;
+use crate::dockerfile::nearest::nearest_exact;
 use crate::dockerfile::stage::Node;
 use crate::dockerfile::stage::Stages;
 use crate::dockerfile::stage::Step;
@@ -32,7 +35,7 @@ pub(super) const SCAN_ARGS: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT
 
 /// What all stages share.
 #[derive(Debug)]
-pub(super) struct Shared<'a> {
+pub(super) struct Shared<'a, 'l> {
     /// The Dockerfile's escape character.
     pub(super) escape: Escape,
     /// What the user asked for.
@@ -45,8 +48,8 @@ pub(super) struct Shared<'a> {
     pub(super) graph: Graph,
     /// What each node came to; none if it has not been lowered.
     pub(super) states: Vec<Option<State>>,
-    /// What is accepted but should not be written.
-    pub(super) warnings: Vec<Warning>,
+    /// Gathers what is accepted but should not be written.
+    pub(super) linter: &'l mut Linter,
 }
 
 /// What a stage is after some of its instructions. A stage that starts from it goes on with a copy.
@@ -64,17 +67,30 @@ pub(super) struct State {
     pub(super) declared: Vec<(String, Option<String>)>,
     /// Where commands start; absolute.
     pub(super) cwd: String,
-    /// Whether it has a `CMD` of its own, which an `ENTRYPOINT` leaves alone.
-    pub(super) has_cmd: bool,
+    /// Its own instructions of which the last counts.
+    pub(super) last: Last,
+    /// Whether it has a `WORKDIR` of its own, or the stage it starts from has.
+    pub(super) has_workdir: bool,
     /// The number that progress gave last.
     pub(super) shown: usize,
 }
 
+/// Where the last instruction stands of each kind that a stage should have once.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Last {
+    /// `CMD`; an `ENTRYPOINT` behind it leaves it alone.
+    pub(super) cmd: Option<Span>,
+    /// `ENTRYPOINT`.
+    pub(super) entrypoint: Option<Span>,
+    /// `HEALTHCHECK`.
+    pub(super) healthcheck: Option<Span>,
+}
+
 /// A stage that is being lowered, and the instruction in it.
 #[derive(Debug)]
-pub(super) struct Cursor<'c, 'a> {
+pub(super) struct Cursor<'c, 'a, 'l> {
     /// What all stages share.
-    pub(super) shared: &'c mut Shared<'a>,
+    pub(super) shared: &'c mut Shared<'a, 'l>,
     /// The stage so far.
     pub(super) state: &'c mut State,
     /// The stage.
@@ -83,7 +99,7 @@ pub(super) struct Cursor<'c, 'a> {
     pub(super) step: &'a Step<'a>,
 }
 
-impl Cursor<'_, '_> {
+impl Cursor<'_, '_, '_> {
     /// Expands a word in the stage's environment.
     pub(super) fn expand(&mut self, word: &Word) -> Result<String, Error> {
         Ok(self.lex(word, Lexing::words(self.shared.escape))?.text)
@@ -97,15 +113,33 @@ impl Cursor<'_, '_> {
 
     /// Expands a word in the way of `lexing`, and warns of variables that nobody set.
     pub(super) fn lex(&mut self, word: &Word, lexing: Lexing) -> Result<Expansion, Error> {
-        let expansion = self.state.environment.expand(word, lexing);
-        let expansion = expansion.map_err(|error| Error {
-            span: self.step.place(error.span),
-            ..error
-        })?;
-        for name in &expansion.unmatched {
+        let environment = &self.state.environment;
+        let expansion = environment.expand(word, lexing);
+        let unset = match &expansion {
+            Ok(expansion) => Cow::Borrowed(&expansion.unmatched),
+            Err(_) => Cow::Owned(environment.unset_in(&word.text, lexing)),
+        };
+        for name in unset.iter() {
             self.warn_undefined(name);
         }
-        Ok(expansion)
+        expansion.map_err(|error| self.placed(error))
+    }
+
+    /// Expands a word that may come to several. Variables that nobody set are passed over, as
+    /// BuildKit does where it splits words.
+    pub(super) fn split(&self, word: &Word) -> Result<Vec<String>, Error> {
+        let lexing = Lexing::words(self.shared.escape);
+        let expansion = self.state.environment.expand(word, lexing);
+        let expansion = expansion.map_err(|error| self.placed(error))?;
+        Ok(expansion.words)
+    }
+
+    /// Puts an error where the instruction is shown.
+    fn placed(&self, error: Error) -> Error {
+        Error {
+            span: self.step.place(error.span),
+            ..error
+        }
     }
 
     pub(super) fn warn_undefined(&mut self, name: &str) {
@@ -115,16 +149,28 @@ impl Cursor<'_, '_> {
         }
         let pairs = self.state.environment.pairs().iter();
         let known: Vec<&str> = pairs.map(|(key, _)| key.as_str()).collect();
-        let hint = nearest(name, &known);
-        let hint = hint.map(|near| format!(" (did you mean ${near}?)"));
-        let hint = hint.unwrap_or_default();
-        self.warn(format!("Usage of undefined variable '${name}'{hint}"));
+        let nearest = nearest_exact(name, &known);
+        let source = &self.step.statement.source;
+        let finding = Finding::UndefinedVar { name, nearest };
+        let span = self.step.span();
+        let linter = &mut self.shared.linter;
+        linter.find_at(span, &source.comments, finding);
+    }
+
+    /// Notes that the instruction violates a rule.
+    pub(super) fn find(&mut self, finding: Finding<'_>) {
+        self.find_at(self.step.span(), finding);
+    }
+
+    /// Notes that the instruction shows a violation elsewhere.
+    pub(super) fn find_at(&mut self, span: Span, finding: Finding<'_>) {
+        let comments = &self.step.statement.source.comments;
+        self.shared.linter.find_at(span, comments, finding);
     }
 
     /// Warns of the instruction.
     pub(super) fn warn(&mut self, message: String) {
-        let span = self.step.span();
-        self.shared.warnings.push(Warning { message, span });
+        self.shared.linter.warn(message, self.step.span());
     }
 
     /// Says what is wrong with `word`.

@@ -5,29 +5,48 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use crate::dockerfile::Error;
-use crate::dockerfile::Lexing;
 use crate::dockerfile::PlanProblem;
+use crate::dockerfile::check::Finding;
 use crate::dockerfile::instruction::Expose;
 use crate::dockerfile::lower::cursor::Cursor;
 use crate::dockerfile::lower::golang;
 
 /// Adds the ports to the config, each of a range on its own.
-pub(super) fn expose(cursor: &mut Cursor<'_, '_>, expose: &Expose) -> Result<(), Error> {
+pub(super) fn expose(cursor: &mut Cursor<'_, '_, '_>, expose: &Expose) -> Result<(), Error> {
     let mut ports = Vec::new();
+    let mut texts = Vec::new();
     for word in &expose.ports {
-        let lexing = Lexing::words(cursor.shared.escape);
-        for text in cursor.lex(word, lexing)?.words {
-            let parsed = parse(&text);
-            ports.extend(parsed.map_err(|reason| {
+        texts.extend(cursor.split(word)?.into_iter().map(|text| (word, text)));
+    }
+    for (word, text) in texts {
+        check_form(cursor, &text);
+        let parsed = parse(&text);
+        ports
+            .extend(parsed.map_err(|reason| {
                 cursor.error_at(word.span, PlanProblem::Port { text, reason })
             })?);
-        }
     }
     cursor.record(format!("EXPOSE {}", golang::list(&ports)));
     let exposed = &mut cursor.state.config.config.exposed_ports;
     let nothing = || Value::Object(serde_json::Map::new());
     exposed.extend(ports.into_iter().map(|port| (port, nothing())));
     Ok(())
+}
+
+/// Notes what is understood but should be written otherwise.
+fn check_form(cursor: &mut Cursor<'_, '_, '_>, text: &str) {
+    let (before, container) = text.rsplit_once(':').unwrap_or(("", text));
+    let (port, protocol) = container.split_once('/').unwrap_or((container, ""));
+    let lower = protocol.to_lowercase();
+    if port.is_empty() || !matches!(lower.as_str(), "" | "tcp" | "udp" | "sctp") {
+        return;
+    }
+    if protocol != lower {
+        cursor.find(Finding::ExposeProtoCasing { port: text });
+    }
+    if !before.trim_matches(':').is_empty() {
+        cursor.find(Finding::ExposeInvalidFormat { port: text });
+    }
 }
 
 /// Reads `[[ip:]host:]port[-port][/protocol]`; what stands before the container's port is checked

@@ -15,7 +15,7 @@ pub(super) fn quoted_list(words: &[String]) -> String {
 }
 
 /// `%q` of a string.
-fn quote(text: &str) -> String {
+pub(in crate::dockerfile) fn quote(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {

@@ -6,7 +6,10 @@ use serde_json::Value;
 
 use crate::dockerfile::Error;
 use crate::dockerfile::PlanProblem;
+use crate::dockerfile::Span;
 use crate::dockerfile::Word;
+use crate::dockerfile::check::Finding;
+use crate::dockerfile::check::sounds_secret;
 use crate::dockerfile::instruction::Cmd;
 use crate::dockerfile::instruction::Command;
 use crate::dockerfile::instruction::Entrypoint;
@@ -28,10 +31,15 @@ use crate::dockerfile::lower::signal;
 use crate::oci;
 
 /// `ENV`. All values see the environment from before the instruction.
-pub(super) fn env(cursor: &mut Cursor<'_, '_>, env: &Env) -> Result<(), Error> {
+pub(super) fn env(cursor: &mut Cursor<'_, '_, '_>, env: &Env) -> Result<(), Error> {
     let pairs = expand_pairs(cursor, &env.pairs)?;
     let mut line = "ENV".to_owned();
-    for (name, value) in pairs {
+    for ((name, value), pair) in pairs.into_iter().zip(&env.pairs) {
+        check_form(cursor, pair);
+        if sounds_secret(&name) {
+            let (instruction, name) = ("ENV", name.as_str());
+            cursor.find(Finding::SecretsUsedInArgOrEnv { instruction, name });
+        }
         line.push_str(&format!(" {name}={value}"));
         cursor.state.environment.set(&name, &value);
         cursor.state.config.config.set_env(&name, &value);
@@ -41,10 +49,11 @@ pub(super) fn env(cursor: &mut Cursor<'_, '_>, env: &Env) -> Result<(), Error> {
 }
 
 /// `LABEL`.
-pub(super) fn label(cursor: &mut Cursor<'_, '_>, label: &Label) -> Result<(), Error> {
+pub(super) fn label(cursor: &mut Cursor<'_, '_, '_>, label: &Label) -> Result<(), Error> {
     let pairs = expand_pairs(cursor, &label.pairs)?;
     let mut line = "LABEL".to_owned();
-    for (name, value) in pairs {
+    for ((name, value), pair) in pairs.into_iter().zip(&label.pairs) {
+        check_form(cursor, pair);
         line.push_str(&format!(" {name}={value}"));
         cursor.state.config.config.labels.insert(name, value);
     }
@@ -52,8 +61,15 @@ pub(super) fn label(cursor: &mut Cursor<'_, '_>, label: &Label) -> Result<(), Er
     Ok(())
 }
 
+fn check_form(cursor: &mut Cursor<'_, '_, '_>, pair: &Pair) {
+    if pair.legacy {
+        let keyword = &cursor.step.statement.source.keyword.text;
+        cursor.find(Finding::LegacyKeyValueFormat { keyword });
+    }
+}
+
 fn expand_pairs(
-    cursor: &mut Cursor<'_, '_>,
+    cursor: &mut Cursor<'_, '_, '_>,
     pairs: &[Pair],
 ) -> Result<Vec<(String, String)>, Error> {
     let pairs = pairs.iter();
@@ -63,33 +79,41 @@ fn expand_pairs(
 }
 
 /// `MAINTAINER`.
-pub(super) fn maintainer(cursor: &mut Cursor<'_, '_>, maintainer: &Maintainer) {
+pub(super) fn maintainer(cursor: &mut Cursor<'_, '_, '_>, maintainer: &Maintainer) {
     let author = maintainer.author.text.clone();
     cursor.record(format!("MAINTAINER {author}"));
     cursor.state.config.author = Some(author);
 }
 
 /// `CMD`.
-pub(super) fn cmd(cursor: &mut Cursor<'_, '_>, cmd: &Cmd) {
-    let args = arguments(cursor.state, &cmd.command);
+pub(super) fn cmd(cursor: &mut Cursor<'_, '_, '_>, cmd: &Cmd) {
+    let span = cursor.step.span();
+    let before = cursor.state.last.cmd.replace(span);
+    check_once(cursor, before);
+    let args = arguments(cursor, &cmd.command);
     cursor.record(format!("CMD {}", golang::quoted_list(&args)));
     cursor.state.config.config.cmd = args;
     cursor.state.config.config.args_escaped = true;
-    cursor.state.has_cmd = true;
 }
 
 /// `ENTRYPOINT`. An inherited `CMD` was meant for another entry point.
-pub(super) fn entrypoint(cursor: &mut Cursor<'_, '_>, entrypoint: &Entrypoint) {
-    let args = arguments(cursor.state, &entrypoint.command);
+pub(super) fn entrypoint(cursor: &mut Cursor<'_, '_, '_>, entrypoint: &Entrypoint) {
+    let span = cursor.step.span();
+    let before = cursor.state.last.entrypoint.replace(span);
+    check_once(cursor, before);
+    let args = arguments(cursor, &entrypoint.command);
     cursor.record(format!("ENTRYPOINT {}", golang::quoted_list(&args)));
     cursor.state.config.config.entrypoint = args;
-    if !cursor.state.has_cmd {
+    if cursor.state.last.cmd.is_none() {
         cursor.state.config.config.cmd.clear();
     }
 }
 
 /// `HEALTHCHECK`.
-pub(super) fn healthcheck(cursor: &mut Cursor<'_, '_>, healthcheck: &Healthcheck) {
+pub(super) fn healthcheck(cursor: &mut Cursor<'_, '_, '_>, healthcheck: &Healthcheck) {
+    let span = cursor.step.span();
+    let before = cursor.state.last.healthcheck.replace(span);
+    check_once(cursor, before);
     let (test, probe) = match healthcheck {
         Healthcheck::None => (vec!["NONE".to_owned()], None),
         Healthcheck::Probe(probe) => (test(&probe.command), Some(probe)),
@@ -131,13 +155,13 @@ fn test(command: &Command) -> Vec<String> {
 }
 
 /// `ONBUILD`.
-pub(super) fn onbuild(cursor: &mut Cursor<'_, '_>, onbuild: &Onbuild) {
+pub(super) fn onbuild(cursor: &mut Cursor<'_, '_, '_>, onbuild: &Onbuild) {
     let triggers = &mut cursor.state.config.config.on_build;
     triggers.push(onbuild.expression.text.clone());
 }
 
 /// `SHELL`.
-pub(super) fn shell(cursor: &mut Cursor<'_, '_>, shell: &Shell) {
+pub(super) fn shell(cursor: &mut Cursor<'_, '_, '_>, shell: &Shell) {
     let words: Vec<String> = shell.words.iter().map(text_of).collect();
     cursor.record(format!("SHELL {}", golang::list(&words)));
     cursor.state.config.config.shell = words;
@@ -145,7 +169,7 @@ pub(super) fn shell(cursor: &mut Cursor<'_, '_>, shell: &Shell) {
 
 /// `STOPSIGNAL`.
 pub(super) fn stopsignal(
-    cursor: &mut Cursor<'_, '_>,
+    cursor: &mut Cursor<'_, '_, '_>,
     stopsignal: &Stopsignal,
 ) -> Result<(), Error> {
     let text = cursor.expand(&stopsignal.signal)?;
@@ -159,7 +183,7 @@ pub(super) fn stopsignal(
 }
 
 /// `USER`.
-pub(super) fn user(cursor: &mut Cursor<'_, '_>, user: &User) -> Result<(), Error> {
+pub(super) fn user(cursor: &mut Cursor<'_, '_, '_>, user: &User) -> Result<(), Error> {
     let user = cursor.expand(&user.user)?;
     cursor.record(format!("USER {user}"));
     cursor.state.config.config.user = user;
@@ -167,7 +191,7 @@ pub(super) fn user(cursor: &mut Cursor<'_, '_>, user: &User) -> Result<(), Error
 }
 
 /// `VOLUME`.
-pub(super) fn volume(cursor: &mut Cursor<'_, '_>, volume: &Volume) -> Result<(), Error> {
+pub(super) fn volume(cursor: &mut Cursor<'_, '_, '_>, volume: &Volume) -> Result<(), Error> {
     let mut paths = Vec::new();
     for word in &volume.paths {
         let path = cursor.expand(word)?;
@@ -183,13 +207,26 @@ pub(super) fn volume(cursor: &mut Cursor<'_, '_>, volume: &Volume) -> Result<(),
     Ok(())
 }
 
+/// Notes an instruction before this one that this one makes void.
+fn check_once(cursor: &mut Cursor<'_, '_, '_>, before: Option<Span>) {
+    if let Some(before) = before {
+        let keyword = &cursor.step.statement.source.keyword.text;
+        let finding = Finding::MultipleInstructionsDisallowed { keyword };
+        cursor.find_at(before, finding);
+    }
+}
+
 /// Gives a command's program and arguments; a command in shell form is the shell's.
-fn arguments(state: &State, command: &Command) -> Vec<String> {
+fn arguments(cursor: &mut Cursor<'_, '_, '_>, command: &Command) -> Vec<String> {
     match command {
         Command::Exec(words) => words.iter().map(text_of).collect(),
         Command::Shell(text) => {
+            if cursor.state.config.config.shell.is_empty() {
+                let keyword = &cursor.step.statement.source.keyword.text;
+                cursor.find(Finding::JsonArgsRecommended { keyword });
+            }
             let text = text.as_ref().map(text_of);
-            with_shell(state, text.unwrap_or_default())
+            with_shell(cursor.state, text.unwrap_or_default())
         }
     }
 }

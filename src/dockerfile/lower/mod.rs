@@ -24,8 +24,11 @@ mod signal;
 mod target;
 mod workdir;
 
+pub(super) use self::golang::quote;
 pub use self::problem::PlanProblem;
+pub(super) use self::remote::Source;
 pub use self::remote::context as context_op;
+pub(super) use self::remote::read as read_source;
 
 use crate::dockerfile::Bases;
 use crate::dockerfile::Dockerfile;
@@ -34,12 +37,16 @@ use crate::dockerfile::Instruction;
 use crate::dockerfile::Options;
 use crate::dockerfile::Wanted;
 use crate::dockerfile::Warning;
+use crate::dockerfile::check;
+use crate::dockerfile::check::Linter;
 use crate::dockerfile::globals;
+use crate::dockerfile::globals::Globals;
 use crate::dockerfile::lower::cursor::Cursor;
 use crate::dockerfile::lower::cursor::Shared;
 use crate::dockerfile::lower::cursor::State;
 use crate::dockerfile::stage;
 use crate::dockerfile::stage::Node;
+use crate::dockerfile::stage::Stages;
 use crate::graph::Graph;
 use crate::graph::Plan;
 
@@ -52,6 +59,30 @@ pub struct Lowered {
     pub epoch: Option<i64>,
     /// What is accepted but should not be written.
     pub warnings: Vec<Warning>,
+    /// That rules are violated, if the Dockerfile makes an error of it.
+    pub violations: Option<Error>,
+}
+
+/// What is lowered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Input<'a> {
+    /// What the user wrote.
+    pub(super) dockerfile: &'a Dockerfile,
+    /// What the user asked for besides.
+    pub(super) options: &'a Options,
+    /// The images that have been resolved.
+    pub(super) bases: &'a Bases,
+    /// How much of it is looked at.
+    pub(super) extent: Extent,
+}
+
+/// Which stages are lowered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Those that the target needs.
+    Target,
+    /// All.
+    Everything,
 }
 
 /// Gives the images that the target needs and `known` does not have.
@@ -66,9 +97,31 @@ pub fn bases(
     options: &Options,
     known: &Bases,
 ) -> Result<Vec<Wanted>, Error> {
-    let globals = globals::evaluate(dockerfile, options)?;
-    let stages = stage::resolve(dockerfile, options, &globals, known)?;
-    Ok(stages.wanted(known))
+    missing(&Input {
+        dockerfile,
+        options,
+        bases: known,
+        extent: Extent::Target,
+    })
+}
+
+/// The same for whatever is to be lowered.
+pub(super) fn missing(input: &Input<'_>) -> Result<Vec<Wanted>, Error> {
+    let globals = globals::evaluate(input.dockerfile, input.options)?;
+    let stages = resolve(input, &globals, &mut Linter::silent())?;
+    Ok(stages.wanted(input.bases))
+}
+
+fn resolve<'a>(
+    input: &Input<'a>,
+    globals: &Globals,
+    linter: &mut Linter,
+) -> Result<Stages<'a>, Error> {
+    let mut stages = stage::resolve(input, globals, linter)?;
+    if input.extent == Extent::Everything {
+        stages.needed.fill(true);
+    }
+    Ok(stages)
 }
 
 /// Lowers the stages that the target needs.
@@ -77,8 +130,37 @@ pub fn bases(
 ///
 /// What is wrong with the Dockerfile, or an image that `bases` does not have.
 pub fn lower(dockerfile: &Dockerfile, bases: &Bases, options: &Options) -> Result<Lowered, Error> {
+    let mut linter = Linter::new(dockerfile, options)?;
+    let input = Input {
+        dockerfile,
+        options,
+        bases,
+        extent: Extent::Target,
+    };
+    let (plan, epoch) = lower_noting(&input, &mut linter)?;
+    Ok(Lowered {
+        plan,
+        epoch,
+        violations: linter.violations(),
+        warnings: linter.warnings,
+    })
+}
+
+/// Lowers, and notes violations of rules; those up to an error too.
+pub(super) fn lower_noting(
+    input: &Input<'_>,
+    linter: &mut Linter,
+) -> Result<(Plan, Option<i64>), Error> {
+    let Input {
+        dockerfile,
+        options,
+        bases,
+        ..
+    } = *input;
+    check::written(dockerfile, options, linter);
     let globals = globals::evaluate(dockerfile, options)?;
-    let stages = stage::resolve(dockerfile, options, &globals, bases)?;
+    let stages = resolve(input, &globals, linter)?;
+    base::check_platforms(&stages, bases, linter);
     let mut shared = Shared {
         escape: dockerfile.escape,
         options,
@@ -86,7 +168,7 @@ pub fn lower(dockerfile: &Dockerfile, bases: &Bases, options: &Options) -> Resul
         stages: &stages,
         graph: Graph::new(),
         states: vec![None; stages.nodes.len()],
-        warnings: Vec::new(),
+        linter,
     };
     // What is no stage comes first: any stage may read it.
     for is_built in [false, true] {
@@ -103,18 +185,17 @@ pub fn lower(dockerfile: &Dockerfile, bases: &Bases, options: &Options) -> Resul
     }
     let mut state = shared.states[stages.target].take();
     let state = state.take().expect("the target is needed");
-    shared
-        .warnings
-        .extend(target::unused(dockerfile, options, &stages));
-    Ok(Lowered {
-        plan: target::finish(shared.graph, state, options),
-        epoch: globals.epoch,
-        warnings: shared.warnings,
-    })
+    target::warn_unused(dockerfile, options, &stages, shared.linter);
+    let plan = target::finish(shared.graph, state, options);
+    Ok((plan, globals.epoch))
 }
 
 /// Lowers a stage.
-fn build<'a>(shared: &mut Shared<'a>, node: &'a Node<'a>, bases: &Bases) -> Result<State, Error> {
+fn build<'a>(
+    shared: &mut Shared<'a, '_>,
+    node: &'a Node<'a>,
+    bases: &Bases,
+) -> Result<State, Error> {
     let mut state = base::start(shared, node, bases)?;
     for step in &node.steps {
         let mut cursor = Cursor {
@@ -128,7 +209,7 @@ fn build<'a>(shared: &mut Shared<'a>, node: &'a Node<'a>, bases: &Bases) -> Resu
     Ok(state)
 }
 
-fn instruction(cursor: &mut Cursor<'_, '_>, instruction: &Instruction) -> Result<(), Error> {
+fn instruction(cursor: &mut Cursor<'_, '_, '_>, instruction: &Instruction) -> Result<(), Error> {
     match instruction {
         Instruction::Add(add) => copy::add(cursor, add)?,
         Instruction::Arg(arg) => arg::arg(cursor, arg)?,

@@ -1,5 +1,7 @@
 //! `RUN --mount`.
 
+use std::cell::RefCell;
+
 use crate::dockerfile::Error;
 use crate::dockerfile::ExpandError;
 use crate::dockerfile::Lexing;
@@ -35,25 +37,27 @@ pub(super) struct Asked {
 }
 
 /// Reads the values of a command's `--mount` flags.
-pub(super) fn read(cursor: &mut Cursor<'_, '_>, run: &Run) -> Result<Vec<Asked>, Error> {
+pub(super) fn read(cursor: &mut Cursor<'_, '_, '_>, run: &Run) -> Result<Vec<Asked>, Error> {
     let lexing = Lexing::words(cursor.shared.escape);
     let mut mounts = Vec::new();
     for (word, source) in run.mounts.iter().zip(&cursor.step.sources) {
-        let unmatched = std::cell::RefCell::new(Vec::new());
+        let unset = RefCell::new(Vec::new());
         let environment = &cursor.state.environment;
-        let lookup = |name: &str| environment.get(name).map(str::to_owned);
         let read = |text: &str| -> Result<String, ExpandError> {
-            let expansion = expand(text, lexing, &lookup)?;
-            unmatched.borrow_mut().extend(expansion.unmatched);
-            Ok(expansion.text)
+            unset
+                .borrow_mut()
+                .extend(environment.unset_in(text, lexing));
+            let lookup = |name: &str| environment.get(name).map(str::to_owned);
+            Ok(expand(text, lexing, &lookup)?.text)
         };
-        let options = MountOptions::parse(&word.text, &read).map_err(|cause| {
+        let options = MountOptions::parse(&word.text, &read);
+        for name in unset.take() {
+            cursor.warn_undefined(&name);
+        }
+        let options = options.map_err(|cause| {
             let text = word.text.clone();
             Error::new(cursor.step.place(word.span), Problem::Mount { text, cause })
         })?;
-        for name in unmatched.into_inner() {
-            cursor.warn_undefined(&name);
-        }
         mounts.push(Asked {
             options,
             source: *source,
@@ -74,7 +78,11 @@ pub(super) struct Mounts {
 
 impl Mounts {
     /// Adds a mount.
-    pub(super) fn add(&mut self, cursor: &mut Cursor<'_, '_>, asked: Asked) -> Result<(), Error> {
+    pub(super) fn add(
+        &mut self,
+        cursor: &mut Cursor<'_, '_, '_>,
+        asked: Asked,
+    ) -> Result<(), Error> {
         let Asked {
             options,
             source,
@@ -125,7 +133,7 @@ impl Mounts {
     /// Gives the input that a mount shows: a stage, an image, a context, or else the build context.
     fn input(
         &mut self,
-        cursor: &mut Cursor<'_, '_>,
+        cursor: &mut Cursor<'_, '_, '_>,
         options: &MountOptions,
         source: usize,
     ) -> Result<usize, Error> {
@@ -144,7 +152,7 @@ impl Mounts {
 
     fn ssh(
         &self,
-        cursor: &Cursor<'_, '_>,
+        cursor: &Cursor<'_, '_, '_>,
         options: MountOptions,
         span: Span,
     ) -> Result<Mount, Error> {
@@ -177,7 +185,7 @@ fn is_ssh(mount: &Mount) -> bool {
     matches!(mount.kind, MountKind::Ssh { .. })
 }
 
-fn cache(cursor: &Cursor<'_, '_>, options: &MountOptions, input: Option<usize>) -> CacheMount {
+fn cache(cursor: &Cursor<'_, '_, '_>, options: &MountOptions, input: Option<usize>) -> CacheMount {
     let id = match options.id.as_str() {
         "" => clean_path(&options.target),
         id => id.to_owned(),
@@ -202,7 +210,7 @@ fn cache(cursor: &Cursor<'_, '_>, options: &MountOptions, input: Option<usize>) 
     }
 }
 
-fn secret(cursor: &Cursor<'_, '_>, options: MountOptions) -> Mount {
+fn secret(cursor: &Cursor<'_, '_, '_>, options: MountOptions) -> Mount {
     let base = |path: &str| {
         path.rsplit('/')
             .find(|name| !name.is_empty())

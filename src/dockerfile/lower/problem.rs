@@ -158,6 +158,12 @@ pub enum PlanProblem {
         /// Its value.
         text: String,
     },
+    /// The stage that `SOURCE_DATE_EPOCH` names is no mere source.
+    #[error("the stage cannot give SOURCE_DATE_EPOCH: {reason}")]
+    EpochStage {
+        /// Why not.
+        reason: &'static str,
+    },
 }
 
 impl PlanProblem {
@@ -185,6 +191,9 @@ impl PlanProblem {
             Self::Signal { .. } => Some("write a name such as `SIGTERM` or a number".to_owned()),
             Self::Mode { .. } => Some("write it in octal up to 7777, or like `u=rwX,go=rX`".to_owned()),
             Self::CopyUrl { .. } => Some("use ADD".to_owned()),
+            Self::EpochStage { .. } => {
+                Some("write FROM scratch and a single ADD of a URL or git repository".to_owned())
+            }
             Self::Epoch { .. } => Some("write the seconds since 1970".to_owned()),
             _ => None,
         }

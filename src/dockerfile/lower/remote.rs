@@ -7,7 +7,7 @@ use crate::graph::Op;
 
 /// What a source of `ADD` is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(in crate::dockerfile) enum Source {
     /// A path in the build context.
     Local,
     /// A file of a web server.
@@ -18,11 +18,11 @@ pub(super) enum Source {
 
 /// A git repository as a URL names it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Repository {
+pub(in crate::dockerfile) struct Repository {
     /// The checkout.
-    pub(super) op: GitOp,
+    pub(in crate::dockerfile) op: GitOp,
     /// `keep-git-dir` of the URL, if it says so.
-    pub(super) keep_git_dir: Option<bool>,
+    pub(in crate::dockerfile) keep_git_dir: Option<bool>,
 }
 
 /// The parts of a URL that matter here, not decoded.
@@ -36,7 +36,7 @@ struct Url<'a> {
 }
 
 /// Says what `text` is. With `is_git` a web address is a repository whatever its name.
-pub(super) fn read(text: &str, is_git: bool) -> Result<Source, PlanProblem> {
+pub(in crate::dockerfile) fn read(text: &str, is_git: bool) -> Result<Source, PlanProblem> {
     let Some(url) = split(text) else {
         return Ok(Source::Local);
     };

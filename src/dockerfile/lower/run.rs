@@ -46,7 +46,7 @@ struct Program {
 }
 
 /// `RUN`.
-pub(super) fn run(cursor: &mut Cursor<'_, '_>, run: &Run) -> Result<(), Error> {
+pub(super) fn run(cursor: &mut Cursor<'_, '_, '_>, run: &Run) -> Result<(), Error> {
     let asked = mount::read(cursor, run)?;
     let program = program(cursor, run);
     let title = title(cursor, &asked, &program.summary);
@@ -88,7 +88,7 @@ pub(super) fn run(cursor: &mut Cursor<'_, '_>, run: &Run) -> Result<(), Error> {
     Ok(())
 }
 
-fn environment(cursor: &Cursor<'_, '_>, mounts: &Mounts) -> Vec<(String, String)> {
+fn environment(cursor: &Cursor<'_, '_, '_>, mounts: &Mounts) -> Vec<(String, String)> {
     let mut environment = cursor.state.environment.clone();
     if let Some(socket) = mounts.ssh_socket()
         && environment.get(SSH_SOCKET).is_none()
@@ -101,7 +101,7 @@ fn environment(cursor: &Cursor<'_, '_>, mounts: &Mounts) -> Vec<(String, String)
 /// Finds out what to run. Here-documents are for the shell to read, but for two forms: text alone
 /// is the shell's whole input, so that every shell can run it; and text that begins with `#!` is a
 /// program of its own, which the shell starts.
-fn program(cursor: &Cursor<'_, '_>, run: &Run) -> Program {
+fn program(cursor: &Cursor<'_, '_, '_>, run: &Run) -> Program {
     let shell = |text| with_shell(cursor.state, text);
     let plain = |args| Program {
         args,
@@ -161,7 +161,7 @@ fn summary(data: &str) -> String {
 }
 
 /// Names the command for progress. Secrets in the environment are shown as what they are.
-fn title(cursor: &mut Cursor<'_, '_>, mounts: &[Asked], summary: &str) -> String {
+fn title(cursor: &mut Cursor<'_, '_, '_>, mounts: &[Asked], summary: &str) -> String {
     let text = format!("{}{summary}", cursor.step.statement.source.text);
     let lexing = Lexing {
         raw_quotes: true,
@@ -180,7 +180,7 @@ fn title(cursor: &mut Cursor<'_, '_>, mounts: &[Asked], summary: &str) -> String
 }
 
 /// Gives the history's form of a command: the build arguments in force, then the command.
-fn history(cursor: &Cursor<'_, '_>, args: &[String]) -> String {
+fn history(cursor: &Cursor<'_, '_, '_>, args: &[String]) -> String {
     let state = &cursor.state;
     let mut pairs: Vec<(&str, &str)> = Vec::new();
     for (name, value) in &state.declared {
@@ -203,7 +203,7 @@ fn history(cursor: &Cursor<'_, '_>, args: &[String]) -> String {
 
 /// Gives the proxy settings among the build arguments, in both spellings; those that the
 /// environment has already are left to it.
-fn proxies(cursor: &Cursor<'_, '_>) -> Vec<(String, String)> {
+fn proxies(cursor: &Cursor<'_, '_, '_>) -> Vec<(String, String)> {
     let given = &cursor.shared.globals.build_args;
     let environment = &cursor.state.environment;
     let mut hidden = Vec::new();

@@ -4,7 +4,7 @@ use crate::dockerfile::Dockerfile;
 use crate::dockerfile::Instruction;
 use crate::dockerfile::Options;
 use crate::dockerfile::Span;
-use crate::dockerfile::Warning;
+use crate::dockerfile::check::Linter;
 use crate::dockerfile::lower::base;
 use crate::dockerfile::lower::cursor::State;
 use crate::dockerfile::lower::run::PROXIES;
@@ -68,11 +68,12 @@ fn settle_platform(config: &mut ImageConfig, options: &Options) {
 }
 
 /// Warns of build arguments that nothing in the Dockerfile asks for.
-pub(super) fn unused(
+pub(super) fn warn_unused(
     dockerfile: &Dockerfile,
     options: &Options,
     stages: &Stages<'_>,
-) -> Option<Warning> {
+    linter: &mut Linter,
+) {
     let global = dockerfile
         .meta_args
         .iter()
@@ -96,11 +97,9 @@ pub(super) fn unused(
         .map(String::as_str)
         .filter(|name| !is_known(name))
         .collect();
-    (!unused.is_empty()).then(|| Warning {
-        message: format!(
-            "One or more build-args [{}] were not consumed",
-            unused.join(" ")
-        ),
-        span: Span::default(),
-    })
+    if !unused.is_empty() {
+        let unused = unused.join(" ");
+        let message = format!("One or more build-args [{unused}] were not consumed");
+        linter.warn(message, Span::default());
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::dockerfile::Error;
 use crate::dockerfile::Lexing;
+use crate::dockerfile::check::Finding;
 use crate::dockerfile::instruction::Workdir;
 use crate::dockerfile::lower::cursor::Cursor;
 use crate::dockerfile::lower::paths;
@@ -10,8 +11,13 @@ use crate::graph::Op;
 use crate::graph::clean_path;
 
 /// Changes the directory and makes it, unless it is the root.
-pub(super) fn workdir(cursor: &mut Cursor<'_, '_>, workdir: &Workdir) -> Result<(), Error> {
+pub(super) fn workdir(cursor: &mut Cursor<'_, '_, '_>, workdir: &Workdir) -> Result<(), Error> {
     let path = cursor.expand(&workdir.path)?;
+    // A base's own directory is nothing to rely on; what is relative to this one is not said twice.
+    let is_first = !std::mem::replace(&mut cursor.state.has_workdir, true);
+    if is_first && !path.starts_with('/') {
+        cursor.find(Finding::WorkdirRelativePath { path: &path });
+    }
     let directory = paths::join(&cursor.state.config.config.working_dir, &path);
     let line = format!("WORKDIR {directory}");
     cursor.state.cwd.clone_from(&directory);

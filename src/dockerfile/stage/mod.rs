@@ -12,7 +12,6 @@ use std::collections::HashMap;
 
 use crate::dockerfile::BaseSource;
 use crate::dockerfile::Bases;
-use crate::dockerfile::Dockerfile;
 use crate::dockerfile::Error;
 use crate::dockerfile::Instruction;
 use crate::dockerfile::Lexing;
@@ -23,8 +22,10 @@ use crate::dockerfile::Problem;
 use crate::dockerfile::Span;
 use crate::dockerfile::Statement;
 use crate::dockerfile::Wanted;
+use crate::dockerfile::check::Linter;
 use crate::dockerfile::globals::Globals;
 use crate::dockerfile::instruction::MountOptions;
+use crate::dockerfile::lower::Input;
 use crate::dockerfile::nearest::nearest;
 use crate::oci::Platform;
 
@@ -115,11 +116,16 @@ pub(super) struct Stages<'a> {
 
 /// Finds out what each stage starts from and reads, and which ones the target needs.
 pub(super) fn resolve<'a>(
-    dockerfile: &'a Dockerfile,
-    options: &'a Options,
+    input: &Input<'a>,
     globals: &Globals,
-    bases: &Bases,
+    linter: &mut Linter,
 ) -> Result<Stages<'a>, Error> {
+    let Input {
+        dockerfile,
+        options,
+        bases,
+        ..
+    } = *input;
     let mut stages = Stages {
         nodes: Vec::new(),
         target: 0,
@@ -128,7 +134,7 @@ pub(super) fn resolve<'a>(
         lexing: Lexing::words(dockerfile.escape),
     };
     for stage in &dockerfile.stages {
-        stages.declare(stage, options, globals)?;
+        stages.declare(stage, options, (globals, &mut *linter))?;
     }
     if stages.nodes.is_empty() {
         return Err(plan_error(Span::default(), PlanProblem::NoStage));

@@ -11,6 +11,8 @@ use crate::dockerfile::Span;
 use crate::dockerfile::Stage;
 use crate::dockerfile::Statement;
 use crate::dockerfile::Word;
+use crate::dockerfile::check;
+use crate::dockerfile::check::Linter;
 use crate::dockerfile::environment::Environment;
 use crate::dockerfile::globals::Globals;
 use crate::dockerfile::nearest::nearest;
@@ -29,16 +31,17 @@ impl<'a> Stages<'a> {
         &mut self,
         stage: &'a Stage,
         options: &'a Options,
-        globals: &Globals,
+        (globals, linter): (&Globals, &mut Linter),
     ) -> Result<(), Error> {
         let from = &stage.from.instruction;
-        let base = globals.environment.expand(&from.base, self.lexing)?.text;
+        let source = &stage.from.source;
+        let base = check::expand(&from.base, self.lexing, source, (globals, &mut *linter))?.text;
         if base.is_empty() {
             let text = from.base.text.clone();
             return Err(plan_error(from.base.span, PlanProblem::BlankBase { text }));
         }
         let written = match &from.platform {
-            Some(word) => Some(platform(word, self.lexing, &globals.environment)?),
+            Some(word) => Some(platform(word, stage, self.lexing, (globals, linter))?),
             None => None,
         };
         let platform = written.unwrap_or_else(|| options.target_platform().clone());
@@ -223,8 +226,18 @@ fn count(stage: &Stage, node: &Node<'_>) -> usize {
     usize::from(base) + stage.instructions.iter().filter(counted).count()
 }
 
-fn platform(word: &Word, lexing: Lexing, environment: &Environment) -> Result<Platform, Error> {
-    let text = environment.expand(word, lexing)?.text;
+/// Reads `--platform` of a `FROM`.
+fn platform(
+    word: &Word,
+    stage: &Stage,
+    lexing: Lexing,
+    (globals, linter): (&Globals, &mut Linter),
+) -> Result<Platform, Error> {
+    let (source, from) = (&stage.from.source, &stage.from.instruction);
+    let expansion = check::expand(word, lexing, source, (globals, &mut *linter))?;
+    check::redundant_platform(word.as_str(), &expansion, source, (globals, &mut *linter));
+    check::constant_platform(from, &expansion, source, linter);
+    let text = expansion.text;
     if text.is_empty() {
         let text = word.text.clone();
         return Err(plan_error(word.span, PlanProblem::BlankPlatform { text }));

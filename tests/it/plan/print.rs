@@ -43,12 +43,10 @@ pub(super) fn print(lowered: &Lowered) -> String {
         writeln!(out, "history: {layer} {line:?}").unwrap();
     }
     for warning in &lowered.warnings {
-        writeln!(
-            out,
-            "warning: {}: {}",
-            warning.span.first_line, warning.message
-        )
-        .unwrap();
+        let line = warning.span.first_line;
+        let rule = warning.rule.map(|rule| format!("{}: ", rule.name()));
+        let rule = rule.unwrap_or_default();
+        writeln!(out, "warning: {line}: {rule}{}", warning.message).unwrap();
     }
     if let Some(epoch) = lowered.epoch {
         writeln!(out, "epoch: {epoch}").unwrap();
