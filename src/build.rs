@@ -3,6 +3,7 @@
 //! [`build`] tells it from top to bottom; each of its steps is a file of this room. Nothing here
 //! knows what an instruction means or how an operation is carried out.
 
+mod agents;
 mod bases;
 mod context;
 mod error;
@@ -14,6 +15,7 @@ mod source;
 
 use std::sync::Arc;
 
+use crate::build::agents::Agents;
 use crate::build::context::Context;
 use crate::build::local::Local;
 
@@ -49,7 +51,8 @@ pub use request::Secret;
 /// whole whatever happens.
 pub fn build(request: &Request, cancel: &Cancel) -> Result<Outcome, Error> {
     let local = Local::open(request)?;
-    let context = Context::open(request, &local)?;
+    let agents = Agents::open(request, &local)?;
+    let context = Context::open(request, &local, &agents)?;
     let text = source::read(request, &local, &context)?;
     let place = |source: dockerfile::Error| text.error(source);
     let dockerfile = dockerfile::parse(&text.text).map_err(place)?;
@@ -62,7 +65,7 @@ pub fn build(request: &Request, cancel: &Cancel) -> Result<Outcome, Error> {
     if let Some(violations) = lowered.violations.take() {
         return Err(place(violations));
     }
-    let worker = Arc::new(worker(request, &local, (&context, &lowered)));
+    let worker = Arc::new(worker(request, &local, (&context, &agents, &lowered)));
     let solved = solve(request, &local, (&lowered.plan, &worker, cancel));
     // What was read of the context is remembered also if the build failed.
     let saved = worker
@@ -95,12 +98,16 @@ fn lower_options(request: &Request, context: &Context, ignore: &[String]) -> doc
     }
 }
 
-fn worker(request: &Request, local: &Local, (context, lowered): (&Context, &Lowered)) -> Worker {
+fn worker(
+    request: &Request,
+    local: &Local,
+    (context, agents, lowered): (&Context, &Agents, &Lowered),
+) -> Worker {
     let options = worker::Options {
         root: request.root.clone(),
         contexts: context.folders.clone(),
         secrets: request.secrets(),
-        ssh: request.ssh(),
+        ssh: agents.sockets.clone(),
         ca_bundle: request.ca_bundle.clone(),
         network: request.network,
         epoch: lowered.epoch,

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use crate::build::ContextSource;
 use crate::build::Error;
 use crate::build::Request;
+use crate::build::agents::Agents;
 use crate::build::local::Local;
 use crate::build::request;
 use crate::build::source::DOCKERFILE_MAX_BYTES;
@@ -49,12 +50,12 @@ pub(super) struct Context {
 
 impl Context {
     /// Finds the build context and the named ones.
-    pub(super) fn open(request: &Request, local: &Local) -> Result<Self, Error> {
+    pub(super) fn open(request: &Request, local: &Local, agents: &Agents) -> Result<Self, Error> {
         let mut context = Self::default();
         match &request.context {
             ContextSource::Directory(path) => context.add_folder("", path)?,
             ContextSource::Stdin => context.take(io::stdin(), local)?,
-            ContextSource::Url(url) => context.fetch(url, request, local)?,
+            ContextSource::Url(url) => context.fetch(url, request, (local, agents))?,
         }
         for (name, value) in &request.named_contexts {
             let named = context.name(name, value)?;
@@ -142,12 +143,18 @@ impl Context {
     }
 
     /// Fetches a repository, or a file that is then taken like one on standard input.
-    fn fetch(&mut self, url: &str, request: &Request, local: &Local) -> Result<(), Error> {
+    fn fetch(
+        &mut self,
+        url: &str,
+        request: &Request,
+        place: (&Local, &Agents),
+    ) -> Result<(), Error> {
+        let (local, _) = place;
         let unsupported = |_| Error::UnsupportedSource {
             location: url.to_owned(),
         };
         match dockerfile::context_op(url).map_err(unsupported)? {
-            Op::Git(op) => self.check_out(op, request, local),
+            Op::Git(op) => self.check_out(op, request, place),
             _ => {
                 let bytes = download(url, request, local)?;
                 self.take(bytes.as_slice(), local)
@@ -155,7 +162,12 @@ impl Context {
         }
     }
 
-    fn check_out(&mut self, mut op: GitOp, request: &Request, local: &Local) -> Result<(), Error> {
+    fn check_out(
+        &mut self,
+        mut op: GitOp,
+        request: &Request,
+        (local, agents): (&Local, &Agents),
+    ) -> Result<(), Error> {
         let step = request
             .sink
             .step(&format!("[internal] load git source {}", op.remote));
@@ -165,7 +177,7 @@ impl Context {
         let folder = self.make_folder(local)?.join("repository");
         let fetching = Fetching {
             secrets: &request.secrets(),
-            ssh: &request.ssh(),
+            ssh: &agents.sockets,
             step: &step,
         };
         step.started();

@@ -76,6 +76,15 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The ssh agent for key files cannot be had.
+    #[error("cannot make the ssh agent {id:?}")]
+    Agent {
+        /// Its id.
+        id: String,
+        /// Why not.
+        #[source]
+        source: worker::Error,
+    },
     /// The build context is no directory.
     #[error("the build context {} is not a directory", path.display())]
     ContextNotDirectory {
@@ -265,9 +274,9 @@ impl Error {
                 _ => Kind::User,
             },
             Self::Operation { source, .. } => kind_of(source),
-            Self::OpenDockerfile { source, .. } | Self::FetchContext { source, .. } => {
-                kind_of(source)
-            }
+            Self::Agent { source, .. }
+            | Self::OpenDockerfile { source, .. }
+            | Self::FetchContext { source, .. } => kind_of(source),
             Self::Canceled => Kind::Canceled,
             Self::Fetch { .. } | Self::Push { .. } | Self::Download { .. } => Kind::Remote,
             Self::Store { .. }

@@ -50,8 +50,8 @@ pub struct Request {
     pub ulimits: Vec<Ulimit>,
     /// `--secret`.
     pub secrets: Vec<Secret>,
-    /// `--ssh`: id and the agent's socket.
-    pub ssh: Vec<(String, PathBuf)>,
+    /// `--ssh`: id and the agent's socket, or the key files of an agent to start.
+    pub ssh: Vec<(String, Vec<PathBuf>)>,
     /// A certificate file that `RUN` trusts besides its own; it is in no layer.
     pub ca_bundle: Option<PathBuf>,
     /// What is made of the image besides an entry in the local store.
@@ -81,11 +81,6 @@ impl Request {
         secrets
             .map(|secret| (secret.id.clone(), secret.value.clone()))
             .collect()
-    }
-
-    /// Gives the sockets of the ssh agents by id.
-    pub(super) fn ssh(&self) -> BTreeMap<String, PathBuf> {
-        self.ssh.iter().cloned().collect()
     }
 }
 

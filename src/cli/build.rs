@@ -116,7 +116,7 @@ pub(super) struct RunFlags {
     #[arg(long = "secret", value_name = "id=ID[,src=FILE|,env=NAME]", value_parser = value::secret::secret)]
     pub secrets: Vec<SecretFlag>,
     /// An ssh agent for RUN --mount=type=ssh [default socket: $SSH_AUTH_SOCK].
-    #[arg(long = "ssh", value_name = "default|ID=SOCKET", value_parser = value::secret::ssh)]
+    #[arg(long = "ssh", value_name = "default|ID=SOCKET|ID=KEY,…", value_parser = value::secret::ssh)]
     pub ssh: Vec<SshFlag>,
     /// Certificates (PEM) that RUN trusts besides the image's own, for a proxy that opens TLS; they
     /// enter no layer.

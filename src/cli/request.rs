@@ -268,14 +268,14 @@ fn read_secret(id: &str, path: &Path) -> Result<Vec<u8>, Error> {
     Ok(value)
 }
 
-fn agents(flags: Vec<SshFlag>, environment: &Environment) -> Result<Vec<(String, PathBuf)>, Error> {
-    flags
-        .into_iter()
-        .map(
-            |(id, socket)| match socket.or_else(|| environment.path("SSH_AUTH_SOCK")) {
-                Some(socket) => Ok((id, socket)),
-                None => Err(Error::NoAgent { id }),
-            },
-        )
-        .collect()
+fn agents(
+    flags: Vec<SshFlag>,
+    environment: &Environment,
+) -> Result<Vec<(String, Vec<PathBuf>)>, Error> {
+    let agent = |(id, paths): SshFlag| match environment.path("SSH_AUTH_SOCK") {
+        _ if !paths.is_empty() => Ok((id, paths)),
+        Some(socket) => Ok((id, vec![socket])),
+        None => Err(Error::NoAgent { id }),
+    };
+    flags.into_iter().map(agent).collect()
 }

@@ -94,6 +94,14 @@ pub enum Error {
         /// Its id.
         id: String,
     },
+    /// An ssh agent cannot be started, or a key not be used.
+    #[error("cannot {what}: {message}")]
+    SshAgent {
+        /// What was attempted.
+        what: String,
+        /// Why it failed.
+        message: String,
+    },
     /// There is no git to fetch a repository with.
     #[error("cannot start git, which fetches repositories")]
     GitMissing {
@@ -187,6 +195,7 @@ impl Error {
             | Self::Exit { .. }
             | Self::SecretMissing { .. }
             | Self::SshMissing { .. }
+            | Self::SshAgent { .. }
             | Self::GitReference { .. }
             | Self::GitChecksum { .. } => true,
             Self::Sandbox { source } => source.is_programs(),
@@ -206,6 +215,10 @@ impl Error {
             }
             Self::SecretMissing { id } => Some(format!("give it with --secret id={id},src=FILE")),
             Self::Remote(error) => error.hint(),
+            Self::SshAgent { .. } => Some(
+                "install openssh-client; a key with a passphrase needs an agent of yours"
+                    .to_owned(),
+            ),
             Self::GitMissing { .. } => Some("install git".to_owned()),
             Self::SshMissing { id } => Some(format!("give it with --ssh {id}[=SOCKET]")),
             _ => None,

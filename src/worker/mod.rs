@@ -24,6 +24,7 @@ mod owner;
 mod place;
 mod secrets;
 mod select;
+mod ssh;
 mod tree;
 mod xattr;
 
@@ -67,6 +68,7 @@ pub use lent::network_files;
 pub use output::copy_tree;
 pub use output::write_tree;
 pub use secrets::http_authorization;
+pub use ssh::KeyAgent;
 
 /// What the operations of one build need besides their inputs.
 #[derive(Clone, Debug)]

@@ -29,6 +29,8 @@ use crate::worker::place;
 use crate::worker::place::Manner;
 use crate::worker::select;
 use crate::worker::select::Wish;
+use crate::worker::ssh;
+use crate::worker::ssh::Forward;
 use crate::worker::tree;
 use crate::worker::tree::Tree;
 
@@ -40,6 +42,8 @@ pub(super) struct Prepared {
     /// Environment that comes with them: secrets.
     pub(super) env: Vec<(String, String)>,
     held: Vec<Held>,
+    /// Before the folders that their sockets are in.
+    forwards: Vec<Forward>,
     scratch: Vec<Active>,
 }
 
@@ -104,7 +108,7 @@ pub(super) fn prepare(
             MountKind::Secret(secret) => {
                 prepare_secret(worker, secret, &mount.target, &mut prepared)?
             }
-            MountKind::Ssh { id, required, .. } => prepare_ssh(worker, id, *required)?,
+            MountKind::Ssh { .. } => prepare_ssh(worker, &mount.kind, &mut prepared)?,
             MountKind::Script { data } => Some(MountSource::File {
                 content: data.clone().into_bytes(),
                 mode: 0o755,
@@ -278,16 +282,40 @@ fn prepare_secret(
     Ok(Some(file).filter(|_| !target.is_empty()))
 }
 
-/// The agent's socket itself; the plan's environment says where it is.
-fn prepare_ssh(worker: &Worker, id: &str, required: bool) -> Result<Option<MountSource>, Error> {
-    let Some(socket) = worker.options.ssh.get(id) else {
+/// A socket that leads to the agent; the plan's environment says where the command finds it.
+fn prepare_ssh(
+    worker: &Worker,
+    mount: &MountKind,
+    prepared: &mut Prepared,
+) -> Result<Option<MountSource>, Error> {
+    let MountKind::Ssh {
+        id,
+        required,
+        mode,
+        uid,
+        gid,
+    } = mount
+    else {
+        unreachable!("only ssh mounts come here")
+    };
+    let Some(agent) = worker.options.ssh.get(id) else {
         return match required {
-            true => Err(Error::SshMissing { id: id.to_owned() }),
+            true => Err(Error::SshMissing { id: id.clone() }),
             false => Ok(None),
         };
     };
+    let scratch = worker.snapshots.prepare(&[])?;
+    let (Stack::Overlay { upper, .. } | Stack::Directory(upper)) = scratch.stack();
+    let owner = Owner {
+        uid: *uid,
+        gid: *gid,
+    };
+    let forward = Forward::start(agent, (upper, "agent"), ssh::Access { owner, mode: *mode })?;
+    let path = forward.path().to_owned();
+    prepared.forwards.push(forward);
+    prepared.scratch.push(scratch);
     Ok(Some(MountSource::Bind {
-        path: socket.clone(),
+        path,
         access: Access::ReadWrite,
     }))
 }

@@ -52,22 +52,22 @@ pub(in crate::cli) fn secret(text: &str) -> Result<SecretFlag, String> {
     Ok(SecretFlag { id, source })
 }
 
-/// One `--ssh`: its id and the agent's socket, the user's own if none is named.
-pub(in crate::cli) type SshFlag = (String, Option<PathBuf>);
+/// One `--ssh`: its id and the agent's socket or its key files; the user's own agent if none is
+/// named.
+pub(in crate::cli) type SshFlag = (String, Vec<PathBuf>);
 
-/// Reads `default` or `ID[=SOCKET]`.
+/// Reads `default` or `ID[=SOCKET|KEY[,KEY…]]`.
 pub(in crate::cli) fn ssh(text: &str) -> Result<SshFlag, String> {
     let (id, path) = match text.split_once('=') {
         None => (text, None),
         Some((id, path)) => (id, Some(path).filter(|path| !path.is_empty())),
     };
     if id.is_empty() {
-        return Err("expected default or ID=SOCKET".to_owned());
+        return Err("expected default, ID=SOCKET or ID=KEY".to_owned());
     }
-    if path.is_some_and(|path| path.contains(',')) {
-        return Err("key files are not supported; give the socket of an ssh-agent".to_owned());
-    }
-    Ok((id.to_owned(), path.map(PathBuf::from)))
+    let paths = path.into_iter().flat_map(|paths| paths.split(','));
+    let paths = paths.filter(|path| !path.is_empty()).map(PathBuf::from);
+    Ok((id.to_owned(), paths.collect()))
 }
 
 #[cfg(test)]
@@ -107,11 +107,15 @@ mod tests {
 
     #[test]
     fn ssh_names_an_agent() {
-        assert_eq!(ssh("default"), Ok(("default".to_owned(), None)));
+        assert_eq!(ssh("default"), Ok(("default".to_owned(), Vec::new())));
         assert_eq!(
             ssh("git=/run/agent"),
-            Ok(("git".to_owned(), Some("/run/agent".into())))
+            Ok(("git".to_owned(), vec!["/run/agent".into()]))
         );
-        assert!(ssh("").is_err() && ssh("a=k1,k2").is_err());
+        assert_eq!(
+            ssh("a=k1,k2"),
+            Ok(("a".to_owned(), vec!["k1".into(), "k2".into()]))
+        );
+        assert!(ssh("").is_err());
     }
 }

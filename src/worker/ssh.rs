@@ -1,0 +1,223 @@
+//! Ssh agents: one for key files, and sockets by which a command reaches one.
+//!
+//! A command never gets the agent's own socket: its owner and mode are the user's, and the command
+//! may run as somebody else. It gets one of its own, from which each connection is carried over.
+
+use std::fs;
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::AsFd;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixListener;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use crate::sys;
+use crate::sys::Dir;
+use crate::sys::Owner;
+use crate::worker::Error;
+
+const SOCKET: &str = "agent";
+/// How long an agent may take to be there.
+const START: Duration = Duration::from_secs(5);
+
+/// An agent that holds key files, OpenSSH's own; it ends when this is dropped.
+#[derive(Debug)]
+pub struct KeyAgent {
+    child: Child,
+    socket: PathBuf,
+}
+
+impl KeyAgent {
+    /// Starts an agent with `keys`; its socket is made in `folder`, which must be the user's alone.
+    ///
+    /// # Errors
+    /// [`Error::SshAgent`] if OpenSSH is not installed or a key cannot be used: one that asks for a
+    /// passphrase cannot.
+    pub fn start(keys: &[PathBuf], folder: &Path) -> Result<Self, Error> {
+        let socket = folder.join(SOCKET);
+        let failed = |what: &str, message: String| Error::SshAgent {
+            what: what.to_owned(),
+            message,
+        };
+        let child = Command::new("ssh-agent")
+            .args(["-D", "-a"])
+            .arg(&socket)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| failed("start ssh-agent", error.to_string()))?;
+        let agent = Self { child, socket };
+        let pause = Duration::from_millis(5);
+        for _ in 0..START.as_millis() / pause.as_millis() {
+            if agent.socket.exists() {
+                break;
+            }
+            thread::sleep(pause);
+        }
+        let added = Command::new("ssh-add")
+            .arg("-q")
+            .args(keys)
+            .env("SSH_AUTH_SOCK", &agent.socket)
+            .env("SSH_ASKPASS_REQUIRE", "never")
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| failed("start ssh-add", error.to_string()))?;
+        if !added.status.success() {
+            let message = String::from_utf8_lossy(&added.stderr).trim().to_owned();
+            return Err(failed("use the ssh key", message));
+        }
+        Ok(agent)
+    }
+
+    /// Gives the path of the agent's socket.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+}
+
+impl Drop for KeyAgent {
+    fn drop(&mut self) {
+        // It has ended already if it cannot be killed.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+/// A socket that leads to an agent, for one command; it is gone when this is dropped.
+#[derive(Debug)]
+pub(super) struct Forward {
+    path: PathBuf,
+    done: Arc<AtomicBool>,
+}
+
+/// Who may use a forwarded socket.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Access {
+    pub(super) owner: Owner,
+    pub(super) mode: u32,
+}
+
+impl Forward {
+    /// Makes a socket named `name` in `folder` that leads to the agent at `agent`.
+    pub(super) fn start(
+        agent: &Path,
+        (folder, name): (&Path, &str),
+        access: Access,
+    ) -> Result<Self, Error> {
+        let dir = Dir::open(folder)?;
+        // The name under /proc is short enough for a socket's address, however long the path is.
+        let short = format!("/proc/self/fd/{}/{name}", dir.as_fd().as_raw_fd());
+        let listener = UnixListener::bind(&short)
+            .map_err(|source| sys::Error::new(format!("bind({folder:?}, {name:?})"), source))?;
+        dir.set_owner(name, access.owner)?;
+        dir.set_mode(name, access.mode)?;
+        let done = Arc::new(AtomicBool::new(false));
+        let (agent, stop) = (agent.to_owned(), Arc::clone(&done));
+        thread::spawn(move || accept(&listener, &agent, &stop));
+        Ok(Self {
+            path: folder.join(name),
+            done,
+        })
+    }
+
+    /// Gives the path of the socket.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Forward {
+    fn drop(&mut self) {
+        self.done.store(true, Ordering::Relaxed);
+        // Wakes the thread that waits for a connection, so that it sees that it is done.
+        let _woken = UnixStream::connect(&self.path);
+        let _removed = fs::remove_file(&self.path);
+    }
+}
+
+fn accept(listener: &UnixListener, agent: &Path, done: &AtomicBool) {
+    while let Ok((inside, _)) = listener.accept() {
+        if done.load(Ordering::Relaxed) {
+            return;
+        }
+        // An agent that is gone is a connection that is closed.
+        if let Ok(outside) = UnixStream::connect(agent) {
+            let _broken = carry(inside, outside);
+        }
+    }
+}
+
+/// Copies both ways, each on a thread of its own, until both ends are closed.
+fn carry(inside: UnixStream, outside: UnixStream) -> io::Result<()> {
+    let pairs = [
+        (inside.try_clone()?, outside.try_clone()?),
+        (outside, inside),
+    ];
+    for (mut from, mut to) in pairs {
+        thread::spawn(move || {
+            let _broken = io::copy(&mut from, &mut to);
+            let _closed = to.shutdown(Shutdown::Write);
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Read;
+    use std::io::Write;
+    use std::net::Shutdown;
+    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::net::UnixListener;
+    use std::os::unix::net::UnixStream;
+
+    use super::Access;
+    use super::Forward;
+    use crate::sys::Owner;
+
+    #[test]
+    fn carries_questions_and_answers_and_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let agent = folder.path().join("real");
+        let listener = UnixListener::bind(&agent).unwrap();
+        let answering = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut question = String::new();
+            stream.read_to_string(&mut question).unwrap();
+            stream
+                .write_all(format!("answer to {question}").as_bytes())
+                .unwrap();
+        });
+        let metadata = fs::metadata(folder.path()).unwrap();
+        let owner = Owner {
+            uid: metadata.uid(),
+            gid: metadata.gid(),
+        };
+        let access = Access { owner, mode: 0o640 };
+        let forward = Forward::start(&agent, (folder.path(), "f"), access).unwrap();
+        let path = forward.path().to_owned();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o640);
+        let mut stream = UnixStream::connect(&path).unwrap();
+        stream.write_all(b"x").unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "answer to x");
+        answering.join().unwrap();
+        drop(forward);
+        assert!(!path.exists());
+    }
+}
