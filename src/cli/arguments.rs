@@ -124,7 +124,6 @@ pub(super) enum Asked {
 /// names no subcommand, means `build`; so `rbuild images` lists images, and a directory of that
 /// name is `./images`.
 pub(super) fn asked(arguments: &[OsString]) -> Asked {
-    let command = Arguments::command();
     let mut index = 1;
     while let Some(argument) = arguments.get(index).map(|text| text.to_string_lossy()) {
         match argument.as_ref() {
@@ -133,7 +132,7 @@ pub(super) fn asked(arguments: &[OsString]) -> Asked {
             "-h" | "--help" | "-V" | "--version" => return Asked::Command(arguments.to_vec()),
             "help" => return Asked::Command(help_of(arguments, index)),
             "run" => return Asked::Command(run_of(arguments, index)),
-            word if command.find_subcommand(word).is_some() => {
+            word if Command::has_subcommand(word) => {
                 return Asked::Command(arguments.to_vec());
             }
             _ => {

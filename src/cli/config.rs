@@ -22,8 +22,8 @@ use serde::Deserialize;
 use super::arguments::Home;
 use super::environment::Environment;
 use super::error::Error;
-use super::value::nearest;
 use crate::build::Place;
+use crate::dockerfile::nearest;
 use crate::remote::KeyPair;
 use crate::remote::Registries;
 
@@ -95,7 +95,7 @@ fn message(original: &str) -> String {
     let mut quoted = rest.split('`').skip(1).step_by(2);
     let unknown = quoted.next().unwrap_or_default();
     let known: Vec<&str> = quoted.collect();
-    match nearest(unknown, known.iter().copied()) {
+    match nearest(unknown, &known) {
         Some(meant) => format!("unknown key {unknown:?}, did you mean {meant:?}?"),
         None => format!("unknown key {unknown:?}, known are {}", known.join(", ")),
     }

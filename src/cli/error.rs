@@ -4,10 +4,10 @@ use std::io;
 use std::path::PathBuf;
 
 use super::interrupt;
-use super::value::nearest;
 use crate::build;
 use crate::build::Kind;
 use crate::build::Place;
+use crate::dockerfile::nearest;
 use crate::manage;
 use crate::remote;
 use crate::run;
@@ -250,7 +250,8 @@ fn of_manage(error: &manage::Error) -> u8 {
 fn hint_of_manage(error: &manage::Error) -> Option<String> {
     match error {
         manage::Error::NotFound { text, known } => {
-            match nearest(text, known.iter().map(String::as_str)) {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            match nearest(text, &known) {
                 Some(meant) => Some(format!("did you mean {meant}?")),
                 None => Some("`rbuild images` lists what there is".to_owned()),
             }

@@ -15,7 +15,6 @@ use super::build::ResultFlags;
 use super::config;
 use super::environment::Environment;
 use super::error::Error;
-use super::value::nearest;
 use super::value::secret::SecretFlag;
 use super::value::secret::SecretSource;
 use super::value::secret::SshFlag;
@@ -23,6 +22,7 @@ use crate::build::ContextSource;
 use crate::build::DockerfileSource;
 use crate::build::Request;
 use crate::build::Secret;
+use crate::dockerfile::nearest;
 use crate::export::Target;
 use crate::oci::Platform;
 use crate::oci::Reference;
@@ -103,7 +103,7 @@ fn check_context(context: &ContextSource) -> Result<(), Error> {
 fn meant_command(path: &Path) -> Option<String> {
     let command = Arguments::command();
     let names = command.get_subcommands().map(clap::Command::get_name);
-    nearest(path.to_str()?, names).map(str::to_owned)
+    nearest(path.to_str()?, &names.collect::<Vec<_>>()).map(str::to_owned)
 }
 
 /// Gives the image's names and where else it goes.

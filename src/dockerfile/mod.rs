@@ -46,6 +46,7 @@ pub use self::lower::PlanProblem;
 pub use self::lower::bases;
 pub use self::lower::context_op;
 pub use self::lower::lower;
+pub use self::nearest::nearest;
 pub use self::options::Base;
 pub use self::options::BaseSource;
 pub use self::options::Bases;

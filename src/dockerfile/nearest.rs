@@ -2,7 +2,8 @@
 
 /// The candidate most like `found` whatever their case, at most two letters away; the first of
 /// equals.
-pub(super) fn nearest<'a>(found: &str, candidates: &[&'a str]) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(found: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let lower = found.to_ascii_lowercase();
     closest(candidates, |candidate| {
         distance(&lower, &candidate.to_ascii_lowercase())

@@ -1,5 +1,7 @@
 //! Fields parted by commas, as in `type=oci,dest=image.tar`.
 
+use crate::dockerfile::nearest;
+
 /// Splits one line of comma-separated values: a field may be quoted, as in `"dest=a,b"`, with `""`
 /// for a quote inside.
 pub(super) fn split(text: &str) -> Result<Vec<String>, String> {
@@ -46,7 +48,7 @@ pub(super) fn flag(key: &str, value: &str) -> Result<bool, String> {
 
 /// Says that a key is not known, and which one was perhaps meant.
 pub(super) fn unknown(key: &str, known: &[&str]) -> String {
-    match super::nearest(key, known.iter().copied()) {
+    match nearest(key, known) {
         Some(meant) => format!("unknown key {key:?}, did you mean {meant:?}?"),
         None => format!("unknown key {key:?}, known are {}", known.join(", ")),
     }

@@ -1,5 +1,6 @@
 //! `--ulimit`.
 
+use crate::dockerfile::nearest;
 use crate::graph::Ulimit;
 
 const NAMES: [&str; 16] = [
@@ -28,7 +29,7 @@ pub(in crate::cli) fn ulimit(text: &str) -> Result<Ulimit, String> {
         .ok_or("expected NAME=SOFT[:HARD], for example nofile=1024:4096")?;
     if !NAMES.contains(&name) {
         let known = NAMES.join(", ");
-        return Err(match super::nearest(name, NAMES) {
+        return Err(match nearest(name, &NAMES) {
             Some(meant) => format!("no limit is called {name:?}, did you mean {meant:?}?"),
             None => format!("no limit is called {name:?}, known are {known}"),
         });

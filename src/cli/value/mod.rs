@@ -8,7 +8,6 @@ mod duration;
 mod fields;
 mod host;
 pub(super) mod limit;
-mod nearest;
 pub(super) mod output;
 pub(super) mod run;
 pub(super) mod secret;
@@ -19,7 +18,6 @@ use crate::graph::Network;
 
 pub(super) use self::duration::duration;
 pub(super) use self::host::extra_host;
-pub(super) use self::nearest::nearest;
 pub(super) use self::size::bytes;
 
 /// Reads `NAME` or `NAME=VALUE`; without a value it is taken from the environment later.

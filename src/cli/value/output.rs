@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::fields;
+use crate::dockerfile::nearest;
 use crate::export::ArchiveFormat;
 use crate::export::Destination;
 use crate::export::Target;
@@ -63,7 +64,7 @@ pub(in crate::cli) fn output(text: &str) -> Result<Output, String> {
         "image" | "registry" => options.image(),
         "cacheonly" => Err("a build without --tag and --output leaves only its cache".to_owned()),
         "" => Err(format!("type= is missing: one of {}", TYPES.join(", "))),
-        other => Err(match super::nearest(other, TYPES) {
+        other => Err(match nearest(other, &TYPES) {
             Some(meant) => format!("unknown type {other:?}, did you mean {meant:?}?"),
             None => format!("unknown type {other:?}, known are {}", TYPES.join(", ")),
         }),
