@@ -316,6 +316,7 @@ impl Error {
             Self::Dockerfile { source, .. } => source.problem.hint(),
             Self::PushWithoutName => Some("give it one with -t".to_owned()),
             Self::Operation { source, .. } => source.hint(),
+            Self::Agent { source, .. } | Self::FetchContext { source, .. } => source.hint(),
             Self::Base { source, .. } => match &**source {
                 BaseError::Remote(error) => error.hint(),
                 _ => None,
