@@ -2,9 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod architecture;
+mod builds;
 mod cache;
 mod cli;
 mod dockerfile;
+mod examples;
+mod faults;
+mod hello;
 mod layer;
 mod listed;
 mod oracles;

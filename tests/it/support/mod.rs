@@ -16,6 +16,12 @@ use std::process::Command;
 use std::process::Stdio;
 use std::time::Duration;
 
+pub(crate) mod home;
+pub(crate) mod image;
+pub(crate) mod log;
+pub(crate) mod peers;
+pub(crate) mod takers;
+
 /// Something a test needs and a machine may lack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(dead_code, reason = "no test file needs all of them")]

@@ -1,0 +1,53 @@
+//! The folders of `testdata/builds`: each is a build context, and `image.txt` is the image that it
+//! becomes. `UPDATE_EXPECT=1` rewrites the texts.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+
+use crate::support::Feature;
+use crate::support::home::Home;
+use crate::support::home::succeed;
+use crate::support::image::describe;
+use crate::support::require;
+
+#[test]
+fn every_context_becomes_its_image() {
+    if !require(&[
+        Feature::Root,
+        Feature::Namespaces,
+        Feature::Program("busybox"),
+    ]) {
+        return;
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/builds");
+    let update = env::var_os("UPDATE_EXPECT").is_some();
+    let home = Home::new();
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for case in fs::read_dir(folder).unwrap() {
+        let case = case.unwrap().path();
+        let expected = case.join("image.txt");
+        let image = build(&home, &case);
+        if update {
+            fs::write(&expected, &image).unwrap();
+        } else if fs::read_to_string(&expected).unwrap_or_default() != image {
+            wrong.push(format!("{}:\n{image}", case.display()));
+        }
+        count += 1;
+    }
+    assert!(count > 0, "no build contexts");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn build(home: &Home, case: &Path) -> String {
+    let name = case.file_name().unwrap().to_str().unwrap();
+    let layout = home.path(name);
+    let mut command = home.build(case);
+    command
+        .env("SOURCE_DATE_EPOCH", "1700000000")
+        .args(["--build-context", "host=/bin", "-o"])
+        .arg(format!("type=oci,tar=false,dest={}", layout.display()));
+    succeed(&mut command);
+    describe(&layout)
+}

@@ -1,0 +1,205 @@
+//! A real registry, the base images in it, and servers that are started, asked and ended.
+
+use std::fs;
+use std::io::Read;
+use std::io::Write;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::sync::Mutex;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use super::Feature;
+use super::home::RBUILD;
+use super::home::mirror_config;
+use super::home::succeed;
+
+/// The certificates that a `RUN` needs where a proxy between it and the package registries has a
+/// certificate authority of its own.
+pub(crate) const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// What [`Registry::start_with_password`] asks for.
+pub(crate) const PASSWORD: &str = "correct horse";
+const PASSWORD_BCRYPT: &str = "$2a$04$r15gTe4gKcLMPmGqOwj/lOk0nhfQGmXsA9d0H5V8AG2ITD3Nyhbh6";
+
+/// What making the base images takes.
+pub(crate) const BASES: [Feature; 6] = [
+    Feature::Root,
+    Feature::Namespaces,
+    Feature::Program("docker-registry"),
+    Feature::Program("mmdebstrap"),
+    Feature::Program("busybox"),
+    Feature::Server("deb.debian.org:80"),
+];
+
+/// A `docker-registry` on a free port of the loopback interface; it ends with the test program.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    /// Its host and port.
+    pub(crate) address: String,
+    _shell: Child,
+}
+
+impl Registry {
+    /// Starts one that keeps its images in this folder.
+    pub(crate) fn start(storage: &Path) -> Registry {
+        Registry::start_with(storage, "")
+    }
+
+    /// Starts one that lets `someone` in with [`PASSWORD`], and nobody else.
+    pub(crate) fn start_with_password(storage: &Path) -> Registry {
+        fs::create_dir_all(storage).unwrap();
+        let passwords = storage.join("passwords");
+        fs::write(&passwords, format!("someone:{PASSWORD_BCRYPT}\n")).unwrap();
+        let auth = format!("auth: {{htpasswd: {{realm: tests, path: {passwords:?}}}}}\n");
+        Registry::start_with(storage, &auth)
+    }
+
+    fn start_with(storage: &Path, more: &str) -> Registry {
+        fs::create_dir_all(storage).unwrap();
+        let address = format!("127.0.0.1:{}", free_port());
+        let config = storage.join(format!("{}.yml", std::process::id()));
+        let text = format!(
+            "version: 0.1\nlog: {{level: error}}\nhttp: {{addr: {address:?}}}\n\
+             storage: {{filesystem: {{rootdirectory: {storage:?}}}}}\n{more}"
+        );
+        fs::write(&config, text).unwrap();
+        // The shell outlives no test program, however that ends: then its standard input closes.
+        let script = "docker-registry serve \"$1\" 2>/dev/null & cat >/dev/null; kill $!";
+        let shell = Command::new("sh")
+            .args(["-c", script, "sh"])
+            .arg(&config)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_until("the registry answers", Duration::from_secs(20), || {
+            TcpStream::connect(&address).is_ok()
+        });
+        Registry {
+            address,
+            _shell: shell,
+        }
+    }
+}
+
+/// The registry that has the base images: one for the whole test program. Its folder, the cache of
+/// root filesystems and images, is in `target`, so that only the first run makes them.
+pub(crate) fn bases() -> &'static Registry {
+    static REGISTRY: OnceLock<Registry> = OnceLock::new();
+    REGISTRY.get_or_init(|| Registry::start(&cache().join("registry")))
+}
+
+/// Makes sure that the base image is in the registry of [`bases`].
+pub(crate) fn make_base(name: &str, reference: &str) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let registry = bases();
+    let _guard = ONE_AT_A_TIME
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let (repository, tag) = reference.split_once(':').unwrap();
+    let manifest = format!("/v2/library/{repository}/manifests/{tag}");
+    if http_get(&registry.address, &manifest).is_some() {
+        return;
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/bases/make.sh");
+    let mut make = Command::new(script);
+    make.arg(RBUILD)
+        .arg(&registry.address)
+        .arg(cache())
+        .arg(name);
+    make.env("RBUILD_ROOT", cache().join("root"));
+    let config = cache().join("rbuild.toml");
+    fs::write(&config, mirror_config(&registry.address)).unwrap();
+    make.env("RBUILD_CONFIG", config);
+    succeed(&mut make);
+}
+
+fn cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("bases")
+}
+
+/// A running server, told to end and waited for when dropped.
+#[derive(Debug)]
+pub(crate) struct Server(Child);
+
+impl Server {
+    /// Starts it.
+    pub(crate) fn start(command: &mut Command) -> Server {
+        Server(command.stdin(Stdio::null()).spawn().unwrap())
+    }
+
+    /// Whether it ends within the time after SIGTERM.
+    pub(crate) fn ends_within(&mut self, limit: Duration) -> bool {
+        self.terminate();
+        let start = Instant::now();
+        while start.elapsed() < limit {
+            if self.0.try_wait().unwrap().is_some() {
+                return true;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        false
+    }
+
+    fn terminate(&self) {
+        if let Ok(id) = i32::try_from(self.0.id())
+            && let Some(id) = rustix::process::Pid::from_raw(id)
+        {
+            let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !self.ends_within(Duration::from_secs(10)) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+}
+
+/// A TCP port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// The whole answer to a GET if its status is 200.
+pub(crate) fn http_get(address: &str, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .ok()?;
+    let accept = "application/vnd.oci.image.manifest.v1+json, \
+                  application/vnd.docker.distribution.manifest.v2+json, */*";
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer.split_whitespace().nth(1)?;
+    (status == "200").then_some(answer)
+}
+
+/// Waits for the condition; fails the test when it takes too long.
+pub(crate) fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(
+            start.elapsed() < limit,
+            "waited {limit:?} in vain until {what}"
+        );
+        thread::sleep(Duration::from_millis(50));
+    }
+}
