@@ -164,7 +164,13 @@ pub(super) enum Error {
     Run(#[from] run::Error),
     /// A build failed.
     #[error(transparent)]
-    Build(#[from] build::Error),
+    Build(Box<build::Error>),
+}
+
+impl From<build::Error> for Error {
+    fn from(error: build::Error) -> Self {
+        Self::Build(Box::new(error))
+    }
 }
 
 impl Error {
