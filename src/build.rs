@@ -18,6 +18,7 @@ use std::sync::Arc;
 use crate::build::agents::Agents;
 use crate::build::context::Context;
 use crate::build::local::Local;
+use crate::build::source::Text;
 
 use crate::dockerfile;
 use crate::dockerfile::Lowered;
@@ -50,7 +51,7 @@ pub use request::Secret;
 /// [`Error`], with its [`Kind`] and, where the Dockerfile is to blame, its [`Place`]. The store is
 /// whole whatever happens.
 pub fn build(request: &Request, cancel: &Cancel) -> Result<Outcome, Error> {
-    let local = Local::open(request)?;
+    let local = Local::open(request, cancel)?;
     let agents = Agents::open(request, &local)?;
     let context = Context::open(request, &local, &agents)?;
     let text = source::read(request, &local, &context)?;
@@ -66,12 +67,12 @@ pub fn build(request: &Request, cancel: &Cancel) -> Result<Outcome, Error> {
         return Err(place(violations));
     }
     let worker = Arc::new(worker(request, &local, (&context, &agents, &lowered)));
-    let solved = solve(request, &local, (&lowered.plan, &worker, cancel));
+    let solved = solve(request, &local, (&text, &lowered.plan, &worker));
     // What was read of the context is remembered also if the build failed.
     let saved = worker
         .save_indexes()
         .map_err(|source| Error::Indexes { source });
-    let solved = solved.map_err(|source| text.solve_error(source, &lowered.plan))?;
+    let solved = solved?;
     saved?;
     let image = image::assemble(request, &local, (&lowered, &solved))?;
     output::write(request, &local, &worker, (&lowered.plan, &solved, &image))
@@ -126,12 +127,13 @@ fn worker(
 fn solve(
     request: &Request,
     local: &Local,
-    (plan, worker, cancel): (&Plan, &Arc<Worker>, &Cancel),
-) -> Result<Solved, solver::Error<worker::Error>> {
+    (text, plan, worker): (&Text, &Plan, &Arc<Worker>),
+) -> Result<Solved, Error> {
+    let failed = |source| text.solve_error(source, plan);
     let options = solver::Options {
         jobs: request.jobs,
         packing: Some(worker.packing()),
-        cancel: cancel.clone(),
+        cancel: local.cancel.clone(),
         sink: request.sink.clone(),
     };
     let job = Job {
@@ -141,8 +143,12 @@ fn solve(
         worker,
         options: &options,
     };
-    match solver::mark(&job)? {
+    match solver::mark(&job).map_err(failed)? {
         Marked::Solved(solved) => Ok(solved),
-        Marked::Work(work) => local.runtime().block_on(solver::schedule(&job, work)),
+        // It stops by itself, and waits for what was begun.
+        Marked::Work(work) => {
+            let done = local.runtime()?.block_on(solver::schedule(&job, work));
+            done.map_err(failed)
+        }
     }
 }

@@ -57,7 +57,7 @@ fn resolve_all(wanted: Vec<Wanted>, place: Where<'_>) -> Result<Vec<(Wanted, Bas
     }
     if !unknown.is_empty() {
         let asked = unknown.into_iter().map(|wanted| ask(wanted, place));
-        resolved.extend(place.1.runtime().block_on(try_join_all(asked))?);
+        resolved.extend(place.1.wait(try_join_all(asked))??);
     }
     Ok(resolved)
 }

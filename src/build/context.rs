@@ -179,10 +179,15 @@ impl Context {
             secrets: &request.secrets(),
             ssh: &agents.sockets,
             step: &step,
+            cancel: &local.cancel,
         };
         step.started();
         match worker::check_out(&op, &fetching, &folder) {
             Ok(_) => step.done(),
+            Err(worker::Error::Canceled) => {
+                step.canceled();
+                return Err(Error::Canceled);
+            }
             Err(source) => {
                 step.failed(source.to_string());
                 return Err(Error::FetchContext {
@@ -222,9 +227,7 @@ pub(super) fn download(url: &str, request: &Request, local: &Local) -> Result<Ve
         }
     };
     let downloaded = local
-        .runtime()
-        .block_on(remote::download(&local.client, &wanted, &step));
-    let downloaded = downloaded
+        .wait(remote::download(&local.client, &wanted, &step))?
         .map_err(failed)?
         .expect("nothing was said to be known");
     step.done();

@@ -174,6 +174,13 @@ pub enum Error {
     /// The build was stopped.
     #[error("the build was canceled")]
     Canceled,
+    /// Nothing can be waited for.
+    #[error("cannot start what waits for the network and for commands")]
+    Runtime {
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// The local store failed.
     #[error("cannot use the local store")]
     Store {
@@ -285,6 +292,7 @@ impl Error {
             | Self::Tree { .. }
             | Self::Export { .. }
             | Self::Output { .. }
+            | Self::Runtime { .. }
             | Self::Cache { .. } => Kind::Environment,
         }
     }

@@ -16,6 +16,7 @@ use crate::remote::Client;
 use crate::remote::Retry;
 use crate::snapshot::Overlay;
 use crate::snapshot::Snapshotter;
+use crate::solver::Cancel;
 use crate::store::Shared;
 use crate::store::Store;
 
@@ -28,6 +29,8 @@ pub(super) struct Local {
     pub(super) snapshots: Arc<dyn Snapshotter>,
     pub(super) cache: Arc<cache::Local>,
     pub(super) client: Client,
+    /// The wish to stop.
+    pub(super) cancel: Cancel,
     runtime: OnceLock<Runtime>,
     /// Holds off pruning.
     _shared: Shared,
@@ -35,7 +38,7 @@ pub(super) struct Local {
 
 impl Local {
     /// Opens everything, and makes what is missing. Starts nothing.
-    pub(super) fn open(request: &Request) -> Result<Self, Error> {
+    pub(super) fn open(request: &Request, cancel: &Cancel) -> Result<Self, Error> {
         let root = &request.root;
         let store = Store::open(root).map_err(|source| Error::Store { source })?;
         let shared = store.share().map_err(|source| Error::Store { source })?;
@@ -55,21 +58,42 @@ impl Local {
             snapshots: Arc::new(snapshots),
             cache: Arc::new(cache::Local::open(root, now)),
             client,
+            cancel: cancel.clone(),
             runtime: OnceLock::new(),
             _shared: shared,
         })
     }
 
+    /// Waits for what the network brings, unless the build is to stop.
+    pub(super) fn wait<T>(&self, story: impl Future<Output = T>) -> Result<T, Error> {
+        let story = async {
+            tokio::select! {
+                biased;
+                () = self.cancel.canceled() => Err(Error::Canceled),
+                done = story => Ok(done),
+            }
+        };
+        self.runtime()?.block_on(story)
+    }
+
+    /// Refuses to begin anything once the build is to stop.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        match self.cancel.is_canceled() {
+            true => Err(Error::Canceled),
+            false => Ok(()),
+        }
+    }
+
     /// Gives the runtime, started when it is first needed: a build of which everything is known
     /// needs none.
-    pub(super) fn runtime(&self) -> &Runtime {
-        self.runtime.get_or_init(|| {
-            let mut builder = tokio::runtime::Builder::new_multi_thread();
-            builder
-                .enable_all()
-                .build()
-                .expect("a process may start threads")
-        })
+    pub(super) fn runtime(&self) -> Result<&Runtime, Error> {
+        if let Some(runtime) = self.runtime.get() {
+            return Ok(runtime);
+        }
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.enable_all().build();
+        let runtime = runtime.map_err(|source| Error::Runtime { source })?;
+        Ok(self.runtime.get_or_init(|| runtime))
     }
 }
 

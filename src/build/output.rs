@@ -42,6 +42,7 @@ pub(super) fn write(
     let written = write_all(request, local, worker, (built, &step));
     match &written {
         Ok(_) => step.done(),
+        Err(Error::Canceled) => step.canceled(),
         Err(error) => step.failed(error.to_string()),
     }
     written
@@ -55,8 +56,10 @@ fn write_all(
 ) -> Result<Outcome, Error> {
     let (plan, _, image) = built;
     fetch_missing(local, (plan, image), step)?;
+    local.check()?;
     store(request, local, image)?;
     for target in &request.outputs {
+        local.check()?;
         match target {
             Target::Archive {
                 format,
@@ -107,9 +110,7 @@ fn fetch_missing(local: &Local, (plan, image): (&Plan, &Image), step: &Step) -> 
     let fetches = missing
         .iter()
         .map(|blob| remote::fetch_blob(&local.client, source, blob, step));
-    let fetched = local
-        .runtime()
-        .block_on(futures_util::future::try_join_all(fetches));
+    let fetched = local.wait(futures_util::future::try_join_all(fetches))?;
     fetched.map(drop).map_err(|source| Error::Fetch { source })
 }
 
@@ -207,7 +208,7 @@ fn push(
             name: name.to_string(),
             source,
         };
-        local.runtime().block_on(pushed).map_err(error)?;
+        local.wait(pushed)?.map_err(error)?;
     }
     Ok(())
 }

@@ -1,16 +1,17 @@
 //! `ADD` of a git repository: the commit that a reference stands for, checked out by `git` itself.
 
+mod program;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::path::PathBuf;
-use std::process::Command;
-use std::process::Stdio;
 
 use crate::cache::ContentHasher;
 use crate::graph::GitOp;
 use crate::progress::Step;
 use crate::progress::Stream;
 use crate::snapshot::Stack;
+use crate::solver::Cancel;
 use crate::solver::Made;
 use crate::solver::Task;
 use crate::sys;
@@ -18,6 +19,7 @@ use crate::sys::Root;
 use crate::worker::Error;
 use crate::worker::Worker;
 use crate::worker::blocking;
+use crate::worker::git::program::Program;
 use crate::worker::place;
 use crate::worker::place::Manner;
 use crate::worker::secrets;
@@ -29,6 +31,7 @@ const COMMIT: &str = "commit";
 /// Checks the repository out into a snapshot.
 pub(super) async fn run(worker: &Worker, op: GitOp, task: &Task) -> Result<Made, Error> {
     let (worker, step) = (worker.clone(), task.step.clone());
+    let cancel = task.cancel.clone();
     blocking(move || {
         let scratch = worker.snapshots.prepare(&[])?;
         let (Stack::Overlay { upper: folder, .. } | Stack::Directory(folder)) = scratch.stack();
@@ -36,6 +39,7 @@ pub(super) async fn run(worker: &Worker, op: GitOp, task: &Task) -> Result<Made,
             secrets: &worker.options.secrets,
             ssh: &worker.options.ssh,
             step: &step,
+            cancel: &cancel,
         };
         let folder = folder.join("repository");
         let commit = check_out(&op, &fetching, &folder)?;
@@ -95,13 +99,16 @@ pub struct Fetching<'a> {
     pub ssh: &'a BTreeMap<String, PathBuf>,
     /// Is told what git says.
     pub step: &'a Step,
+    /// The wish to stop.
+    pub cancel: &'a Cancel,
 }
 
 /// Checks a repository out into `folder`, which must not exist; gives the commit. The subdirectory
 /// that is wanted is not looked at.
 ///
 /// # Errors
-/// [`Error::Git`] with what git says, [`Error::GitChecksum`], or [`Error::GitMissing`].
+/// [`Error::Git`] with what git says, [`Error::GitChecksum`], [`Error::GitMissing`], or
+/// [`Error::Canceled`].
 pub fn check_out(op: &GitOp, fetching: &Fetching<'_>, folder: &Path) -> Result<String, Error> {
     let git = Git {
         folder: folder.to_owned(),
@@ -109,6 +116,7 @@ pub fn check_out(op: &GitOp, fetching: &Fetching<'_>, folder: &Path) -> Result<S
         authorization: secrets::git_authorization(fetching.secrets, &op.remote),
         ssh_agent: fetching.ssh.get("default"),
         step: fetching.step,
+        cancel: fetching.cancel,
     };
     git.check_out(op)
 }
@@ -120,6 +128,7 @@ struct Git<'a> {
     authorization: Option<String>,
     ssh_agent: Option<&'a PathBuf>,
     step: &'a Step,
+    cancel: &'a Cancel,
 }
 
 impl Git<'_> {
@@ -127,8 +136,8 @@ impl Git<'_> {
     fn check_out(&self, op: &GitOp) -> Result<String, Error> {
         let make = std::fs::create_dir(&self.folder);
         make.map_err(|source| sys::Error::new(format!("mkdir({:?})", self.folder), source))?;
-        self.run(&["init", "--quiet"])?;
-        self.run(&["remote", "add", "origin", self.remote])?;
+        self.run(&["init", "--quiet", "--template="])?;
+        self.run(&["remote", "add", "--", "origin", self.remote])?;
         let wanted = op.reference.as_deref().unwrap_or("HEAD");
         // A reference that begins with a dash would be an option.
         if wanted.starts_with('-') {
@@ -147,7 +156,7 @@ impl Git<'_> {
         let fetched = match shallow {
             Ok(_) => "FETCH_HEAD",
             // A server need not give a commit that no reference names; all of it holds it.
-            Err(_) if is_commit(wanted) => {
+            Err(Error::Git { .. }) if is_commit(wanted) => {
                 let all = "+refs/heads/*:refs/remotes/origin/*";
                 self.run(&["fetch", "--quiet", "--tags", "origin", all])?;
                 wanted
@@ -227,42 +236,18 @@ impl Git<'_> {
 
     /// Runs git and gives what it prints.
     fn run(&self, arguments: &[&str]) -> Result<String, Error> {
-        let mut command = Command::new("git");
-        command.arg("-C").arg(&self.folder).args(arguments);
-        command.stdin(Stdio::null());
-        // No configuration of the user's or the machine's decides what is built.
-        command.envs([
-            ("GIT_TERMINAL_PROMPT", "0"),
-            ("GIT_CONFIG_NOSYSTEM", "1"),
-            ("GIT_CONFIG_GLOBAL", "/dev/null"),
-            ("GIT_ALLOW_PROTOCOL", "git:http:https:ssh"),
-            ("GIT_SSH_COMMAND", "ssh -F /dev/null -o BatchMode=yes"),
-        ]);
-        let mut settings = vec![("core.fileMode", "true"), ("advice.detachedHead", "false")];
-        let header = self
-            .authorization
-            .as_ref()
-            .map(|value| format!("Authorization: {value}"));
-        if let Some(header) = &header {
-            settings.push(("http.extraHeader", header));
+        let program = Program {
+            folder: &self.folder,
+            authorization: self.authorization.as_deref(),
+            ssh_agent: self.ssh_agent.map(PathBuf::as_path),
+            cancel: self.cancel,
+        };
+        let said = program.run(arguments)?;
+        self.step.output(Stream::Stderr, &said.stderr);
+        if said.status.success() {
+            return Ok(String::from_utf8_lossy(&said.stdout).into_owned());
         }
-        // By the environment, which other users cannot see, unlike arguments.
-        command.env("GIT_CONFIG_COUNT", settings.len().to_string());
-        for (index, (key, value)) in settings.iter().enumerate() {
-            command.env(format!("GIT_CONFIG_KEY_{index}"), key);
-            command.env(format!("GIT_CONFIG_VALUE_{index}"), value);
-        }
-        if let Some(socket) = self.ssh_agent {
-            command.env("SSH_AUTH_SOCK", socket);
-        }
-        let output = command
-            .output()
-            .map_err(|source| Error::GitMissing { source })?;
-        self.step.output(Stream::Stderr, &output.stderr);
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-        }
-        let message = String::from_utf8_lossy(&output.stderr);
+        let message = String::from_utf8_lossy(&said.stderr);
         Err(Error::Git {
             remote: without_password(self.remote),
             message: message.trim().to_owned(),

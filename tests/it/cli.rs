@@ -298,3 +298,35 @@ fn completions_know_the_flags() {
         assert!(script.contains("build-arg"), "{shell}");
     }
 }
+
+#[test]
+fn ctrl_c_ends_a_build_that_waits_for_a_registry() {
+    use std::io::Read;
+    use std::time::Duration;
+    use std::time::Instant;
+
+    // It takes connections and never says a word.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let home = Home::new();
+    let text = format!("FROM {}/x\n", silent.local_addr().unwrap());
+    home.write("context/Dockerfile", &text);
+    let mut child = home
+        .command(&["build", "--progress=plain", "context"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut connection, _) = silent.accept().unwrap();
+    connection.read_exact(&mut [0; 4]).unwrap();
+    let began = Instant::now();
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    assert!(sent.success());
+    while child.try_wait().unwrap().is_none() {
+        if began.elapsed() > Duration::from_secs(10) {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let output = child.wait_with_output().unwrap();
+    check(&output, 130, &["canceled"]);
+}

@@ -1,0 +1,174 @@
+//! The program `git`, run so that nothing but its arguments decides what it does.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::Command;
+use std::process::ExitStatus;
+use std::process::Stdio;
+use std::thread;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::solver::Cancel;
+use crate::worker::Error;
+
+/// How often it is asked whether git has ended, or is to end.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// By these the user's shell, or the git hook that rbuild runs in, makes git use another repository
+/// or other settings than it is told to (`git rev-parse --local-env-vars`), or ask the user.
+const UNWANTED: [&str; 20] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_ASKPASS",
+    "GIT_ATTR_SOURCE",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_DEFAULT_HASH",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_TEMPLATE_DIR",
+    "GIT_WORK_TREE",
+    "SSH_ASKPASS",
+];
+
+/// How git is run.
+pub(super) struct Program<'a> {
+    /// The repository.
+    pub(super) folder: &'a Path,
+    /// The value of the `Authorization` header for web servers.
+    pub(super) authorization: Option<&'a str>,
+    /// The socket of the ssh agent.
+    pub(super) ssh_agent: Option<&'a Path>,
+    /// Ends it.
+    pub(super) cancel: &'a Cancel,
+}
+
+/// What git said, and how it ended.
+pub(super) struct Said {
+    pub(super) status: ExitStatus,
+    pub(super) stdout: Vec<u8>,
+    pub(super) stderr: Vec<u8>,
+}
+
+impl Program<'_> {
+    /// Runs git to its end.
+    pub(super) fn run(&self, arguments: &[&str]) -> Result<Said, Error> {
+        let missing = |source| Error::GitMissing { source };
+        let mut child = self.command(arguments).spawn().map_err(missing)?;
+        let (stdout, stderr) = (aside(child.stdout.take()), aside(child.stderr.take()));
+        let status = loop {
+            if let Some(status) = child.try_wait().map_err(missing)? {
+                break status;
+            }
+            if self.cancel.is_canceled() {
+                // What it wrote is not waited for: a helper of its own may still hold the pipe.
+                child.kill().and_then(|()| child.wait()).map_err(missing)?;
+                return Err(Error::Canceled);
+            }
+            thread::sleep(PAUSE);
+        };
+        Ok(Said {
+            status,
+            stdout: stdout.join().unwrap_or_default(),
+            stderr: stderr.join().unwrap_or_default(),
+        })
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("git");
+        command.arg("-C").arg(self.folder).args(arguments);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        for name in UNWANTED {
+            command.env_remove(name);
+        }
+        // No configuration of the user's or the machine's decides what is built.
+        command.envs([
+            ("GIT_TERMINAL_PROMPT", "0"),
+            ("GIT_CONFIG_NOSYSTEM", "1"),
+            ("GIT_CONFIG_GLOBAL", "/dev/null"),
+            ("GIT_ALLOW_PROTOCOL", "git:http:https:ssh"),
+            ("GIT_SSH_COMMAND", "ssh -F /dev/null -o BatchMode=yes"),
+        ]);
+        let mut settings = vec![("core.fileMode", "true"), ("advice.detachedHead", "false")];
+        let header = self
+            .authorization
+            .map(|value| format!("Authorization: {value}"));
+        if let Some(header) = &header {
+            settings.push(("http.extraHeader", header));
+        }
+        // By the environment, which other users cannot see, unlike arguments.
+        command.env("GIT_CONFIG_COUNT", settings.len().to_string());
+        for (index, (key, value)) in settings.iter().enumerate() {
+            command.env(format!("GIT_CONFIG_KEY_{index}"), key);
+            command.env(format!("GIT_CONFIG_VALUE_{index}"), value);
+        }
+        if let Some(socket) = self.ssh_agent {
+            command.env("SSH_AUTH_SOCK", socket);
+        }
+        command
+    }
+}
+
+/// Reads all that comes, on a thread of its own.
+fn aside(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            // What came until then is what it said.
+            let _ = pipe.read_to_end(&mut bytes);
+        }
+        bytes
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::Program;
+    use crate::solver::Cancel;
+    use crate::worker::Error;
+
+    fn program<'a>(folder: &'a Path, cancel: &'a Cancel) -> Program<'a> {
+        Program {
+            folder,
+            authorization: None,
+            ssh_agent: None,
+            cancel,
+        }
+    }
+
+    #[test]
+    fn no_variable_leads_to_another_repository() {
+        let cancel = Cancel::new();
+        let command = program(Path::new("/nowhere"), &cancel).command(&["init"]);
+        for wanted in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_CONFIG"] {
+            let is_removed =
+                |(name, value): (&std::ffi::OsStr, Option<_>)| name == wanted && value.is_none();
+            assert!(command.get_envs().any(is_removed), "{wanted}");
+        }
+    }
+
+    #[test]
+    fn a_canceled_build_waits_for_no_git() {
+        let folder = tempfile::tempdir().unwrap();
+        let cancel = Cancel::new();
+        cancel.cancel();
+        // It would sleep for an hour.
+        let alias = ["-c", "alias.wait=!sleep 3600", "wait"];
+        let ended = program(folder.path(), &cancel).run(&alias);
+        assert!(matches!(ended, Err(Error::Canceled)));
+    }
+}
