@@ -1,21 +1,31 @@
 //! Base images: layers fetched and unpacked, all at once, each into a snapshot of its own.
 
+use std::io;
+use std::io::Read;
+use std::sync::Arc;
+
 use tokio::task::JoinSet;
 
 use crate::graph::ImageOp;
 use crate::layer::UnpackOptions;
+use crate::oci::Descriptor;
 use crate::oci::Layer;
 use crate::oci::Reference;
 use crate::progress::Step;
+use crate::progress::Transfer;
 use crate::remote;
 use crate::remote::Client;
 use crate::snapshot::SnapshotId;
+use crate::snapshot::Snapshotter;
 use crate::solver::Cancel;
-use crate::store::Store;
+use crate::store::BlobReader;
 use crate::worker::Error;
 use crate::worker::Worker;
 use crate::worker::blocking;
 use crate::worker::tree;
+
+/// How much is unpacked between two words about it.
+const TOLD_BYTES: u64 = 1 << 20;
 
 /// Makes the layers of `image` snapshots. A layer that is one already is not touched, one whose
 /// blob is in the store is not fetched.
@@ -36,7 +46,11 @@ pub(super) async fn unpack(
         let (source, step) = (image.source.clone(), step.clone());
         running.spawn(async move {
             fetch(&client, source.as_ref(), &layer, &step).await?;
-            blocking(move || unpack_layer(&store, &*snapshots, &layer, id)).await
+            blocking(move || {
+                let blob = Metered::new(store.open_blob(&layer.blob)?, &layer.blob, step);
+                unpack_layer(blob, &*snapshots, &layer, id)
+            })
+            .await
         });
     }
     let canceled = cancel.canceled();
@@ -73,14 +87,54 @@ async fn fetch(
 }
 
 fn unpack_layer(
-    store: &Store,
-    snapshots: &dyn crate::snapshot::Snapshotter,
+    blob: Metered,
+    snapshots: &dyn Snapshotter,
     layer: &Layer,
     id: SnapshotId,
 ) -> Result<(), Error> {
-    let mut blob = store.open_blob(&layer.blob)?;
     let active = snapshots.prepare(&[])?;
-    active.unpack(&mut blob, &UnpackOptions::layer(Some(layer.diff_id)))?;
+    active.unpack(blob, &UnpackOptions::layer(Some(layer.diff_id)))?;
     snapshots.commit(active, Some(id))?;
     Ok(())
+}
+
+/// A blob that tells how much of it was read.
+struct Metered {
+    blob: BlobReader,
+    step: Step,
+    item: Arc<str>,
+    done_bytes: u64,
+    told_bytes: u64,
+    total_bytes: u64,
+}
+
+impl Metered {
+    fn new(blob: BlobReader, descriptor: &Descriptor, step: Step) -> Self {
+        Self {
+            blob,
+            step,
+            item: Arc::from(descriptor.digest.to_string()),
+            done_bytes: 0,
+            told_bytes: 0,
+            total_bytes: descriptor.size,
+        }
+    }
+}
+
+impl Read for Metered {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.blob.read(buffer)?;
+        self.done_bytes += count as u64;
+        let is_end = self.done_bytes == self.total_bytes && self.told_bytes < self.done_bytes;
+        if is_end || self.done_bytes >= self.told_bytes + TOLD_BYTES {
+            self.told_bytes = self.done_bytes;
+            self.step.moved(
+                &self.item,
+                Transfer::Unpack,
+                self.done_bytes,
+                Some(self.total_bytes),
+            );
+        }
+        Ok(count)
+    }
 }

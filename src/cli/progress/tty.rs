@@ -173,8 +173,9 @@ impl Tty {
                 count => format!(", {count} of them cached"),
             };
             let ended = self.done + self.cached;
+            let steps = if ended == 1 { "step" } else { "steps" };
             let line = match (self.failed, self.canceled) {
-                (0, 0) => format!("[+] Done in {time}, {ended} steps{cached}"),
+                (0, 0) => format!("[+] Done in {time}, {ended} {steps}{cached}"),
                 (0, _) => format!("[+] Canceled after {time}"),
                 _ => format!("[+] Failed after {time}"),
             };
@@ -303,7 +304,7 @@ impl Moved {
         let text = format!(" => => {verb}{}", draw::short_digest(item));
         let amount = match self.total_bytes {
             Some(total) => format!(
-                "{}{} / {}",
+                "{}{:>8} / {:>8}",
                 draw::bar(self.done_bytes, total, columns),
                 units::bytes(self.done_bytes),
                 units::bytes(total)
@@ -471,7 +472,7 @@ mod tests {
         let seen = bench.play(0, &[started(0, "FROM x"), moved(1_000_000)]);
         assert!(seen.contains("sha256:abababababab  "), "{seen}");
         assert!(
-            seen.contains("[=========>          ] 1.00MB / 2.00MB"),
+            seen.contains("[=========>          ]   1.00MB /   2.00MB"),
             "{seen}"
         );
         let seen = bench.play(10, &[moved(2_000_000)]);
