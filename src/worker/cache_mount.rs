@@ -9,7 +9,9 @@
 //! starts with. Mounts that differ there are different directories, as in BuildKit.
 //!
 //! The lock is what makes the sharing modes hold between processes: `shared` holds it together,
-//! `locked` alone and waits for it, `private` takes the first `n` whose lock is free.
+//! `locked` alone and waits for it, `private` takes the first `n` whose lock is free. A command that
+//! wants several takes them in the order of their identities ([`family`]), so that no two commands
+//! wait for each other.
 
 use std::fs;
 use std::fs::File;
@@ -19,10 +21,13 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
 
 use crate::graph::CacheMount;
 use crate::graph::Sharing;
 use crate::oci::Digest;
+use crate::solver::Cancel;
 use crate::sys::Dir;
 use crate::sys::Owner;
 use crate::worker::Error;
@@ -30,19 +35,20 @@ use crate::worker::Error;
 /// More builds than this do not run one step at a time on one machine.
 const PRIVATE_MAX: u32 = 4096;
 
+/// How often a lock that another holds is tried again.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// A cache mount in use; others may have it again when this is dropped.
 #[derive(Debug)]
 pub(super) struct Held {
     /// The directory to mount.
     pub(super) path: PathBuf,
-    /// Whether it was made just now.
-    pub(super) fresh: bool,
     _lock: File,
 }
 
-/// Takes the directory of `mount` below `root`, and makes it if there is none. `start` names the
-/// files that a new one starts with. May wait.
-pub(super) fn acquire(root: &Path, mount: &CacheMount, start: &str) -> Result<Held, Error> {
+/// Gives the folder of all directories that are `mount` below `root`. `start` names the files that a
+/// new one starts with.
+pub(super) fn family(root: &Path, mount: &CacheMount, start: &str) -> PathBuf {
     let CacheMount {
         id,
         source,
@@ -52,9 +58,18 @@ pub(super) fn acquire(root: &Path, mount: &CacheMount, start: &str) -> Result<He
         ..
     } = mount;
     let identity = format!("{}:{id} {mode:o} {uid} {gid} {start} {source}", id.len());
-    let family = root
-        .join("mounts")
-        .join(Digest::of(identity.as_bytes()).hex());
+    let digest = Digest::of(identity.as_bytes());
+    root.join("mounts").join(digest.hex())
+}
+
+/// Takes a directory of `family`, and makes and fills it if there is none. Waits until it may have
+/// it or the build is canceled.
+pub(super) fn acquire(
+    family: &Path,
+    mount: &CacheMount,
+    cancel: &Cancel,
+    fill: impl FnOnce(&Path) -> Result<(), Error>,
+) -> Result<Held, Error> {
     let candidates = if mount.sharing == Sharing::Private {
         PRIVATE_MAX
     } else {
@@ -62,8 +77,9 @@ pub(super) fn acquire(root: &Path, mount: &CacheMount, start: &str) -> Result<He
     };
     for number in 0..candidates {
         let folder = family.join(number.to_string());
-        if let Some(lock) = lock(&folder, mount.sharing)? {
-            return hold(&folder, lock, mount);
+        if let Some(lock) = lock(&folder, mount.sharing, cancel)? {
+            let path = hold(&folder, mount, fill)?;
+            return Ok(Held { path, _lock: lock });
         }
     }
     Err(Error::CacheMountsInUse {
@@ -71,7 +87,7 @@ pub(super) fn acquire(root: &Path, mount: &CacheMount, start: &str) -> Result<He
     })
 }
 
-fn lock(folder: &Path, sharing: Sharing) -> Result<Option<File>, Error> {
+fn lock(folder: &Path, sharing: Sharing, cancel: &Cancel) -> Result<Option<File>, Error> {
     let path = folder.join("lock");
     let error = |source: io::Error| Error::CacheMount {
         path: path.clone(),
@@ -83,31 +99,34 @@ fn lock(folder: &Path, sharing: Sharing) -> Result<Option<File>, Error> {
         .append(true)
         .open(&path)
         .map_err(error)?;
-    match sharing {
-        Sharing::Shared => file.lock_shared().map_err(error)?,
-        Sharing::Locked => file.lock().map_err(error)?,
-        Sharing::Private => match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
+    loop {
+        let tried = match sharing {
+            Sharing::Shared => file.try_lock_shared(),
+            Sharing::Locked | Sharing::Private => file.try_lock(),
+        };
+        match tried {
+            Ok(()) => return Ok(Some(file)),
             Err(TryLockError::Error(source)) => return Err(error(source)),
-        },
+            Err(TryLockError::WouldBlock) if sharing == Sharing::Private => return Ok(None),
+            Err(TryLockError::WouldBlock) if cancel.is_canceled() => return Err(Error::Canceled),
+            Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
+        }
     }
-    Ok(Some(file))
 }
 
-/// Makes the directory under another name first: one that is there has its owner and mode.
-fn hold(folder: &Path, lock: File, mount: &CacheMount) -> Result<Held, Error> {
+/// Gives the directory. A new one is made under another name first: one that is there is whole.
+fn hold(
+    folder: &Path,
+    mount: &CacheMount,
+    fill: impl FnOnce(&Path) -> Result<(), Error>,
+) -> Result<PathBuf, Error> {
     let path = folder.join("data");
     let error = |source: io::Error| Error::CacheMount {
         path: path.clone(),
         source,
     };
     if path.is_dir() {
-        return Ok(Held {
-            path,
-            fresh: false,
-            _lock: lock,
-        });
+        return Ok(path);
     }
     let unfinished = folder.join(unique_name());
     fs::create_dir_all(&unfinished).map_err(error)?;
@@ -120,20 +139,13 @@ fn hold(folder: &Path, lock: File, mount: &CacheMount) -> Result<Held, Error> {
         },
     )?;
     dir.set_mode(".", mount.mode)?;
+    fill(&unfinished)?;
     match fs::rename(&unfinished, &path) {
-        Ok(()) => Ok(Held {
-            path,
-            fresh: true,
-            _lock: lock,
-        }),
+        Ok(()) => Ok(path),
         // Another process that shares it was first.
         Err(_) if path.is_dir() => {
             fs::remove_dir_all(&unfinished).map_err(error)?;
-            Ok(Held {
-                path,
-                fresh: false,
-                _lock: lock,
-            })
+            Ok(path)
         }
         Err(source) => Err(error(source)),
     }
@@ -152,9 +164,13 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
     use std::path::Path;
 
+    use super::Held;
     use super::acquire;
+    use super::family;
     use crate::graph::CacheMount;
     use crate::graph::Sharing;
+    use crate::solver::Cancel;
+    use crate::worker::Error;
 
     fn mount(root: &Path, sharing: Sharing) -> CacheMount {
         let metadata = fs::metadata(root).unwrap();
@@ -170,35 +186,68 @@ mod tests {
         }
     }
 
+    /// Takes the mount; says also whether its directory was made for it.
+    fn take(root: &Path, sharing: Sharing) -> (Held, bool) {
+        let wanted = mount(root, sharing);
+        let mut is_new = false;
+        let fill = |_: &Path| {
+            is_new = true;
+            Ok(())
+        };
+        let family = family(root, &wanted, "");
+        let held = acquire(&family, &wanted, &Cancel::new(), fill).unwrap();
+        (held, is_new)
+    }
+
     #[test]
     fn shared_is_one_and_private_is_another() {
         let root = tempfile::tempdir().unwrap();
-        let first = acquire(root.path(), &mount(root.path(), Sharing::Shared), "").unwrap();
-        let second = acquire(root.path(), &mount(root.path(), Sharing::Shared), "").unwrap();
-        let private = acquire(root.path(), &mount(root.path(), Sharing::Private), "").unwrap();
+        let (first, is_first_new) = take(root.path(), Sharing::Shared);
+        let (second, is_second_new) = take(root.path(), Sharing::Shared);
+        let (private, is_private_new) = take(root.path(), Sharing::Private);
         assert_eq!(first.path, second.path);
         assert_ne!(first.path, private.path);
-        assert!(first.fresh && !second.fresh && private.fresh);
+        assert!(is_first_new && !is_second_new && is_private_new);
         assert_eq!(fs::metadata(&first.path).unwrap().mode() & 0o7777, 0o700);
         drop((first, second));
-        let again = acquire(root.path(), &mount(root.path(), Sharing::Private), "").unwrap();
-        assert!(!again.fresh);
+        assert!(!take(root.path(), Sharing::Private).1);
+    }
+
+    #[test]
+    fn what_was_not_filled_to_the_end_is_not_there() {
+        let root = tempfile::tempdir().unwrap();
+        let wanted = mount(root.path(), Sharing::Shared);
+        let family = family(root.path(), &wanted, "");
+        let broken = |_: &Path| Err(Error::Canceled);
+        assert!(acquire(&family, &wanted, &Cancel::new(), broken).is_err());
+        assert!(take(root.path(), Sharing::Shared).1);
     }
 
     #[test]
     fn locked_waits_for_the_other() {
         let root = tempfile::tempdir().unwrap();
-        let wanted = mount(root.path(), Sharing::Locked);
-        let held = acquire(root.path(), &wanted, "").unwrap();
+        let (held, _) = take(root.path(), Sharing::Locked);
         fs::write(held.path.join("mark"), "").unwrap();
         let folder = root.path().to_owned();
         let waiting = std::thread::spawn(move || {
-            let held = acquire(&folder, &wanted, "").unwrap();
+            let (held, _) = take(&folder, Sharing::Locked);
             held.path.join("mark").exists()
         });
         std::thread::sleep(std::time::Duration::from_millis(50));
         assert!(!waiting.is_finished());
         drop(held);
         assert!(waiting.join().unwrap());
+    }
+
+    #[test]
+    fn a_canceled_build_waits_for_no_lock() {
+        let root = tempfile::tempdir().unwrap();
+        let _held = take(root.path(), Sharing::Locked);
+        let wanted = mount(root.path(), Sharing::Locked);
+        let family = family(root.path(), &wanted, "");
+        let cancel = Cancel::new();
+        cancel.cancel();
+        let ended = acquire(&family, &wanted, &cancel, |_| Ok(()));
+        assert!(matches!(ended, Err(Error::Canceled)));
     }
 }

@@ -36,11 +36,12 @@ const BUFFER_BYTES: usize = 64 << 10;
 pub(super) async fn run(worker: &Worker, op: ExecOp, task: &Task) -> Result<Made, Error> {
     let (worker, step) = (worker.clone(), task.step.clone());
     let inputs = task.inputs.clone();
+    let cancel = task.cancel.clone();
     let (send_killer, killer) = tokio::sync::oneshot::channel();
     let running = blocking(move || {
         let chain = tree::snapshot_ids(inputs[0].chain())?;
         let active = worker.snapshots.prepare(&chain)?;
-        let prepared = mounts::prepare(&worker, &op, &inputs)?;
+        let prepared = mounts::prepare(&worker, &op, &inputs, &cancel)?;
         let spec = spec(&worker, &op, &active, &prepared);
         let status = execute(&worker, &spec, &step, |killer| {
             // Nobody listens any more once the build was canceled; the sandbox is then killed.

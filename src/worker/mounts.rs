@@ -1,5 +1,6 @@
 //! `RUN --mount`: what a command finds mounted.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::snapshot::Active;
 use crate::snapshot::SnapshotId;
 use crate::snapshot::Stack;
 use crate::solver::Body;
+use crate::solver::Cancel;
 use crate::solver::Output;
 use crate::solver::Selection;
 use crate::sys::Owner;
@@ -41,7 +43,7 @@ pub(super) struct Prepared {
     pub(super) mounts: Vec<Mount>,
     /// Environment that comes with them: secrets.
     pub(super) env: Vec<(String, String)>,
-    held: Vec<Held>,
+    held: BTreeMap<PathBuf, Held>,
     /// Before the folders that their sockets are in.
     forwards: Vec<Forward>,
     scratch: Vec<Active>,
@@ -79,13 +81,17 @@ fn wish<'a>(path: &'a str, tree: &'a Tree) -> Wish<'a> {
     }
 }
 
-/// Prepares the mounts of `op`. May wait for cache mounts that others have locked.
+/// Prepares the mounts of `op`. May wait for cache mounts that others have locked, until `cancel`.
 pub(super) fn prepare(
     worker: &Worker,
     op: &ExecOp,
     inputs: &[Arc<Output>],
+    cancel: &Cancel,
 ) -> Result<Prepared, Error> {
-    let mut prepared = Prepared::default();
+    let mut prepared = Prepared {
+        held: acquire_caches(worker, op, inputs, cancel)?,
+        ..Prepared::default()
+    };
     for mount in &op.mounts {
         let source = match &mount.kind {
             MountKind::Bind {
@@ -100,7 +106,16 @@ pub(super) fn prepare(
                 };
                 Some(bind.prepare(&inputs[*input], &mut prepared)?)
             }
-            MountKind::Cache(cache) => Some(prepare_cache(worker, cache, inputs, &mut prepared)?),
+            MountKind::Cache(cache) => {
+                let held = &prepared.held[&cache_family(worker, cache, inputs)];
+                Some(MountSource::Bind {
+                    path: held.path.clone(),
+                    access: match cache.readonly {
+                        true => Access::ReadOnly,
+                        false => Access::ReadWrite,
+                    },
+                })
+            }
             MountKind::Tmpfs { size_bytes } => Some(MountSource::Tmpfs {
                 size_bytes: *size_bytes,
                 mode: 0o1777,
@@ -228,30 +243,38 @@ fn copy_to(tree: &Tree, source: &str, (target, name): (&Root, &str)) -> Result<(
     Ok(())
 }
 
-/// A cache mount, filled with the path it starts with if it is new.
-fn prepare_cache(
+/// Takes all cache mounts of `op`, by their families: each once, however often it is mounted, for a
+/// command that waited for itself would wait for ever.
+fn acquire_caches(
     worker: &Worker,
-    mount: &CacheMount,
+    op: &ExecOp,
     inputs: &[Arc<Output>],
-    prepared: &mut Prepared,
-) -> Result<MountSource, Error> {
-    let start = mount
-        .input
-        .map(|input| inputs[input].key.hex())
-        .unwrap_or_default();
-    let held = cache_mount::acquire(&worker.options.root, mount, &start)?;
-    if let Some(input) = mount.input.filter(|_| held.fresh) {
-        let tree = Tree::open(worker, &inputs[input])?;
-        copy_to(&tree, &mount.source, (&Root::open(&held.path)?, "/"))?;
+    cancel: &Cancel,
+) -> Result<BTreeMap<PathBuf, Held>, Error> {
+    let mut wanted = BTreeMap::new();
+    for mount in &op.mounts {
+        if let MountKind::Cache(cache) = &mount.kind {
+            let family = cache_family(worker, cache, inputs);
+            wanted.entry(family).or_insert(cache);
+        }
     }
-    let path = held.path.clone();
-    prepared.held.push(held);
-    let access = if mount.readonly {
-        Access::ReadOnly
-    } else {
-        Access::ReadWrite
-    };
-    Ok(MountSource::Bind { path, access })
+    let held = wanted.into_iter().map(|(family, cache)| {
+        let fill = |folder: &Path| match cache.input {
+            Some(input) => {
+                let tree = Tree::open(worker, &inputs[input])?;
+                copy_to(&tree, &cache.source, (&Root::open(folder)?, "/"))
+            }
+            None => Ok(()),
+        };
+        let held = cache_mount::acquire(&family, cache, cancel, fill)?;
+        Ok((family, held))
+    });
+    held.collect()
+}
+
+fn cache_family(worker: &Worker, mount: &CacheMount, inputs: &[Arc<Output>]) -> PathBuf {
+    let start = mount.input.map(|input| inputs[input].key.hex());
+    cache_mount::family(&worker.options.root, mount, &start.unwrap_or_default())
 }
 
 fn prepare_secret(
