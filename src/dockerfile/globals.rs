@@ -2,11 +2,13 @@
 //! first `FROM`.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::dockerfile::Dockerfile;
 use crate::dockerfile::Error;
 use crate::dockerfile::Lexing;
 use crate::dockerfile::Options;
+use crate::dockerfile::OutlineArg;
 use crate::dockerfile::PlanProblem;
 use crate::dockerfile::Problem;
 use crate::dockerfile::Span;
@@ -22,10 +24,19 @@ pub(super) struct Globals {
     pub(super) build_args: BTreeMap<String, String>,
     /// What `FROM` sees, and an `ARG` of a stage without a value of its own.
     pub(super) environment: Environment,
-    /// The names that an `ARG` before the first `FROM` declares.
-    pub(super) declared: Vec<String>,
+    /// The `ARG`s before the first `FROM`, the last of each name.
+    pub(super) args: Vec<GlobalArg>,
     /// The time that stands for all times, in seconds.
     pub(super) epoch: Option<i64>,
+}
+
+/// An `ARG` before the first `FROM`.
+#[derive(Debug)]
+pub(super) struct GlobalArg {
+    /// What is told of it.
+    pub(super) arg: OutlineArg,
+    /// The variables that its default is made of.
+    pub(super) needs: BTreeSet<String>,
 }
 
 /// Evaluates the `ARG`s before the first `FROM`.
@@ -35,11 +46,9 @@ pub(super) fn evaluate(dockerfile: &Dockerfile, options: &Options) -> Result<Glo
         let entry = build_args.entry(EPOCH.to_owned());
         entry.or_insert_with(|| epoch.to_string());
     }
-    let environment = environment(dockerfile, options, &build_args)?;
-    let args = dockerfile.meta_args.iter();
-    let declarations = args.flat_map(|statement| &statement.instruction.declarations);
+    let (environment, args) = environment(dockerfile, options, &build_args)?;
     let mut globals = Globals {
-        declared: declarations.map(|found| found.key.text.clone()).collect(),
+        args,
         build_args,
         environment,
         epoch: None,
@@ -50,7 +59,7 @@ pub(super) fn evaluate(dockerfile: &Dockerfile, options: &Options) -> Result<Glo
 
 /// Gives what `FROM` would see if no `ARG` before the first one were given a value.
 pub(super) fn defaults(dockerfile: &Dockerfile, options: &Options) -> Result<Environment, Error> {
-    environment(dockerfile, options, &BTreeMap::new())
+    environment(dockerfile, options, &BTreeMap::new()).map(|(environment, _)| environment)
 }
 
 /// Evaluates the `ARG`s before the first `FROM`, some of which may have been `given` values.
@@ -58,29 +67,60 @@ fn environment(
     dockerfile: &Dockerfile,
     options: &Options,
     given: &BTreeMap<String, String>,
-) -> Result<Environment, Error> {
+) -> Result<(Environment, Vec<GlobalArg>), Error> {
     let lexing = Lexing::words(dockerfile.escape);
     let mut environment = Environment::default();
     for (name, value) in platform_args(dockerfile, options) {
         environment.set(name, options.build_args.get(name).unwrap_or(&value));
     }
+    let mut args: Vec<GlobalArg> = Vec::new();
     for statement in &dockerfile.meta_args {
         for declaration in &statement.instruction.declarations {
             let name = &declaration.key.text;
+            let mut needs = BTreeSet::new();
             let value = match (given.get(name), &declaration.value) {
                 (Some(given), _) => Some(given.clone()),
-                (None, Some(default)) => Some(environment.expand(default, lexing)?.text),
+                (None, Some(default)) => {
+                    let expansion = environment.expand(default, lexing)?;
+                    needs = expansion.matched;
+                    Some(expansion.text)
+                }
                 (None, None) => None,
             };
-            if let Some(value) = value {
-                environment.set(name, &value);
+            if let Some(value) = &value {
+                environment.set(name, value);
             }
+            let arg = OutlineArg {
+                name: name.clone(),
+                value: value.unwrap_or_default(),
+                description: declaration.comment.clone(),
+                span: statement.source.span,
+            };
+            declare(&mut args, GlobalArg { arg, needs });
         }
     }
-    Ok(environment)
+    Ok((environment, args))
+}
+
+/// Adds a declaration. It replaces one of the same name; if it is made of that one, it needs what
+/// that one needs.
+fn declare(args: &mut Vec<GlobalArg>, mut new: GlobalArg) {
+    let is_of_itself = new.needs.remove(&new.arg.name);
+    let known = args.iter().position(|known| known.arg.name == new.arg.name);
+    if let Some(old) = known.map(|position| args.remove(position))
+        && is_of_itself
+    {
+        new.needs.extend(old.needs);
+    }
+    args.push(new);
 }
 
 impl Globals {
+    /// Gives the `ARG` of a name.
+    pub(super) fn declared(&self, name: &str) -> Option<&GlobalArg> {
+        self.args.iter().find(|known| known.arg.name == name)
+    }
+
     /// Reads `SOURCE_DATE_EPOCH`. A source that is named instead of a number (`context`) says
     /// nothing of its time here, which is as if nothing were given.
     fn settle_epoch(&mut self, dockerfile: &Dockerfile, options: &Options) -> Result<(), Error> {

@@ -4,6 +4,7 @@
 mod architecture;
 mod builds;
 mod cache;
+mod checks;
 mod cli;
 mod dockerfile;
 mod examples;

@@ -53,7 +53,7 @@ pub(in crate::dockerfile) fn expand(
     };
     let pairs = globals.environment.pairs().iter();
     let set = pairs.map(|(name, _)| name.as_str());
-    let declared = globals.declared.iter().map(String::as_str);
+    let declared = globals.args.iter().map(|known| known.arg.name.as_str());
     let known: Vec<&str> = declared.chain(set).collect();
     for name in unset.iter() {
         if !known.contains(&name.as_str()) {

@@ -1,7 +1,6 @@
 //! Checking a Dockerfile without building it.
 
 use crate::dockerfile::Base;
-use crate::dockerfile::Bases;
 use crate::dockerfile::Dockerfile;
 use crate::dockerfile::Error;
 use crate::dockerfile::Options;
@@ -70,38 +69,11 @@ fn wholly(
         Some(_) => Extent::Target,
         None => Extent::Everything,
     };
-    let bases = bases(dockerfile, options, extent, find);
     let input = Input {
         dockerfile,
         options,
-        bases: &bases,
+        bases: &lower::bases_at_hand((dockerfile, options), extent, find),
         extent,
     };
     lower::lower_noting(&input, linter).map(drop)
-}
-
-/// Gathers the images that are wanted. An error is met again, and told, by whoever uses them.
-pub(super) fn bases(
-    dockerfile: &Dockerfile,
-    options: &Options,
-    extent: Extent,
-    find: &dyn Fn(&Wanted) -> Option<Base>,
-) -> Bases {
-    let mut bases = Bases::new();
-    loop {
-        let input = Input {
-            dockerfile,
-            options,
-            bases: &bases,
-            extent,
-        };
-        let wanted = lower::missing(&input).unwrap_or_default();
-        if wanted.is_empty() {
-            return bases;
-        }
-        for wanted in wanted {
-            let base = find(&wanted).unwrap_or_else(|| Base::unknown(&wanted));
-            bases.insert(&wanted, base);
-        }
-    }
 }

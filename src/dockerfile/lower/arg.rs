@@ -1,6 +1,7 @@
 //! `ARG` in a stage.
 
 use crate::dockerfile::Error;
+use crate::dockerfile::OutlineArg;
 use crate::dockerfile::check::Finding;
 use crate::dockerfile::check::sounds_secret;
 use crate::dockerfile::instruction::Arg;
@@ -29,10 +30,29 @@ pub(super) fn arg(cursor: &mut Cursor<'_, '_, '_>, arg: &Arg) -> Result<(), Erro
                 cursor.state.environment.set(name, value);
             }
         }
+        note(cursor, declaration, value.as_deref());
         cursor.state.declared.push((name.clone(), value));
     }
     cursor.record(line);
     Ok(())
+}
+
+/// Notes the argument for the outline. One that repeats an `ARG` from before the first `FROM` is
+/// told where that stands.
+fn note(cursor: &mut Cursor<'_, '_, '_>, declaration: &Declaration, value: Option<&str>) {
+    let name = &declaration.key.text;
+    let given = cursor.shared.globals.build_args.contains_key(name);
+    let span = cursor.step.span();
+    let notes = &mut cursor.state.notes;
+    notes.names.insert(name.clone());
+    if given || declaration.value.is_some() || value.is_none() {
+        notes.args.push(OutlineArg {
+            name: name.clone(),
+            value: value.unwrap_or_default().to_owned(),
+            description: declaration.comment.clone(),
+            span,
+        });
+    }
 }
 
 fn value(

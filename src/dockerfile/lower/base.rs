@@ -14,6 +14,7 @@ use crate::dockerfile::lower::cursor::title;
 use crate::dockerfile::lower::paths;
 use crate::dockerfile::lower::remote;
 use crate::dockerfile::options::PATH;
+use crate::dockerfile::outline::Notes;
 use crate::dockerfile::stage::Node;
 use crate::dockerfile::stage::Origin;
 use crate::dockerfile::stage::Stages;
@@ -49,6 +50,7 @@ pub(super) fn start(
     };
     be_root(&mut shared.graph, &mut state);
     state.last = Last::default();
+    state.notes = Notes::default();
     if matches!(node.origin, Origin::Stage(_)) {
         state.shown = 0;
     }
@@ -84,6 +86,7 @@ pub(super) fn load(
         cwd: "/".to_owned(),
         last: Last::default(),
         has_workdir: false,
+        notes: Notes::default(),
         shown: 0,
     };
     match &node.origin {

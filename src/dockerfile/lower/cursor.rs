@@ -15,6 +15,7 @@ use crate::dockerfile::check::Linter;
 use crate::dockerfile::environment::Environment;
 use crate::dockerfile::globals::Globals;
 use crate::dockerfile::nearest::nearest_exact;
+use crate::dockerfile::outline::Notes;
 use crate::dockerfile::stage::Node;
 use crate::dockerfile::stage::Stages;
 use crate::dockerfile::stage::Step;
@@ -71,6 +72,8 @@ pub(super) struct State {
     pub(super) last: Last,
     /// Whether it has a `WORKDIR` of its own, or the stage it starts from has.
     pub(super) has_workdir: bool,
+    /// What it asks for, without the stage it starts from.
+    pub(super) notes: Notes,
     /// The number that progress gave last.
     pub(super) shown: usize,
 }

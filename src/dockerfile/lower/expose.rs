@@ -44,7 +44,8 @@ fn check_form(cursor: &mut Cursor<'_, '_, '_>, text: &str) {
     if protocol != lower {
         cursor.find(Finding::ExposeProtoCasing { port: text });
     }
-    if !before.trim_matches(':').is_empty() {
+    // An address or a host's port, either of which may be left empty.
+    if !matches!(before, "" | ":") {
         cursor.find(Finding::ExposeInvalidFormat { port: text });
     }
 }

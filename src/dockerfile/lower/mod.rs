@@ -22,6 +22,7 @@ mod remote;
 mod run;
 mod signal;
 mod target;
+mod walk;
 mod workdir;
 
 pub(super) use self::golang::quote;
@@ -29,25 +30,18 @@ pub use self::problem::PlanProblem;
 pub(super) use self::remote::Source;
 pub use self::remote::context as context_op;
 pub(super) use self::remote::read as read_source;
+pub(super) use self::walk::Extent;
+pub(super) use self::walk::Input;
+pub(super) use self::walk::bases_at_hand;
+pub(super) use self::walk::lower_noting;
 
 use crate::dockerfile::Bases;
 use crate::dockerfile::Dockerfile;
 use crate::dockerfile::Error;
-use crate::dockerfile::Instruction;
 use crate::dockerfile::Options;
 use crate::dockerfile::Wanted;
 use crate::dockerfile::Warning;
-use crate::dockerfile::check;
 use crate::dockerfile::check::Linter;
-use crate::dockerfile::globals;
-use crate::dockerfile::globals::Globals;
-use crate::dockerfile::lower::cursor::Cursor;
-use crate::dockerfile::lower::cursor::Shared;
-use crate::dockerfile::lower::cursor::State;
-use crate::dockerfile::stage;
-use crate::dockerfile::stage::Node;
-use crate::dockerfile::stage::Stages;
-use crate::graph::Graph;
 use crate::graph::Plan;
 
 /// What a Dockerfile comes to.
@@ -63,28 +57,6 @@ pub struct Lowered {
     pub violations: Option<Error>,
 }
 
-/// What is lowered.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Input<'a> {
-    /// What the user wrote.
-    pub(super) dockerfile: &'a Dockerfile,
-    /// What the user asked for besides.
-    pub(super) options: &'a Options,
-    /// The images that have been resolved.
-    pub(super) bases: &'a Bases,
-    /// How much of it is looked at.
-    pub(super) extent: Extent,
-}
-
-/// Which stages are lowered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Extent {
-    /// Those that the target needs.
-    Target,
-    /// All.
-    Everything,
-}
-
 /// Gives the images that the target needs and `known` does not have.
 ///
 /// Ask again with these until the answer is empty: a base may have triggers that name more images.
@@ -97,31 +69,12 @@ pub fn bases(
     options: &Options,
     known: &Bases,
 ) -> Result<Vec<Wanted>, Error> {
-    missing(&Input {
+    walk::missing(&Input {
         dockerfile,
         options,
         bases: known,
         extent: Extent::Target,
     })
-}
-
-/// The same for whatever is to be lowered.
-pub(super) fn missing(input: &Input<'_>) -> Result<Vec<Wanted>, Error> {
-    let globals = globals::evaluate(input.dockerfile, input.options)?;
-    let stages = resolve(input, &globals, &mut Linter::silent())?;
-    Ok(stages.wanted(input.bases))
-}
-
-fn resolve<'a>(
-    input: &Input<'a>,
-    globals: &Globals,
-    linter: &mut Linter,
-) -> Result<Stages<'a>, Error> {
-    let mut stages = stage::resolve(input, globals, linter)?;
-    if input.extent == Extent::Everything {
-        stages.needed.fill(true);
-    }
-    Ok(stages)
 }
 
 /// Lowers the stages that the target needs.
@@ -137,97 +90,11 @@ pub fn lower(dockerfile: &Dockerfile, bases: &Bases, options: &Options) -> Resul
         bases,
         extent: Extent::Target,
     };
-    let (plan, epoch) = lower_noting(&input, &mut linter)?;
+    let noted = lower_noting(&input, &mut linter)?;
     Ok(Lowered {
-        plan,
-        epoch,
+        plan: noted.plan,
+        epoch: noted.epoch,
         violations: linter.violations(),
         warnings: linter.warnings,
     })
-}
-
-/// Lowers, and notes violations of rules; those up to an error too.
-pub(super) fn lower_noting(
-    input: &Input<'_>,
-    linter: &mut Linter,
-) -> Result<(Plan, Option<i64>), Error> {
-    let Input {
-        dockerfile,
-        options,
-        bases,
-        ..
-    } = *input;
-    check::written(dockerfile, options, linter);
-    let globals = globals::evaluate(dockerfile, options)?;
-    let stages = resolve(input, &globals, linter)?;
-    base::check_platforms(&stages, bases, linter);
-    let mut shared = Shared {
-        escape: dockerfile.escape,
-        options,
-        globals: &globals,
-        stages: &stages,
-        graph: Graph::new(),
-        states: vec![None; stages.nodes.len()],
-        linter,
-    };
-    // What is no stage comes first: any stage may read it.
-    for is_built in [false, true] {
-        for (position, node) in stages.nodes.iter().enumerate() {
-            if stages.needed[position] && node.is_built() == is_built {
-                let state = if is_built {
-                    build(&mut shared, node, bases)?
-                } else {
-                    base::load(&mut shared, node, bases)?
-                };
-                shared.states[position] = Some(state);
-            }
-        }
-    }
-    let mut state = shared.states[stages.target].take();
-    let state = state.take().expect("the target is needed");
-    target::warn_unused(dockerfile, options, &stages, shared.linter);
-    let plan = target::finish(shared.graph, state, options);
-    Ok((plan, globals.epoch))
-}
-
-/// Lowers a stage.
-fn build<'a>(
-    shared: &mut Shared<'a, '_>,
-    node: &'a Node<'a>,
-    bases: &Bases,
-) -> Result<State, Error> {
-    let mut state = base::start(shared, node, bases)?;
-    for step in &node.steps {
-        let mut cursor = Cursor {
-            shared,
-            state: &mut state,
-            node,
-            step,
-        };
-        instruction(&mut cursor, &step.statement.instruction)?;
-    }
-    Ok(state)
-}
-
-fn instruction(cursor: &mut Cursor<'_, '_, '_>, instruction: &Instruction) -> Result<(), Error> {
-    match instruction {
-        Instruction::Add(add) => copy::add(cursor, add)?,
-        Instruction::Arg(arg) => arg::arg(cursor, arg)?,
-        Instruction::Cmd(cmd) => metadata::cmd(cursor, cmd),
-        Instruction::Copy(copy) => copy::copy(cursor, copy)?,
-        Instruction::Entrypoint(entrypoint) => metadata::entrypoint(cursor, entrypoint),
-        Instruction::Env(env) => metadata::env(cursor, env)?,
-        Instruction::Expose(expose) => expose::expose(cursor, expose)?,
-        Instruction::Healthcheck(healthcheck) => metadata::healthcheck(cursor, healthcheck),
-        Instruction::Label(label) => metadata::label(cursor, label)?,
-        Instruction::Maintainer(maintainer) => metadata::maintainer(cursor, maintainer),
-        Instruction::Onbuild(onbuild) => metadata::onbuild(cursor, onbuild),
-        Instruction::Run(run) => run::run(cursor, run)?,
-        Instruction::Shell(shell) => metadata::shell(cursor, shell),
-        Instruction::Stopsignal(stopsignal) => metadata::stopsignal(cursor, stopsignal)?,
-        Instruction::User(user) => metadata::user(cursor, user)?,
-        Instruction::Volume(volume) => metadata::volume(cursor, volume)?,
-        Instruction::Workdir(workdir) => workdir::workdir(cursor, workdir)?,
-    }
-    Ok(())
 }

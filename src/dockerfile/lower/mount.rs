@@ -7,6 +7,7 @@ use crate::dockerfile::ExpandError;
 use crate::dockerfile::Lexing;
 use crate::dockerfile::PlanProblem;
 use crate::dockerfile::Problem;
+use crate::dockerfile::Request;
 use crate::dockerfile::Span;
 use crate::dockerfile::expand;
 use crate::dockerfile::instruction;
@@ -90,11 +91,14 @@ impl Mounts {
         } = asked;
         let kind = match options.kind {
             instruction::MountKind::Secret => {
-                self.list.push(secret(cursor, options));
+                let mount = secret(cursor, options);
+                note(cursor, &mount.kind);
+                self.list.push(mount);
                 return Ok(());
             }
             instruction::MountKind::Ssh => {
                 let mount = self.ssh(cursor, options, span)?;
+                note(cursor, &mount.kind);
                 self.list.push(mount);
                 return Ok(());
             }
@@ -178,6 +182,22 @@ impl Mounts {
                 gid: options.gid.unwrap_or(0),
             },
         })
+    }
+}
+
+/// Notes a secret or an agent for the outline.
+fn note(cursor: &mut Cursor<'_, '_, '_>, kind: &MountKind) {
+    let span = cursor.step.span();
+    let request = |name: &str, required| Request {
+        name: name.to_owned(),
+        required,
+        span,
+    };
+    let notes = &mut cursor.state.notes;
+    match kind {
+        MountKind::Secret(secret) => notes.secret(request(&secret.id, secret.required)),
+        MountKind::Ssh { id, required, .. } => notes.ssh(request(id, *required)),
+        _ => {}
     }
 }
 

@@ -8,6 +8,7 @@ mod origin;
 mod trigger;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 
 use crate::dockerfile::BaseSource;
@@ -42,6 +43,10 @@ pub(super) struct Node<'a> {
     pub(super) base: String,
     /// Its platform.
     pub(super) platform: Platform,
+    /// The variables that its `FROM` names and that are set.
+    pub(super) variables: BTreeSet<String>,
+    /// What the comment above says of it.
+    pub(super) description: Option<String>,
     /// Its instructions, the triggers of its base first.
     pub(super) steps: Vec<Step<'a>>,
     /// The number of steps that progress counts.

@@ -1,5 +1,7 @@
 //! What a stage starts from, and what an instruction names.
 
+use std::collections::BTreeSet;
+
 use crate::dockerfile::BaseSource;
 use crate::dockerfile::Error;
 use crate::dockerfile::Instruction;
@@ -35,13 +37,19 @@ impl<'a> Stages<'a> {
     ) -> Result<(), Error> {
         let from = &stage.from.instruction;
         let source = &stage.from.source;
-        let base = check::expand(&from.base, self.lexing, source, (globals, &mut *linter))?.text;
+        let base = check::expand(&from.base, self.lexing, source, (globals, &mut *linter))?;
+        let mut variables = base.matched;
+        let base = base.text;
         if base.is_empty() {
             let text = from.base.text.clone();
             return Err(plan_error(from.base.span, PlanProblem::BlankBase { text }));
         }
         let written = match &from.platform {
-            Some(word) => Some(platform(word, stage, self.lexing, (globals, linter))?),
+            Some(word) => {
+                let (platform, names) = platform(word, stage, self.lexing, (globals, linter))?;
+                variables.extend(names);
+                Some(platform)
+            }
             None => None,
         };
         let platform = written.unwrap_or_else(|| options.target_platform().clone());
@@ -56,6 +64,8 @@ impl<'a> Stages<'a> {
             origin: Origin::Scratch,
             base,
             platform,
+            variables,
+            description: from.comment.clone(),
             steps: Vec::new(),
             counted: 0,
             span: stage.from.source.span,
@@ -152,6 +162,8 @@ impl<'a> Stages<'a> {
             origin: Origin::Scratch,
             base: name.to_owned(),
             platform: options.target_platform().clone(),
+            variables: BTreeSet::new(),
+            description: None,
             steps: Vec::new(),
             counted: 0,
             span,
@@ -226,13 +238,13 @@ fn count(stage: &Stage, node: &Node<'_>) -> usize {
     usize::from(base) + stage.instructions.iter().filter(counted).count()
 }
 
-/// Reads `--platform` of a `FROM`.
+/// Reads `--platform` of a `FROM`; gives the variables it names too.
 fn platform(
     word: &Word,
     stage: &Stage,
     lexing: Lexing,
     (globals, linter): (&Globals, &mut Linter),
-) -> Result<Platform, Error> {
+) -> Result<(Platform, BTreeSet<String>), Error> {
     let (source, from) = (&stage.from.source, &stage.from.instruction);
     let expansion = check::expand(word, lexing, source, (globals, &mut *linter))?;
     check::redundant_platform(word.as_str(), &expansion, source, (globals, &mut *linter));
@@ -242,6 +254,8 @@ fn platform(
         let text = word.text.clone();
         return Err(plan_error(word.span, PlanProblem::BlankPlatform { text }));
     }
-    text.parse()
-        .map_err(|cause| plan_error(word.span, PlanProblem::Platform { text, cause }))
+    match text.parse() {
+        Ok(platform) => Ok((platform, expansion.matched)),
+        Err(cause) => Err(plan_error(word.span, PlanProblem::Platform { text, cause })),
+    }
 }

@@ -1,0 +1,177 @@
+//! Build checks: every folder of `testdata/checks` holds a Dockerfile, maybe an ignore file and the
+//! platform that images turn out to be for, and what the checks say.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use rbuild::dockerfile;
+use rbuild::dockerfile::Base;
+use rbuild::dockerfile::Checked;
+use rbuild::dockerfile::Options;
+use rbuild::dockerfile::Outline;
+use rbuild::dockerfile::Wanted;
+use rbuild::dockerfile::parse;
+use rbuild::oci::ImageConfig;
+use rbuild::oci::Platform;
+
+use crate::support::golden::cases;
+use crate::support::golden::check;
+
+fn options() -> Options {
+    Options::plain(Platform::new("linux", "amd64", None))
+}
+
+fn checks_of(folder: &Path) -> Checked {
+    let text = fs::read_to_string(folder.join("Dockerfile")).unwrap();
+    let ignore = fs::read_to_string(folder.join(".dockerignore")).unwrap_or_default();
+    let ignore = dockerfile::parse_ignore(&ignore).unwrap();
+    let options = Options {
+        ignore: ignore.into_iter().map(|line| line.text).collect(),
+        ..options()
+    };
+    let found = fs::read_to_string(folder.join("found"));
+    let found: Option<Platform> = found.ok().map(|text| text.trim().parse().unwrap());
+    let find = |wanted: &Wanted| {
+        found.as_ref().map(|found| Base {
+            name: wanted.name.clone(),
+            source: None,
+            layers: Vec::new(),
+            config: ImageConfig::scratch(found),
+        })
+    };
+    dockerfile::check(&text, &options, &find)
+}
+
+fn print(checked: &Checked) -> String {
+    let mut out = String::new();
+    for warning in &checked.warnings {
+        let rule = warning.rule.expect("a check has a rule").name();
+        let (first, last) = (warning.span.first_line, warning.span.last_line);
+        let lines = match first == last {
+            true => first.to_string(),
+            false => format!("{first}-{last}"),
+        };
+        writeln!(out, "{lines}: {rule}: {}", warning.message).unwrap();
+    }
+    if let Some(error) = &checked.error {
+        writeln!(out, "{}: error: {error}", error.span.first_line).unwrap();
+    }
+    out
+}
+
+#[test]
+fn rules_find_what_they_are_for() {
+    for folder in cases("checks") {
+        check(&print(&checks_of(&folder)), &folder.join("expected.txt"));
+    }
+}
+
+#[test]
+fn a_target_limits_what_is_checked() {
+    let text = "FROM scratch AS one\nENV a b\nFROM scratch AS two\nENV c d\n";
+    let lines = |target: Option<&str>| -> Vec<u32> {
+        let options = Options {
+            target: target.map(str::to_owned),
+            ..options()
+        };
+        let warnings = dockerfile::check(text, &options, &|_| None).warnings;
+        warnings.iter().map(|found| found.span.first_line).collect()
+    };
+    assert_eq!(lines(None), [2, 4]);
+    assert_eq!(lines(Some("one")), [2]);
+}
+
+#[test]
+fn a_build_argument_goes_before_the_directive() {
+    let text = "# check=skip=all\nFROM scratch as one\n";
+    let found = |value: &str| {
+        let mut options = options();
+        let name = "BUILDKIT_DOCKERFILE_CHECK".to_owned();
+        options.build_args.insert(name, value.to_owned());
+        let checked = dockerfile::check(text, &options, &|_| None);
+        (checked.warnings.len(), checked.error.is_some())
+    };
+    assert_eq!(found("skip=UndefinedVar"), (1, false));
+    assert_eq!(found("error=true"), (1, true));
+    assert_eq!(found("error=maybe"), (0, true));
+}
+
+#[test]
+fn a_build_finds_the_same_in_what_it_needs() {
+    let text = "FROM scratch AS one\nENV a b\nFROM scratch as two\n";
+    let parsed = parse(text).unwrap();
+    let lowered = dockerfile::lower(&parsed, &dockerfile::Bases::new(), &options()).unwrap();
+    let rules: Vec<_> = lowered.warnings.iter().map(|found| found.rule).collect();
+    assert_eq!(rules, [Some(dockerfile::Rule::FromAsCasing)]);
+    assert!(lowered.violations.is_none());
+}
+
+fn outline(text: &str) -> Outline {
+    let parsed = parse(text).unwrap();
+    dockerfile::outline(&parsed, &options(), &|_| None).unwrap()
+}
+
+#[test]
+fn an_outline_has_what_the_target_takes() {
+    let text = "\
+ARG UNUSED=0
+ARG TAG=1
+# IMAGE where it begins
+ARG IMAGE=busybox:$TAG
+ARG SHARED=2
+FROM $IMAGE AS base
+ARG SHARED LOCAL=$SHARED
+RUN --mount=type=secret,id=a --mount=type=ssh,required true
+FROM scratch AS other
+ARG ELSEWHERE
+# final the end of it
+FROM base AS final
+ARG LOCAL=3
+RUN --mount=type=secret,id=b,required --mount=type=secret,id=a true
+";
+    let outline = outline(text);
+    let args = outline.args.iter();
+    let args: Vec<_> = args
+        .map(|arg| (arg.name.as_str(), arg.value.as_str(), arg.span.first_line))
+        .collect();
+    let expected = [
+        ("TAG", "1", 2),
+        ("IMAGE", "busybox:1", 4),
+        ("SHARED", "2", 5),
+        ("LOCAL", "3", 13),
+    ];
+    assert_eq!(args, expected);
+    let about = outline.args[1].description.as_deref();
+    assert_eq!(about, Some("where it begins"));
+    let of_final = (outline.name.as_str(), outline.description.as_deref());
+    assert_eq!(of_final, ("final", Some("the end of it")));
+    let names = |requests: &[dockerfile::Request]| -> Vec<_> {
+        let name = |found: &dockerfile::Request| (found.name.clone(), found.required);
+        requests.iter().map(name).collect()
+    };
+    let secrets = [("b".to_owned(), true), ("a".to_owned(), false)];
+    assert_eq!(names(&outline.secrets), secrets);
+    assert_eq!(names(&outline.ssh), [("default".to_owned(), true)]);
+}
+
+#[test]
+fn arguments_that_need_each_other_have_an_end() {
+    let outline = outline("ARG A=a\nARG B=$A\nARG A=$B\nFROM busybox:$A\n");
+    let names: Vec<_> = outline.args.iter().map(|arg| arg.name.as_str()).collect();
+    assert_eq!(names, ["B", "A"]);
+}
+
+#[test]
+fn targets_are_the_stages() {
+    let text = "# one the first\nFROM --platform=$BUILDPLATFORM a:$T AS One\nFROM one\n";
+    let targets = dockerfile::targets(&parse(text).unwrap());
+    let [first, last] = targets.as_slice() else {
+        panic!("{targets:?}")
+    };
+    assert_eq!(first.name.as_deref(), Some("one"));
+    assert_eq!(first.description.as_deref(), Some("the first"));
+    assert_eq!(first.platform.as_deref(), Some("$BUILDPLATFORM"));
+    assert_eq!((first.base.as_str(), first.is_default), ("a:$T", false));
+    assert_eq!((last.name.as_deref(), last.is_default), (None, true));
+}
