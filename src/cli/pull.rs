@@ -105,7 +105,14 @@ pub(super) fn push(
     let found = manage::find(&home.root(environment), &arguments.image, &Platform::host())?;
     let name = match &arguments.destination {
         Some(text) => new_name(text)?,
-        None => new_name(&arguments.image)?,
+        None => {
+            let name = new_name(&arguments.image).ok();
+            let own = name.filter(|name| found.names.contains(name));
+            own.ok_or(Error::Needs {
+                flag: "an image without this name",
+                needed: "a name to push it under: rbuild push IMAGE DEST",
+            })?
+        }
     };
     let display = arguments.progress.display(environment)?;
     let client = client(home, environment, display.sink())?;

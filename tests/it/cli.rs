@@ -198,6 +198,11 @@ fn an_image_is_built_listed_tagged_and_removed() {
     let history = stdout(&home.rbuild(&["history", "app:v1"]));
     assert!(history.contains("COPY file /"), "{history}");
     let short = &id["sha256:".len()..][..8];
+    check(
+        &home.rbuild(&["push", short]),
+        2,
+        &["rbuild push IMAGE DEST"],
+    );
     check(&home.rbuild(&["rmi", short]), 1, &["has 2 names", "-f"]);
     check(&home.rbuild(&["rmi", "app:v1", "app:v2"]), 0, &[]);
     check(
