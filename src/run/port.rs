@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpListener;
@@ -15,6 +16,9 @@ use crate::sandbox::SandboxNetwork;
 
 /// How many connections are carried at a time; more wait.
 const CONNECTIONS: usize = 1024;
+
+/// How long to wait after a connection could not be accepted.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A port that is listened on, and where its connections go.
 #[derive(Debug)]
@@ -47,8 +51,10 @@ pub(super) fn forward(listeners: Vec<Listener>, network: &Arc<SandboxNetwork>) {
         tokio::spawn(async move {
             loop {
                 let permit = Arc::clone(&allowed).acquire_owned().await;
-                // A connection that breaks off before it is accepted is not the next one's fault.
+                // A connection that breaks off before it is accepted is not the next one's fault;
+                // where no more files may be open, one is closed sooner or later.
                 let Ok((outer, _)) = listener.accept().await else {
+                    tokio::time::sleep(PAUSE).await;
                     continue;
                 };
                 let network = Arc::clone(&network);
