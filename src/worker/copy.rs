@@ -43,7 +43,10 @@ pub(super) fn content(
     selection: &Selection<'_>,
 ) -> Result<Option<ContentDigest>, Error> {
     let tree = Tree::open(worker, selection.input)?;
-    let index = tree.context.as_deref().map(|context| worker.index(context));
+    let index = tree
+        .context
+        .as_deref()
+        .and_then(|context| worker.index(context));
     let mut hasher = ContentHasher::new();
     for source in &op.sources {
         if let CopySource::Path { input, path, .. } = source

@@ -203,16 +203,21 @@ impl Worker {
             .map_err(Error::from)
     }
 
-    /// Gives the stat index of a context.
-    fn index(&self, context: &str) -> Arc<StatIndex> {
+    /// Gives the stat index of a context; none for one that was unpacked or fetched for this build
+    /// only, whose files nobody sees again.
+    fn index(&self, context: &str) -> Option<Arc<StatIndex>> {
+        let path = &self.options.contexts[context];
+        if path.starts_with(self.options.root.join("snapshots")) {
+            return None;
+        }
         let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
         let open = || {
-            let path = &self.options.contexts[context];
             let real = path.canonicalize().unwrap_or_else(|_| path.clone());
             let folder = self.options.root.join("contexts");
             Arc::new(StatIndex::open(&folder, &real.to_string_lossy()))
         };
-        Arc::clone(indexes.entry(context.to_owned()).or_insert_with(open))
+        let index = indexes.entry(context.to_owned()).or_insert_with(open);
+        Some(Arc::clone(index))
     }
 }
 

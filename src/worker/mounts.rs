@@ -57,7 +57,10 @@ pub(super) fn content(
 ) -> Result<Option<ContentDigest>, Error> {
     let mut hasher = crate::cache::ContentHasher::new();
     let tree = Tree::open(worker, selection.input)?;
-    let index = tree.context.as_deref().map(|context| worker.index(context));
+    let index = tree
+        .context
+        .as_deref()
+        .and_then(|context| worker.index(context));
     for mount in &op.mounts {
         let source = match &mount.kind {
             MountKind::Bind { input, source, .. } if *input == selection.position => source,
