@@ -21,6 +21,10 @@
 //! street down to the ground. A room imports only rooms of lower floors, and only those named in
 //! `tests/it/architecture.rs`, which fails on any other arrow.
 //!
+//! Three rooms tell stories from top to bottom and leave the work to the rooms below: [`build`] (a
+//! Dockerfile becomes an image), [`run`] (an image becomes a process), and [`manage`] (images
+//! between builds: list, name, fetch, send, forget). [`cli`] turns arguments into their requests.
+//!
 //! # Words
 //!
 //! **stage** (a `FROM` block), **instruction** (a line), **op** (a unit of work), **vertex** (an op
