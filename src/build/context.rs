@@ -156,8 +156,8 @@ impl Context {
         match dockerfile::context_op(url).map_err(unsupported)? {
             Op::Git(op) => self.check_out(op, request, place),
             _ => {
-                let bytes = download(url, request, local)?;
-                self.take(bytes.as_slice(), local)
+                let file = download(url, request, local)?;
+                self.take(file, local)
             }
         }
     }
@@ -168,9 +168,10 @@ impl Context {
         request: &Request,
         (local, agents): (&Local, &Agents),
     ) -> Result<(), Error> {
+        let url = worker::without_secrets(&op.remote);
         let step = request
             .sink
-            .step(&format!("[internal] load git source {}", op.remote));
+            .step(&format!("[internal] load git source {url}"));
         op.keep_git_dir = request.build_args.iter().any(|(name, value)| {
             name == KEEP_GIT_DIR && !matches!(value.as_str(), "" | "0" | "false")
         });
@@ -190,27 +191,19 @@ impl Context {
             }
             Err(source) => {
                 step.failed(source.to_string());
-                return Err(Error::FetchContext {
-                    url: op.remote,
-                    source,
-                });
+                return Err(Error::FetchContext { url, source });
             }
         }
         let wanted = op.subdir.unwrap_or_default();
         let wanted = worker::resolve_inside(&folder, Path::new(&wanted));
-        let folder = wanted.map_err(|source| Error::FetchContext {
-            url: op.remote,
-            source,
-        })?;
+        let folder = wanted.map_err(|source| Error::FetchContext { url, source })?;
         self.add_folder("", &folder)
     }
 }
 
-/// Fetches a file of a web server.
-pub(super) fn download(url: &str, request: &Request, local: &Local) -> Result<Vec<u8>, Error> {
-    let step = request
-        .sink
-        .step(&format!("[internal] load remote build context {url}"));
+/// Fetches a file of a web server. Progress and messages do not tell what may be secret in its URL.
+pub(super) fn download(url: &str, request: &Request, local: &Local) -> Result<fs::File, Error> {
+    let step = request.sink.step("[internal] load remote build context");
     let wanted = Download {
         url: url.to_owned(),
         authorization: worker::http_authorization(&request.secrets(), url),
@@ -222,7 +215,7 @@ pub(super) fn download(url: &str, request: &Request, local: &Local) -> Result<Ve
     let failed = |source: remote::Error| {
         step.failed(source.to_string());
         Error::Download {
-            url: url.to_owned(),
+            url: worker::without_secrets(url),
             source,
         }
     };
@@ -232,5 +225,5 @@ pub(super) fn download(url: &str, request: &Request, local: &Local) -> Result<Ve
         .expect("nothing was said to be known");
     step.done();
     let path = local.store.blob_path(&downloaded.blob.digest);
-    fs::read(&path).map_err(|source| Error::ReadContext { path, source })
+    fs::File::open(&path).map_err(|source| Error::ReadContext { path, source })
 }

@@ -79,7 +79,8 @@ fn find(request: &Request, local: &Local, context: &Context) -> Result<Text, Err
             Ok(nameless(&bytes, ignore))
         }
         DockerfileSource::Url(url) => {
-            let bytes = context::download(url, request, local)?;
+            let file = context::download(url, request, local)?;
+            let bytes = read_all(file, &worker::without_secrets(url))?;
             let ignore = read_ignore(&folder.join(".dockerignore"))?.unwrap_or_default();
             Ok(nameless(&bytes, ignore))
         }

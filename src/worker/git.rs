@@ -249,7 +249,7 @@ impl Git<'_> {
         }
         let message = String::from_utf8_lossy(&said.stderr);
         Err(Error::Git {
-            remote: without_password(self.remote),
+            remote: secrets::without_secrets(self.remote),
             message: message.trim().to_owned(),
         })
     }
@@ -259,33 +259,9 @@ fn is_commit(text: &str) -> bool {
     matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn without_password(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) => match rest.split_once('@') {
-            Some((user, rest)) if !user.contains('/') => format!("{scheme}://{rest}"),
-            _ => url.to_owned(),
-        },
-        None => url.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::is_commit;
-    use super::without_password;
-
-    #[test]
-    fn passwords_are_not_told() {
-        assert_eq!(
-            without_password("https://u:p@host/x.git"),
-            "https://host/x.git"
-        );
-        assert_eq!(
-            without_password("https://host/a@b.git"),
-            "https://host/a@b.git"
-        );
-        assert_eq!(without_password("git@host:x.git"), "git@host:x.git");
-    }
 
     #[test]
     fn only_whole_ids_are_commits() {

@@ -68,6 +68,7 @@ pub use lent::network_files;
 pub use output::copy_tree;
 pub use output::write_tree;
 pub use secrets::http_authorization;
+pub use secrets::without_secrets;
 pub use ssh::KeyAgent;
 
 /// What the operations of one build need besides their inputs.

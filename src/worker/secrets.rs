@@ -1,4 +1,5 @@
-//! Secrets by which rbuild itself fetches things, named as BuildKit names them.
+//! Secrets by which rbuild itself fetches things, named as BuildKit names them, and keeping those in
+//! URLs to itself.
 
 use std::collections::BTreeMap;
 
@@ -62,12 +63,42 @@ fn host(url: &str) -> Option<&str> {
     Some(host).filter(|host| !host.is_empty())
 }
 
+/// Gives a URL as messages name it: without user and password, and without its query and fragment,
+/// which may sign it.
+#[must_use]
+pub fn without_secrets(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::git_authorization;
     use super::http_authorization;
+    use super::without_secrets;
+
+    #[test]
+    fn messages_tell_no_password() {
+        for (url, told) in [
+            ("https://u:p@host/x.git", "https://host/x.git"),
+            ("https://u:p@ss@host", "https://host"),
+            ("https://host/a@b.git", "https://host/a@b.git"),
+            ("https://host:8080/a.tar?sig=s#f", "https://host:8080/a.tar"),
+            ("git@host:x.git", "git@host:x.git"),
+        ] {
+            assert_eq!(without_secrets(url), told);
+        }
+    }
 
     fn secrets(pairs: &[(&str, &str)]) -> BTreeMap<String, Vec<u8>> {
         pairs
