@@ -240,9 +240,8 @@ fn compile(pattern: &str, stars: Stars) -> Result<Vec<State>, Malformed> {
 fn double_star(states: &mut Vec<State>, after: &str) {
     let slash = after.starts_with('/');
     let literal = !after.contains(['*', '?', '[', ']', '\\']);
-    if after.trim_start_matches('/').is_empty() {
-        states.push(State::Rest);
-    } else if states.is_empty() && !slash && literal {
+    let is_last = after.trim_start_matches('/').is_empty();
+    if is_last || (states.is_empty() && !slash && literal) {
         states.push(State::Rest);
     } else {
         states.extend([State::Directories, State::Directory]);

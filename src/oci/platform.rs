@@ -115,7 +115,7 @@ impl FromStr for Platform {
                     .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
         };
         let parts: Vec<&str> = text.split('/').collect();
-        if !parts.iter().all(|part| legal(part)) {
+        if !parts.iter().all(legal) {
             return Err(error());
         }
         match parts.as_slice() {

@@ -280,7 +280,8 @@ mod tests {
 
     #[test]
     fn everything_else_counts() {
-        let changes: [(&str, fn(&Path)); 6] = [
+        type Change = (&'static str, fn(&Path));
+        let changes: [Change; 6] = [
             ("content", |dir| fs::write(dir.join("a"), "x").unwrap()),
             ("name", |dir| {
                 fs::rename(dir.join("a"), dir.join("z")).unwrap()

@@ -93,7 +93,7 @@ pub(super) fn snapshot_ids(chain: &[ChangeSet]) -> Result<Vec<SnapshotId>, Error
 
 /// Gives the snapshot of an image's layer.
 pub(super) fn layer_id(diff_id: &crate::oci::DiffId) -> Result<SnapshotId, Error> {
-    Ok(SnapshotId::new(&diff_id.0.hex())?)
+    Ok(SnapshotId::new(diff_id.0.hex())?)
 }
 
 /// Packs the highest change set of a root filesystem into a layer of the store.
