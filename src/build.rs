@@ -68,12 +68,12 @@ pub fn build(request: &Request, cancel: &Cancel) -> Result<Outcome, Error> {
     }
     let worker = Arc::new(worker(request, &local, (&context, &agents, &lowered)));
     let solved = solve(request, &local, (&text, &lowered.plan, &worker));
-    // What was read of the context is remembered also if the build failed.
-    let saved = worker
-        .save_indexes()
-        .map_err(|source| Error::Indexes { source });
+    // What was read of the context is remembered also if the build failed. What cannot be
+    // remembered is read again the next time, and costs no build.
+    if let Err(error) = worker.save_indexes() {
+        request.sink.warn(cause_and_effect(&error));
+    }
     let solved = solved?;
-    saved?;
     let image = image::assemble(request, &local, (&lowered, &solved))?;
     output::write(request, &local, &worker, (&lowered.plan, &solved, &image))
 }
@@ -121,6 +121,12 @@ fn worker(
         Arc::clone(&local.snapshots),
         local.client.clone(),
     )
+}
+
+/// Writes an error with its causes in one line.
+fn cause_and_effect(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Finds what is known, and does the rest.

@@ -8,14 +8,12 @@ use thiserror::Error;
 
 use crate::build::bases::BaseError;
 use crate::build::source::Text;
-use crate::cache;
 use crate::dockerfile;
 use crate::dockerfile::Span;
 use crate::dockerfile::Warning;
 use crate::export;
 use crate::graph::Plan;
 use crate::graph::VertexId;
-use crate::oci;
 use crate::remote;
 use crate::snapshot;
 use crate::solver;
@@ -195,13 +193,6 @@ pub enum Error {
         #[source]
         source: snapshot::Error,
     },
-    /// What was learned of the context cannot be kept.
-    #[error("cannot keep what was learned of the build context")]
-    Indexes {
-        /// Why not.
-        #[source]
-        source: worker::Error,
-    },
     /// The root filesystem cannot be written.
     #[error("cannot write the root filesystem")]
     Tree {
@@ -244,20 +235,6 @@ pub enum Error {
     /// `--push` without a name to push to.
     #[error("there is nothing to push to: the image has no name")]
     PushWithoutName,
-    /// The base's documents do not fit together.
-    #[error("the image's documents contradict each other")]
-    Image {
-        /// How.
-        #[source]
-        source: oci::Error,
-    },
-    /// The cache cannot be read or written.
-    #[error("cannot use the build cache")]
-    Cache {
-        /// Why not.
-        #[source]
-        source: cache::Error,
-    },
 }
 
 impl Error {
@@ -273,8 +250,7 @@ impl Error {
             | Self::UnsupportedSource { .. }
             | Self::Ignore { .. }
             | Self::Dockerfile { .. }
-            | Self::PushWithoutName
-            | Self::Image { .. } => Kind::User,
+            | Self::PushWithoutName => Kind::User,
             Self::Base { source, .. } => match **source {
                 BaseError::Remote(_) => Kind::Remote,
                 BaseError::Store { .. } => Kind::Environment,
@@ -288,12 +264,10 @@ impl Error {
             Self::Fetch { .. } | Self::Push { .. } | Self::Download { .. } => Kind::Remote,
             Self::Store { .. }
             | Self::Snapshots { .. }
-            | Self::Indexes { .. }
             | Self::Tree { .. }
             | Self::Export { .. }
             | Self::Output { .. }
-            | Self::Runtime { .. }
-            | Self::Cache { .. } => Kind::Environment,
+            | Self::Runtime { .. } => Kind::Environment,
         }
     }
 
