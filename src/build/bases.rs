@@ -213,7 +213,11 @@ fn import(layout: &LayoutImage, local: &Local, wanted: &Wanted) -> Result<Stored
     let found = entries.iter().find(matches).cloned();
     let missing = || BaseError::NotInLayout {
         path: layout.path.clone(),
-        wanted: layout.tag.clone().unwrap_or_else(|| "at all".to_owned()),
+        wanted: match (&layout.digest, &layout.tag) {
+            (Some(digest), _) => digest.to_string(),
+            (None, Some(tag)) => tag.clone(),
+            (None, None) => "at all".to_owned(),
+        },
     };
     let descriptor = found.ok_or_else(missing)?;
     let name: Reference = "layout".parse()?;
