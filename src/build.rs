@@ -5,6 +5,7 @@
 
 mod agents;
 mod bases;
+mod call;
 mod context;
 mod error;
 mod image;
@@ -32,6 +33,10 @@ use crate::solver::Solved;
 use crate::worker;
 use crate::worker::Worker;
 
+pub use call::Answer;
+pub use call::Found;
+pub use call::Question;
+pub use call::ask;
 pub use error::Error;
 pub use error::Kind;
 pub use error::Place;

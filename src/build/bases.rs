@@ -63,7 +63,10 @@ fn resolve_all(wanted: Vec<Wanted>, place: Where<'_>) -> Result<Vec<(Wanted, Bas
 }
 
 /// Finds an image without the network.
-fn find(wanted: &Wanted, (request, local, text): Where<'_>) -> Result<Option<Base>, Error> {
+pub(super) fn find(
+    wanted: &Wanted,
+    (request, local, text): Where<'_>,
+) -> Result<Option<Base>, Error> {
     let failed = |source| Error::Base {
         name: wanted.name.clone(),
         place: text.place(&wanted.span),

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::ValueHint;
 
 use super::arguments::Home;
+use super::call;
+use super::call::CallFlags;
 use super::environment::Environment;
 use super::error::Error;
 use super::interrupt;
@@ -77,6 +79,9 @@ pub(super) struct BuildArguments {
     /// How progress is shown.
     #[command(flatten)]
     pub progress: ProgressArguments,
+    /// What is asked instead of a build.
+    #[command(flatten)]
+    pub call: CallFlags,
     /// What other builders know.
     #[command(flatten)]
     pub reserved: Reserved,
@@ -90,6 +95,7 @@ Examples:
   rbuild -t ghcr.io/me/app:v1 --push .     build and push
   rbuild -o type=docker,dest=- . | docker load
   rbuild -o out .                          the files of the image into the directory out
+  rbuild --check .                         what could be better in the Dockerfile
   rbuild --secret id=token,src=token.txt . for RUN --mount=type=secret,id=token
   SOURCE_DATE_EPOCH=0 rbuild -t app .      equal inputs give an equal digest
 
@@ -181,6 +187,7 @@ pub(super) fn run(
     environment: &Environment,
 ) -> Result<(), Error> {
     arguments.reserved.check()?;
+    let asked = arguments.call.asked()?;
     let display = arguments.progress.display(environment)?;
     let manner = display.manner();
     let (iidfile, metadata_file) = (
@@ -188,6 +195,14 @@ pub(super) fn run(
         arguments.result.metadata_file.clone(),
     );
     let request = request::build(arguments, home, environment, display.sink())?;
+    let cancel = Cancel::new();
+    let (copy, sink) = (cancel.clone(), display.sink());
+    display.on_work(move || interrupt::cancels(copy, sink));
+    if let Some((question, form)) = asked {
+        let answer = build::ask(&request, question, &cancel);
+        drop(display);
+        return call::tell(answer?, form);
+    }
     let manner = match request.outputs.iter().any(Target::is_stdout) {
         // What is on standard output is the archive, and nothing else.
         true if manner == Manner::Id => Manner::Nothing,
@@ -201,9 +216,6 @@ pub(super) fn run(
         platform: request.platform.clone(),
         manner,
     };
-    let cancel = Cancel::new();
-    let (copy, sink) = (cancel.clone(), display.sink());
-    display.on_work(move || interrupt::cancels(copy, sink));
     let built = build::build(&request, &cancel);
     // Progress ends before anything else is said.
     drop(display);

@@ -205,6 +205,8 @@ impl Error {
     /// Gives where in a file the mistake is, if it is in one.
     pub(super) fn place(&self) -> Option<Place> {
         match self {
+            // What is wrong with the file as a whole has no line.
+            Self::Dockerfile { source, .. } if source.span.first_line == 0 => None,
             Self::Config { place, .. } | Self::Dockerfile { place, .. } => Some((**place).clone()),
             Self::Build(error) => error.place().cloned(),
             _ => None,

@@ -16,6 +16,7 @@
 
 mod arguments;
 mod build;
+mod call;
 mod completion;
 mod config;
 mod environment;

@@ -51,14 +51,19 @@ fn text(error: &Error) -> String {
         }
         (said, cause) = (text, error.source());
     }
-    if let Some(hint) = error.hint() {
-        let _ = writeln!(out, "{HINT}hint:{HINT:#} {hint}");
+    if let Some(text) = error.hint() {
+        hint(&text, &mut out);
     }
     out
 }
 
+/// Writes what can be done.
+pub(super) fn hint(text: &str, out: &mut String) {
+    let _ = writeln!(out, "{HINT}hint:{HINT:#} {text}");
+}
+
 /// Writes the lines around a place: a caret line under a piece of one line, arrows before several.
-fn excerpt(place: &Place, out: &mut String) {
+pub(super) fn excerpt(place: &Place, out: &mut String) {
     let lines: Vec<&str> = place.text.lines().collect();
     let (first, column) = position(&place.text, place.bytes.start);
     let (last, _) = position(

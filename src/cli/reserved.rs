@@ -8,10 +8,6 @@ use super::error::Error;
 #[derive(Debug, clap::Args)]
 pub(super) struct Reserved {
     #[arg(long, hide = true)]
-    check: bool,
-    #[arg(long, hide = true)]
-    call: Option<String>,
-    #[arg(long, hide = true)]
     annotation: Vec<String>,
     #[arg(long, hide = true)]
     attest: Vec<String>,
@@ -39,17 +35,7 @@ impl Reserved {
         let is_asked =
             |value: &Option<String>| value.as_deref().is_some_and(|text| text != "false");
         let is_disabled = |text: &String| text.split(',').any(|field| field == "disabled=true");
-        let refused: [(bool, &'static str, &'static str); 12] = [
-            (
-                self.check,
-                "--check",
-                "a build reports its warnings as it begins",
-            ),
-            (
-                self.call.as_deref().is_some_and(|call| call != "build"),
-                "--call",
-                "`rbuild parse` prints what a Dockerfile says as JSON",
-            ),
+        let refused: [(bool, &'static str, &'static str); 10] = [
             (
                 !self.annotation.is_empty(),
                 "--annotation",

@@ -335,3 +335,57 @@ fn ctrl_c_ends_a_build_that_waits_for_a_registry() {
     let output = child.wait_with_output().unwrap();
     check(&output, 130, &["canceled"]);
 }
+
+#[test]
+fn questions_are_answered_without_building() {
+    let home = Home::new();
+    home.write(
+        "context/Dockerfile",
+        "# V which version\nARG V=1\nFROM nowhere.invalid/base:$V as build\nENV a b\n",
+    );
+    let checked = home.rbuild(&["--check", "context"]);
+    check(&checked, 0, &[]);
+    for part in [
+        "FromAsCasing",
+        "Dockerfile:4:1",
+        "hint: put `=`",
+        "2 warnings found",
+    ] {
+        assert!(stdout(&checked).contains(part), "{}", stdout(&checked));
+    }
+    let outline = home.rbuild(&["build", "--call=outline", "context"]);
+    check(&outline, 0, &[]);
+    assert!(stdout(&outline).contains("V           1       which version"));
+    let targets = home.rbuild(&["--call=targets,format=json", "context"]);
+    check(&targets, 0, &[]);
+    let targets: serde_json::Value = serde_json::from_str(&stdout(&targets)).unwrap();
+    assert_eq!(targets["targets"][0]["base"], "nowhere.invalid/base:$V");
+    let clash = home.rbuild(&["--check", "--call=outline", "context"]);
+    check(&clash, 2, &["exclude each other"]);
+}
+
+#[test]
+fn violations_fail_where_the_dockerfile_says_so() {
+    let home = Home::new();
+    home.write(
+        "context/Dockerfile",
+        "# check=error=true\nFROM scratch as build\n",
+    );
+    let checked = home.rbuild(&["--call=check,format=json", "context"]);
+    check(&checked, 1, &["violation", "FromAsCasing"]);
+    let json: serde_json::Value = serde_json::from_str(&stdout(&checked)).unwrap();
+    assert_eq!(json["warnings"][0]["ruleName"], "FromAsCasing");
+    assert!(json["buildError"]["message"].is_string());
+    let built = home.rbuild(&["context"]);
+    check(
+        &built,
+        1,
+        &["warning: Dockerfile:2: FromAsCasing", "error: lint"],
+    );
+    let skipped = [
+        "--build-arg",
+        "BUILDKIT_DOCKERFILE_CHECK=skip=all",
+        "context",
+    ];
+    check(&home.rbuild(&skipped), 0, &[]);
+}

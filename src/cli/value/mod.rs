@@ -3,6 +3,7 @@
 //! Each parser takes what stands after the flag and says what is wrong with it in a sentence that
 //! clap puts behind "invalid value … for …".
 
+pub(super) mod call;
 pub(super) mod context;
 mod duration;
 mod fields;
