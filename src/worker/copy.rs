@@ -99,6 +99,7 @@ fn copy(worker: &Worker, op: &CopyOp, inputs: &[Arc<Output>], step: &Step) -> Re
                     owner: chown.or(tree.owner),
                     parent_owner: chown.unwrap_or(ROOT),
                     mode: op.mode.clone(),
+                    keeps_paths: op.parents,
                 };
                 for selected in select::select(tree.root(), &wish(op, path, &tree))? {
                     let add = Add {
@@ -177,6 +178,7 @@ fn copy_inline(
         owner: Some(chown),
         parent_owner: chown,
         mode: op.mode.clone(),
+        keeps_paths: false,
     };
     let wish = Wish {
         path: name,

@@ -76,6 +76,7 @@ fn copy(checkout: &Path, op: &GitOp, target: &Root) -> Result<(), Error> {
         owner: Some(sys::Owner { uid: 0, gid: 0 }),
         parent_owner: sys::Owner { uid: 0, gid: 0 },
         mode: None,
+        keeps_paths: false,
     };
     let wish = Wish {
         path,

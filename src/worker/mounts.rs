@@ -239,6 +239,7 @@ fn copy_to(tree: &Tree, source: &str, (target, name): (&Root, &str)) -> Result<(
         owner: tree.owner,
         parent_owner: Owner { uid: 0, gid: 0 },
         mode: None,
+        keeps_paths: false,
     };
     for selected in select::select(tree.root(), &wish(source, tree))? {
         place::place(&selected, tree.root(), target, name, &manner)?;

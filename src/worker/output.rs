@@ -32,6 +32,7 @@ pub fn copy_tree(tree: &View, directory: &Path) -> Result<(), Error> {
         owner: None,
         parent_owner: root,
         mode: None,
+        keeps_paths: false,
     };
     let all = Wish {
         path: "/",

@@ -34,6 +34,9 @@ pub(super) struct Manner {
     pub(super) parent_owner: Owner,
     /// `--chmod`.
     pub(super) mode: Option<FileMode>,
+    /// Whether paths are kept: `--parents`. The directory that a copy goes to is then only there
+    /// for what is in it, and does not take the source's time.
+    pub(super) keeps_paths: bool,
 }
 
 impl Manner {
@@ -216,7 +219,7 @@ impl Copy<'_> {
         }
         // The directory that a copy goes to keeps its own owner and mode, but not its time; that of
         // the source's root says nothing, since BuildKit makes that directory itself.
-        if top && from.1 != "." {
+        if top && from.1 != "." && !self.manner.keeps_paths {
             set_time(&node.stat, (dir, name))?;
         }
         Ok(())
@@ -317,6 +320,7 @@ mod tests {
             owner: Some(owner()),
             parent_owner: owner(),
             mode,
+            keeps_paths: false,
         };
         for selected in select(roots.0, &wish)? {
             place(&selected, roots.0, roots.1, destination, &manner)?;
@@ -440,6 +444,7 @@ mod tests {
             owner: Some(owner()),
             parent_owner: owner(),
             mode: None,
+            keeps_paths: false,
         };
         let excludes = ["**/c2".to_owned()];
         for path in ["dir/inner/", "./dir/./inner", "dir/c"] {
