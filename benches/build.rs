@@ -36,6 +36,7 @@ fn request(folder: &Path) -> Request {
         no_cache_filter: Vec::new(),
         pull: PullPolicy::Never,
         network: Network::Default,
+        is_insecure_allowed: false,
         extra_hosts: Vec::new(),
         shm_size_bytes: None,
         ulimits: Vec::new(),

@@ -42,6 +42,8 @@ pub struct Request {
     pub pull: PullPolicy,
     /// The network of a `RUN` that names none.
     pub network: Network,
+    /// Whether a `RUN` may have all rights: `--allow security.insecure`.
+    pub is_insecure_allowed: bool,
     /// `--add-host`: name and address.
     pub extra_hosts: Vec<(String, String)>,
     /// The size of `/dev/shm` in bytes.

@@ -18,6 +18,7 @@ use super::progress::ProgressArguments;
 use super::request;
 use super::reserved::Reserved;
 use super::value;
+use super::value::Permission;
 use super::value::output::Output;
 use super::value::secret::SecretFlag;
 use super::value::secret::SshFlag;
@@ -109,6 +110,16 @@ pub(super) struct RunFlags {
     /// The network of a RUN that names none: default, host or none. The default is the host's.
     #[arg(long, value_name = "MODE", default_value = "default", hide_default_value = true, value_parser = value::network)]
     pub network: Network,
+    /// What RUN may do beyond the usual: security.insecure for RUN --security=insecure;
+    /// network.host, which needs no permission.
+    #[arg(
+        long = "allow",
+        value_name = "PERMISSION",
+        value_enum,
+        value_delimiter = ',',
+        hide_possible_values = true
+    )]
+    pub allowed: Vec<Permission>,
     /// A line of /etc/hosts in RUN.
     #[arg(long = "add-host", value_name = "NAME:ADDRESS", value_parser = value::extra_host)]
     pub extra_hosts: Vec<(String, String)>,

@@ -15,6 +15,7 @@ use super::build::ResultFlags;
 use super::config;
 use super::environment::Environment;
 use super::error::Error;
+use super::value::Permission;
 use super::value::secret::SecretFlag;
 use super::value::secret::SecretSource;
 use super::value::secret::SshFlag;
@@ -65,6 +66,7 @@ pub(super) fn build(
         no_cache_filter: arguments.cache.no_cache_filter,
         pull: arguments.cache.pull,
         network: run.network,
+        is_insecure_allowed: run.allowed.contains(&Permission::Insecure),
         extra_hosts: run.extra_hosts,
         shm_size_bytes: run.shm_size,
         ulimits: run.ulimits,

@@ -20,8 +20,6 @@ pub(super) struct Reserved {
     #[arg(long, hide = true)]
     cache_to: Vec<String>,
     #[arg(long, hide = true)]
-    allow: Vec<String>,
-    #[arg(long, hide = true)]
     builder: Option<String>,
     #[arg(long, hide = true)]
     squash: bool,
@@ -35,7 +33,7 @@ impl Reserved {
         let is_asked =
             |value: &Option<String>| value.as_deref().is_some_and(|text| text != "false");
         let is_disabled = |text: &String| text.split(',').any(|field| field == "disabled=true");
-        let refused: [(bool, &'static str, &'static str); 10] = [
+        let refused: [(bool, &'static str, &'static str); 9] = [
             (
                 !self.annotation.is_empty(),
                 "--annotation",
@@ -65,11 +63,6 @@ impl Reserved {
                 !self.cache_to.is_empty(),
                 "--cache-to",
                 "the cache is in the folder --root; keep that folder between builds",
-            ),
-            (
-                !self.allow.is_empty(),
-                "--allow",
-                "the host's network needs no permission, and RUN --security=insecure is refused",
             ),
             (
                 self.builder.is_some(),

@@ -39,6 +39,8 @@ pub struct Options {
     pub no_cache_filter: Vec<String>,
     /// The network of a `RUN` that names none.
     pub network: Network,
+    /// Whether a `RUN` may have all rights: `--allow security.insecure`.
+    pub is_insecure_allowed: bool,
     /// `--add-host`: name and address.
     pub extra_hosts: Vec<(String, String)>,
     /// The size of `/dev/shm` in bytes.
@@ -64,6 +66,7 @@ impl Options {
             no_cache: false,
             no_cache_filter: Vec::new(),
             network: Network::Default,
+            is_insecure_allowed: false,
             extra_hosts: Vec::new(),
             shm_size_bytes: None,
             ulimits: Vec::new(),

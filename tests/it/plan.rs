@@ -118,7 +118,7 @@ proptest::proptest! {
 }
 
 /// Dockerfiles that parse and mean nothing.
-const REFUSED: [(&str, &str); 27] = [
+const REFUSED: [(&str, &str); 28] = [
     ("no-stage", "ARG x=1"),
     ("base-blank", "FROM $base"),
     ("base-name", "FROM scratch AS build\nFROM Build"),
@@ -167,5 +167,6 @@ const REFUSED: [(&str, &str); 27] = [
         "device",
         "FROM scratch\nRUN --device=vendor.com/gpu=0,required x",
     ),
+    ("insecure", "FROM scratch\nRUN --security=insecure x"),
     ("epoch", "ARG SOURCE_DATE_EPOCH=yesterday\nFROM scratch"),
 ];

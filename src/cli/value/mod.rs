@@ -49,6 +49,16 @@ pub(super) fn network(text: &str) -> Result<Network, String> {
     }
 }
 
+/// What `--allow` grants; the names are docker's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Permission {
+    #[value(name = "security.insecure")]
+    Insecure,
+    /// Everyone has it: it is accepted for the sake of scripts written for docker.
+    #[value(name = "network.host")]
+    HostNetwork,
+}
+
 /// Reads the word behind `--pull=`; true and false are docker's always and missing.
 pub(super) fn pull_policy(text: &str) -> Result<PullPolicy, String> {
     match text {

@@ -152,6 +152,9 @@ pub enum PlanProblem {
         /// Its CDI name.
         name: String,
     },
+    /// A command wants all rights, and nobody allowed it.
+    #[error("RUN --security=insecure is not allowed")]
+    Insecure,
     /// `SOURCE_DATE_EPOCH` is no number of seconds.
     #[error("SOURCE_DATE_EPOCH cannot be `{text}`")]
     Epoch {
@@ -194,6 +197,7 @@ impl PlanProblem {
             Self::EpochStage { .. } => {
                 Some("write FROM scratch and a single ADD of a URL or git repository".to_owned())
             }
+            Self::Insecure => Some("it has the rights of root on this machine; allow it with --allow security.insecure".to_owned()),
             Self::Epoch { .. } => Some("write the seconds since 1970".to_owned()),
             _ => None,
         }

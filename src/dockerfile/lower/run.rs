@@ -72,10 +72,7 @@ pub(super) fn run(cursor: &mut Cursor<'_, '_, '_>, run: &Run) -> Result<(), Erro
             instruction::Network::None => Network::None,
             instruction::Network::Host => Network::Host,
         },
-        security: match run.security {
-            instruction::Security::Sandbox => Security::Sandbox,
-            instruction::Security::Insecure => Security::Insecure,
-        },
+        security: security(cursor, run)?,
         mounts: mounts.list,
         extra_hosts: options.extra_hosts.clone(),
         shm_size_bytes: options.shm_size_bytes,
@@ -86,6 +83,16 @@ pub(super) fn run(cursor: &mut Cursor<'_, '_, '_>, run: &Run) -> Result<(), Erro
     cursor.change(Op::Exec(op), title, &mounts.inputs);
     cursor.record_layer(line);
     Ok(())
+}
+
+fn security(cursor: &Cursor<'_, '_, '_>, run: &Run) -> Result<Security, Error> {
+    match run.security {
+        instruction::Security::Sandbox => Ok(Security::Sandbox),
+        instruction::Security::Insecure if cursor.shared.options.is_insecure_allowed => {
+            Ok(Security::Insecure)
+        }
+        instruction::Security::Insecure => Err(cursor.error(PlanProblem::Insecure)),
+    }
 }
 
 fn environment(cursor: &Cursor<'_, '_, '_>, mounts: &Mounts) -> Vec<(String, String)> {

@@ -27,6 +27,7 @@ pub(super) struct Case {
     /// `docker-image://…`, `dir` or a URL, by name.
     contexts: BTreeMap<String, String>,
     no_cache_filter: Vec<String>,
+    is_insecure_allowed: bool,
     ignore: Vec<String>,
     /// Image configs by the name that the Dockerfile has; others hold a `PATH` alone.
     bases: BTreeMap<String, toml::Value>,
@@ -57,6 +58,7 @@ impl Case {
         options.build_args.clone_from(&self.build_args);
         options.labels.clone_from(&self.labels);
         options.no_cache_filter.clone_from(&self.no_cache_filter);
+        options.is_insecure_allowed = self.is_insecure_allowed;
         options.ignore.clone_from(&self.ignore);
         for (name, value) in &self.contexts {
             let context = match value.strip_prefix("docker-image://") {
