@@ -57,7 +57,8 @@ pub(super) async fn run(worker: &Worker, op: GitOp, task: &Task) -> Result<Made,
         for part in [&commit, &op.remote, subdir, reference] {
             hasher.update_sized(part.as_bytes());
         }
-        hasher.update(&[u8::from(op.keep_git_dir), u8::from(op.submodules)]);
+        let flags = [op.keep_git_dir, op.submodules, op.commit_mtime];
+        hasher.update(&flags.map(u8::from));
         Ok(Made {
             change_set: worker.snapshots.commit(active, None)?,
             content: Some(hasher.finish()),
@@ -178,11 +179,13 @@ impl Git<'_> {
             ];
             self.run(&update)?;
         }
-        if op.commit_mtime {
-            self.set_times(&commit)?;
-        }
+        let time = op.commit_mtime.then(|| self.commit_time(&commit));
         if !op.keep_git_dir {
             self.remove_git_folders()?;
+        }
+        // Last, because removing something changes the time of the directory it was in.
+        if let Some(time) = time {
+            self.set_times(time?)?;
         }
         Ok(commit)
     }
@@ -202,14 +205,16 @@ impl Git<'_> {
         })
     }
 
-    /// Gives every file the time of the commit.
-    fn set_times(&self, commit: &str) -> Result<(), Error> {
+    fn commit_time(&self, commit: &str) -> Result<sys::Timestamp, Error> {
         let text = self.run(&["show", "--no-patch", "--format=%ct", commit])?;
-        let seconds = text.trim().parse().unwrap_or(0);
-        let time = sys::Timestamp {
-            seconds,
+        Ok(sys::Timestamp {
+            seconds: text.trim().parse().unwrap_or(0),
             nanoseconds: 0,
-        };
+        })
+    }
+
+    /// Gives every file and directory `time`.
+    fn set_times(&self, time: sys::Timestamp) -> Result<(), Error> {
         let mut folders = vec![sys::Dir::open(&self.folder)?];
         while let Some(folder) = folders.pop() {
             for entry in folder.entries()? {

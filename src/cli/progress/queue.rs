@@ -135,6 +135,18 @@ impl Shared {
     }
 }
 
+/// Says whether an event shows that something runs that may take its time. A build of which all is
+/// cached reads its Dockerfile and writes its manifest, and needs no thread for that.
+fn is_work(event: &Event) -> bool {
+    match event {
+        Event::Cached { .. } | Event::Warning { .. } | Event::Done { .. } => false,
+        Event::Started { name, .. } => {
+            !name.starts_with("[internal] load build definition") && !name.starts_with("exporting")
+        }
+        _ => true,
+    }
+}
+
 /// Takes an event from any thread, and starts the thread that draws once something runs.
 fn receive(shared: &Arc<Shared>, event: Event) {
     let at = shared.began.elapsed();
@@ -148,7 +160,7 @@ fn receive(shared: &Arc<Shared>, event: Event) {
     if state.closed {
         return;
     }
-    let runs = !matches!(event, Event::Cached { .. } | Event::Warning { .. });
+    let runs = is_work(&event);
     state.queue.push((at, event));
     if state.thread.is_some() {
         shared.filled.notify_one();
