@@ -25,7 +25,7 @@ pub(super) struct Globals {
     /// What `FROM` sees, and an `ARG` of a stage without a value of its own.
     pub(super) environment: Environment,
     /// The `ARG`s before the first `FROM`, the last of each name.
-    pub(super) args: Vec<GlobalArg>,
+    pub(super) args: BTreeMap<String, GlobalArg>,
     /// The time that stands for all times, in seconds.
     pub(super) epoch: Option<i64>,
 }
@@ -67,13 +67,13 @@ fn environment(
     dockerfile: &Dockerfile,
     options: &Options,
     given: &BTreeMap<String, String>,
-) -> Result<(Environment, Vec<GlobalArg>), Error> {
+) -> Result<(Environment, BTreeMap<String, GlobalArg>), Error> {
     let lexing = Lexing::words(dockerfile.escape);
     let mut environment = Environment::default();
     for (name, value) in platform_args(dockerfile, options) {
         environment.set(name, options.build_args.get(name).unwrap_or(&value));
     }
-    let mut args: Vec<GlobalArg> = Vec::new();
+    let mut args = BTreeMap::new();
     for statement in &dockerfile.meta_args {
         for declaration in &statement.instruction.declarations {
             let name = &declaration.key.text;
@@ -104,23 +104,17 @@ fn environment(
 
 /// Adds a declaration. It replaces one of the same name; if it is made of that one, it needs what
 /// that one needs.
-fn declare(args: &mut Vec<GlobalArg>, mut new: GlobalArg) {
+fn declare(args: &mut BTreeMap<String, GlobalArg>, mut new: GlobalArg) {
     let is_of_itself = new.needs.remove(&new.arg.name);
-    let known = args.iter().position(|known| known.arg.name == new.arg.name);
-    if let Some(old) = known.map(|position| args.remove(position))
+    if let Some(old) = args.remove(&new.arg.name)
         && is_of_itself
     {
         new.needs.extend(old.needs);
     }
-    args.push(new);
+    args.insert(new.arg.name.clone(), new);
 }
 
 impl Globals {
-    /// Gives the `ARG` of a name.
-    pub(super) fn declared(&self, name: &str) -> Option<&GlobalArg> {
-        self.args.iter().find(|known| known.arg.name == name)
-    }
-
     /// Reads `SOURCE_DATE_EPOCH`. A source that is named instead of a number (`context`) says
     /// nothing of its time here, which is as if nothing were given.
     fn settle_epoch(&mut self, dockerfile: &Dockerfile, options: &Options) -> Result<(), Error> {

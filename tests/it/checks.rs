@@ -175,3 +175,73 @@ fn targets_are_the_stages() {
     assert_eq!((first.base.as_str(), first.is_default), ("a:$T", false));
     assert_eq!((last.name.as_deref(), last.is_default), (None, true));
 }
+
+#[test]
+fn what_a_from_names_goes_before_what_its_base_declares() {
+    let text = "ARG X=1\nFROM scratch$X AS base\nARG X=2\nFROM base AS final\n";
+    let text = text.replace("scratch$X", "busybox:$X");
+    let lines = |outline: Outline| -> Vec<u32> {
+        outline.args.iter().map(|arg| arg.span.first_line).collect()
+    };
+    assert_eq!(lines(outline(&text)), [1]);
+}
+
+#[test]
+fn long_chains_of_stages_take_little_time() {
+    let mut text = String::from("ARG A=1\nFROM busybox:$A AS s0\n");
+    for stage in 1..5_000 {
+        writeln!(text, "FROM s{} AS s{stage}", stage - 1).unwrap();
+        writeln!(text, "COPY --from=s0 /a{stage} /").unwrap();
+    }
+    let begun = std::time::Instant::now();
+    assert_eq!(outline(&text).args.len(), 1);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20));
+}
+
+const LINES: [&str; 24] = [
+    "# check=skip=all",
+    "# check=experimental=all",
+    "# check=error=maybe",
+    "# v is it",
+    "FROM scratch as A",
+    "from a AS b",
+    "FROM --platform=$v b",
+    "FROM --platform=linux/amd64 alpine:$v as context",
+    "FROM a b c d",
+    "ARG v",
+    "ARG v=$w w=${v:-x} SECRET",
+    "ENV a $b",
+    "env token=${v:?no}",
+    "LABEL a",
+    "COPY --from=a $v /",
+    "RUN --mount=type=secret,id=$v --mount=type=ssh x \\\n\n y",
+    "ONBUILD CMD x",
+    "CMD x",
+    "ENTRYPOINT [1]",
+    "MAINTAINER x",
+    "WORKDIR $v",
+    "EXPOSE $v:1 80/TCP",
+    "COPY <<X /\n$v\nX",
+    "RUN <<X",
+];
+
+proptest::proptest! {
+    /// Whatever stands in a Dockerfile, checking it ends, and finds the same again.
+    #[test]
+    fn any_lines_can_be_checked(picked in proptest::collection::vec(0..LINES.len(), 0..24)) {
+        let lines: Vec<&str> = picked.iter().map(|&line| LINES[line]).collect();
+        let text = lines.join("\n");
+        let [first, second] = [0, 1].map(|_| dockerfile::check(&text, &options(), &|_| None));
+        proptest::prop_assert_eq!(print(&first), print(&second));
+        for warning in &first.warnings {
+            let span = warning.span;
+            proptest::prop_assert!(span.start <= span.end && span.end <= text.len());
+            proptest::prop_assert!(span.first_line <= span.last_line);
+        }
+        if let Ok(parsed) = parse(&text) {
+            let _ = dockerfile::outline(&parsed, &options(), &|_| None);
+            let targets = dockerfile::targets(&parsed);
+            proptest::prop_assert_eq!(targets.len(), parsed.stages.len());
+        }
+    }
+}

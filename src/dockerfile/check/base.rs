@@ -51,15 +51,15 @@ pub(in crate::dockerfile) fn expand(
         Ok(expansion) => Cow::Borrowed(&expansion.unmatched),
         Err(_) => Cow::Owned(globals.environment.unset_in(&word.text, lexing)),
     };
-    let pairs = globals.environment.pairs().iter();
-    let set = pairs.map(|(name, _)| name.as_str());
-    let declared = globals.args.iter().map(|known| known.arg.name.as_str());
-    let known: Vec<&str> = declared.chain(set).collect();
-    for name in unset.iter() {
-        if !known.contains(&name.as_str()) {
-            let nearest = nearest_exact(name, &known);
-            linter.find(source, Finding::UndefinedArgInFrom { name, nearest });
-        }
+    for name in unset
+        .iter()
+        .filter(|name| !globals.args.contains_key(*name))
+    {
+        let pairs = globals.environment.pairs().iter();
+        let set = pairs.map(|(name, _)| name.as_str());
+        let known: Vec<&str> = globals.args.keys().map(String::as_str).chain(set).collect();
+        let nearest = nearest_exact(name, &known);
+        linter.find(source, Finding::UndefinedArgInFrom { name, nearest });
     }
     expansion
 }

@@ -44,15 +44,16 @@ fn note(cursor: &mut Cursor<'_, '_, '_>, declaration: &Declaration, value: Optio
     let given = cursor.shared.globals.build_args.contains_key(name);
     let span = cursor.step.span();
     let notes = &mut cursor.state.notes;
-    notes.names.insert(name.clone());
-    if given || declaration.value.is_some() || value.is_none() {
-        notes.args.push(OutlineArg {
-            name: name.clone(),
-            value: value.unwrap_or_default().to_owned(),
-            description: declaration.comment.clone(),
-            span,
-        });
+    if !given && declaration.value.is_none() && value.is_some() {
+        notes.repeated_arg(name);
+        return;
     }
+    notes.arg(OutlineArg {
+        name: name.clone(),
+        value: value.unwrap_or_default().to_owned(),
+        description: declaration.comment.clone(),
+        span,
+    });
 }
 
 fn value(

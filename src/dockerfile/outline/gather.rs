@@ -1,5 +1,6 @@
 //! Notes of what each stage asks for, and putting them together.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use crate::dockerfile::globals::GlobalArg;
@@ -7,22 +8,28 @@ use crate::dockerfile::globals::Globals;
 use crate::dockerfile::outline::Outline;
 use crate::dockerfile::outline::OutlineArg;
 use crate::dockerfile::outline::Request;
-use crate::dockerfile::stage::Node;
-use crate::dockerfile::stage::Origin;
 use crate::dockerfile::stage::Stages;
 
 /// What one stage asks for.
 #[derive(Debug, Clone, Default)]
 pub(in crate::dockerfile) struct Notes {
-    /// The names its `ARG`s have.
-    pub(in crate::dockerfile) names: BTreeSet<String>,
-    /// Its `ARG`s that do not only repeat one from before the first `FROM`.
-    pub(in crate::dockerfile) args: Vec<OutlineArg>,
+    /// Its `ARG`s by name; none for one that only repeats an `ARG` from before the first `FROM`.
+    args: BTreeMap<String, Option<OutlineArg>>,
     secrets: Vec<Request>,
     ssh: Vec<Request>,
 }
 
 impl Notes {
+    /// Notes an `ARG` of the stage.
+    pub(in crate::dockerfile) fn arg(&mut self, arg: OutlineArg) {
+        self.args.insert(arg.name.clone(), Some(arg));
+    }
+
+    /// Notes an `ARG` that repeats one from before the first `FROM`.
+    pub(in crate::dockerfile) fn repeated_arg(&mut self, name: &str) {
+        self.args.entry(name.to_owned()).or_default();
+    }
+
     /// Notes a secret.
     pub(in crate::dockerfile) fn secret(&mut self, request: Request) {
         add(&mut self.secrets, &request);
@@ -55,6 +62,7 @@ pub(in crate::dockerfile) fn gather<'n>(
     };
     let mut seen = BTreeSet::new();
     let mut visited = vec![false; stages.nodes.len()];
+    let mut walked = visited.clone();
     let mut open = vec![stages.target];
     while let Some(position) = open.pop() {
         if std::mem::replace(&mut visited[position], true) {
@@ -64,9 +72,16 @@ pub(in crate::dockerfile) fn gather<'n>(
         let Some(notes) = notes(position) else {
             continue;
         };
-        for arg in args(stages, node, globals, notes) {
-            if seen.insert(arg.name.clone()) {
-                outline.args.push(arg);
+        let mut names: Vec<&str> = notes.args.keys().map(String::as_str).collect();
+        // What the `FROM`s of its bases name counts here, before an `ARG` of theirs can hide it.
+        let mut next = Some(position);
+        while let Some(at) = next.filter(|&at| !std::mem::replace(&mut walked[at], true)) {
+            names.extend(stages.nodes[at].variables.iter().map(String::as_str));
+            next = stages.nodes[at].base_stage();
+        }
+        for arg in args(names, notes, globals) {
+            if seen.insert(arg.name.as_str()) {
+                outline.args.push(arg.clone());
             }
         }
         for secret in &notes.secrets {
@@ -78,40 +93,32 @@ pub(in crate::dockerfile) fn gather<'n>(
         let sources: Vec<usize> = node.sources().collect();
         open.extend(sources.into_iter().rev());
         // The base last, so that it is looked at next.
-        if let Origin::Stage(base) = node.origin {
-            open.push(base);
-        }
+        open.extend(node.base_stage());
     }
-    outline.args.sort_by_key(|arg| arg.span.first_line);
-    outline.secrets.sort_by_key(|found| found.span.first_line);
-    outline.ssh.sort_by_key(|found| found.span.first_line);
+    outline.args.sort_by_key(|arg| arg.span.start);
+    outline.secrets.sort_by_key(|found| found.span.start);
+    outline.ssh.sort_by_key(|found| found.span.start);
     outline
 }
 
-/// Gives the arguments of one stage: its own, those its `FROM` names, and those that these come of.
-fn args(stages: &Stages<'_>, node: &Node<'_>, globals: &Globals, notes: &Notes) -> Vec<OutlineArg> {
-    let mut open: Vec<&str> = notes.names.iter().map(String::as_str).collect();
-    let mut from = Some(node);
-    while let Some(node) = from {
-        open.extend(node.variables.iter().map(String::as_str));
-        from = match node.origin {
-            Origin::Stage(base) => Some(&stages.nodes[base]),
-            _ => None,
-        };
-    }
+/// Gives the arguments of the names, and those that these are made of.
+fn args<'a>(
+    mut names: Vec<&'a str>,
+    notes: &'a Notes,
+    globals: &'a Globals,
+) -> Vec<&'a OutlineArg> {
     let mut seen = BTreeSet::new();
     let mut args = Vec::new();
-    while let Some(name) = open.pop() {
+    while let Some(name) = names.pop() {
         if !seen.insert(name) {
             continue;
         }
-        if let Some(own) = notes.args.iter().rfind(|arg| arg.name == name) {
-            args.push(own.clone());
-        } else if let Some(GlobalArg { arg, needs }) = globals.declared(name) {
-            open.extend(needs.iter().map(String::as_str));
-            args.push(arg.clone());
+        if let Some(Some(own)) = notes.args.get(name) {
+            args.push(own);
+        } else if let Some(GlobalArg { arg, needs }) = globals.args.get(name) {
+            names.extend(needs.iter().map(String::as_str));
+            args.push(arg);
         }
     }
-    args.sort_by_key(|arg| arg.span.start);
     args
 }

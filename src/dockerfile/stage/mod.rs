@@ -271,6 +271,14 @@ impl<'a> Node<'a> {
             .flat_map(|step| step.sources.iter().copied())
     }
 
+    /// Gives the stage that it starts from, if it is one.
+    pub(super) fn base_stage(&self) -> Option<usize> {
+        match self.origin {
+            Origin::Stage(base) => Some(base),
+            _ => None,
+        }
+    }
+
     /// Says whether it has instructions to run.
     pub(super) fn is_built(&self) -> bool {
         self.is_stage && !self.replaced
