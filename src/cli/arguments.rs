@@ -116,6 +116,8 @@ pub(super) enum Asked {
     Help,
     /// The arguments with the name of a subcommand in them.
     Command(Vec<OsString>),
+    /// The same, where the subcommand is `run`.
+    Run(Vec<OsString>),
 }
 
 /// Finds out which subcommand is meant, and writes it down if it is the implied `build`.
@@ -131,7 +133,7 @@ pub(super) fn asked(arguments: &[OsString]) -> Asked {
             text if text.starts_with("--root=") || text.starts_with("--config=") => index += 1,
             "-h" | "--help" | "-V" | "--version" => return Asked::Command(arguments.to_vec()),
             "help" => return Asked::Command(help_of(arguments, index)),
-            "run" => return Asked::Command(run_of(arguments, index)),
+            "run" => return Asked::Run(run_of(arguments, index)),
             word if Command::has_subcommand(word) => {
                 return Asked::Command(arguments.to_vec());
             }
@@ -183,7 +185,10 @@ mod tests {
     fn check(line: &str, expected: &str) {
         let words = |text: &str| text.split_whitespace().map(OsString::from).collect();
         let arguments: Vec<OsString> = words(line);
-        assert_eq!(asked(&arguments), Asked::Command(words(expected)), "{line}");
+        let (Asked::Command(full) | Asked::Run(full)) = asked(&arguments) else {
+            panic!("nothing is asked by {line}");
+        };
+        assert_eq!(full, words(expected), "{line}");
     }
 
     #[test]

@@ -52,25 +52,29 @@ use self::arguments::Command;
 use self::environment::Environment;
 use self::error::Error;
 
+/// The exit code for a wrong command line, but for `run`'s, whose process may exit so.
+const MISUSE: u8 = 2;
+
 /// Does what the process's arguments ask for, and gives its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     report::panics_as_bugs();
     let environment = Environment::read();
-    let arguments = match arguments::asked(&environment.arguments) {
+    let (arguments, misuse) = match arguments::asked(&environment.arguments) {
         Asked::Help => {
             let help = Arguments::command().render_help();
             return finish(print::styled(&help.ansi().to_string()));
         }
-        Asked::Command(arguments) => arguments,
+        Asked::Command(arguments) => (arguments, MISUSE),
+        Asked::Run(arguments) => (arguments, run::NOT_STARTED),
     };
     match Arguments::try_parse_from(arguments) {
         Ok(arguments) => finish(run(arguments, &environment)),
-        // Help and version come this way too; clap knows which stream and code each has.
+        // Help and version come this way too; clap knows which stream each has.
         Err(error) => {
             // A reader that went away needs no help.
             let _ = error.print();
-            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+            ExitCode::from(if error.use_stderr() { misuse } else { 0 })
         }
     }
 }

@@ -29,7 +29,7 @@ use crate::run::Volume;
 use crate::sandbox::Access;
 
 /// What `docker run` exits with if docker is to blame.
-const NOT_STARTED: u8 = 125;
+pub(super) const NOT_STARTED: u8 = 125;
 
 /// What `rbuild run` is told.
 #[derive(Debug, clap::Args)]

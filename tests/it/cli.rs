@@ -79,6 +79,18 @@ fn without_arguments_the_help_teaches() {
 }
 
 #[test]
+fn a_wrong_command_line_of_run_exits_as_docker_does() {
+    let home = Home::new();
+    check(
+        &home.rbuild(&["run", "--bogus", "image"]),
+        125,
+        &["--bogus"],
+    );
+    check(&home.rbuild(&["run"]), 125, &["<IMAGE>"]);
+    check(&home.rbuild(&["run", "--help"]), 0, &[]);
+}
+
+#[test]
 fn a_wrong_command_line_exits_with_2() {
     let home = Home::new();
     for (args, part) in [
