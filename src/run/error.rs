@@ -106,6 +106,7 @@ impl Error {
                 Some("something else listens there; choose another port".to_owned())
             }
             Self::Prepare(error) => error.hint(),
+            Self::Sandbox(error) => error.hint().map(str::to_owned),
             _ => None,
         }
     }

@@ -106,6 +106,17 @@ impl Error {
         }
     }
 
+    /// Says what to do about it, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Error::Forbidden(_) => {
+                Some("run rbuild as root with CAP_SYS_ADMIN; in a container, make that privileged")
+            }
+            _ => None,
+        }
+    }
+
     /// Says whether what was asked for is to blame, not the machine: the program, the user.
     #[must_use]
     pub fn is_programs(&self) -> bool {

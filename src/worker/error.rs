@@ -219,6 +219,7 @@ impl Error {
                 "install openssh-client; a key with a passphrase needs an agent of yours"
                     .to_owned(),
             ),
+            Self::Sandbox { source } => source.hint().map(str::to_owned),
             Self::GitMissing { .. } => Some("install git".to_owned()),
             Self::SshMissing { id } => Some(format!("give it with --ssh {id}[=SOCKET]")),
             _ => None,

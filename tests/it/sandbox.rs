@@ -1036,6 +1036,7 @@ fn a_process_that_may_not_make_sandboxes_is_told_so() {
         let error = shell("true").fails();
         assert!(matches!(error, Error::Forbidden(_)), "{}", text(&error));
         assert!(text(&error).contains("clone("), "{}", text(&error));
+        assert!(error.hint().unwrap().contains("CAP_SYS_ADMIN"));
         return;
     }
     if !able() || !require(&[Feature::Program("setpriv")]) {
