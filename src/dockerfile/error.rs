@@ -369,6 +369,12 @@ pub enum ExpandError {
         /// The message written there, or ours.
         message: String,
     },
+    /// The values put in are too long in all.
+    #[error("the values it names are longer than {longest} bytes in all")]
+    TooLong {
+        /// The limit.
+        longest: usize,
+    },
     /// A pattern escapes a character that needs none.
     #[error("invalid pattern ({pattern}) in substitution: invalid escape '\\{escaped}'")]
     PatternEscape {

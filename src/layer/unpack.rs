@@ -113,6 +113,13 @@ fn extract(tar: impl BufRead, target: &Root, options: &UnpackOptions) -> Result<
                 limit: options.entries_max,
             });
         }
+        // Space is reserved for what an entry claims, so the claim must keep the limit, too.
+        if entry.size > options.bytes_max {
+            return Err(Error::Limit {
+                what: "bytes",
+                limit: options.bytes_max,
+            });
+        }
         extractor.add(&entry, &mut entries)?;
     }
     let count = entries.count;

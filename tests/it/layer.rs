@@ -233,6 +233,26 @@ fn an_archive_larger_than_allowed_is_refused() {
 }
 
 #[test]
+fn a_claimed_size_reserves_nothing_above_the_limit() {
+    let mut header = tar::Header::new_ustar();
+    header.set_path("f").unwrap();
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(8 << 20);
+    header.set_cksum();
+    let target = tempfile::tempdir().unwrap();
+    let options = UnpackOptions {
+        bytes_max: 1 << 20,
+        ..UnpackOptions::layer(None)
+    };
+    let error = layer::unpack(header.as_bytes().as_slice(), &root(&target), &options).unwrap_err();
+    assert!(matches!(error, Error::Limit { .. }), "{error}");
+    assert!(!target.path().join("f").exists());
+}
+
+#[test]
 fn times_are_clamped_only_down() {
     if !require(&[Feature::Root]) {
         return;

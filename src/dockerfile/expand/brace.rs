@@ -1,7 +1,9 @@
 //! What a substitution with an operator results in.
 
 use crate::dockerfile::ExpandError;
+use crate::dockerfile::expand::TOO_LONG;
 use crate::dockerfile::expand::pattern::Pattern;
+use crate::dockerfile::expand::pattern::Replacement;
 
 type Result<T> = std::result::Result<T, ExpandError>;
 
@@ -26,8 +28,13 @@ pub(super) enum Part {
 }
 
 impl Brace<'_> {
-    /// What to put in place of `word`; `None` to leave it.
-    pub(super) fn result(&self, word: &str, value: Option<String>) -> Result<Option<String>> {
+    /// What to put in place of `word`, `longest` bytes at most; `None` to leave it.
+    pub(super) fn result(
+        &self,
+        word: &str,
+        value: Option<String>,
+        longest: usize,
+    ) -> Result<Option<String>> {
         let colon = self.operator.len() > 1;
         let usable = value
             .as_deref()
@@ -42,7 +49,14 @@ impl Brace<'_> {
             "%" => trim(word, '%', text, Pattern::trim_suffix).map(Some),
             operator => match &self.part {
                 Part::Replacement { all, pattern } => {
-                    Ok(Some(Pattern::parse(pattern)?.replace(text, word, *all)))
+                    let pattern = Pattern::parse(pattern)?;
+                    let replacement = Replacement {
+                        text: word,
+                        all: *all,
+                        longest,
+                    };
+                    let replaced = pattern.replace(text, &replacement);
+                    replaced.ok_or(TOO_LONG).map(Some)
                 }
                 _ => Err(ExpandError::Modifier {
                     modifier: operator.to_owned(),

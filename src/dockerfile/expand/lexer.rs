@@ -3,6 +3,7 @@
 use crate::dockerfile::ExpandError;
 use crate::dockerfile::expand::Expansion;
 use crate::dockerfile::expand::Lexing;
+use crate::dockerfile::expand::VALUES_MAX;
 use crate::dockerfile::expand::brace::Brace;
 use crate::dockerfile::expand::brace::Part;
 use crate::dockerfile::expand::words::Words;
@@ -25,6 +26,8 @@ pub(super) struct Lexer<'a> {
     pub(super) out: String,
     pub(super) words: Words,
     pub(super) found: Expansion,
+    /// How many bytes of values may still be added.
+    pub(super) left: usize,
 }
 
 /// An open quote or substitution.
@@ -57,6 +60,7 @@ impl<'a> Lexer<'a> {
             out,
             words,
             found,
+            left: VALUES_MAX,
         }
     }
 

@@ -3,7 +3,8 @@
 //! [`expand`] knows `$v`, `${v}`, `${v:-w}`, `${v:+w}`, `${v:?w}` (each also without the colon),
 //! `${v#p}`, `${v##p}`, `${v%p}`, `${v%%p}`, `${v/p/r}` and `${v//p/r}`; single quotes, double
 //! quotes and the escape character. Words nest without bound: the lexer keeps its own stack and one
-//! output buffer, so it takes time in proportion to the text and no call depth.
+//! output buffer, so it takes time in proportion to the text and no call depth. Values multiply
+//! where they replace each other (`${v//?/${v//?/…}}`), so what they add has a limit.
 
 mod brace;
 mod lexer;
@@ -15,6 +16,14 @@ use std::collections::BTreeSet;
 
 use crate::dockerfile::Escape;
 use crate::dockerfile::ExpandError;
+
+/// How many bytes of values one expansion may add to its text: more than any kernel takes as
+/// environment or arguments.
+const VALUES_MAX: usize = 16 << 20;
+
+const TOO_LONG: ExpandError = ExpandError::TooLong {
+    longest: VALUES_MAX,
+};
 
 /// How a text is lexed. All `false` is the expansion of an instruction's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -69,7 +78,8 @@ pub struct Expansion {
 ///
 /// # Errors
 ///
-/// A substitution that is malformed or asks to fail (`${v:?message}`), or a quote without its end.
+/// A substitution that is malformed or asks to fail (`${v:?message}`), a quote without its end, or
+/// values of more than 16 MiB.
 pub fn expand(
     text: &str,
     lexing: Lexing,
@@ -201,6 +211,16 @@ mod tests {
             ),
         ] {
             assert_eq!(expanded(text).unwrap_err().to_string(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn nested_replacements_are_limited() {
+        let nested = |depth| format!("{}x{}", "${P//?/".repeat(depth), "}".repeat(depth));
+        assert_eq!(expanded(&nested(5)).unwrap().text.len(), 13_usize.pow(5));
+        for text in [nested(40), nested(5).repeat(50)] {
+            let error = expanded(&text).unwrap_err();
+            assert_eq!(error, super::TOO_LONG, "{error}");
         }
     }
 

@@ -8,6 +8,16 @@ pub(super) struct Pattern {
     runs: Vec<Vec<Token>>,
 }
 
+/// What matches are replaced with.
+#[derive(Debug)]
+pub(super) struct Replacement<'a> {
+    pub(super) text: &'a str,
+    /// Whether all matches are, and not the first alone.
+    pub(super) all: bool,
+    /// How many bytes the result may have.
+    pub(super) longest: usize,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Token {
     Literal(char),
@@ -75,21 +85,21 @@ impl Pattern {
         }
     }
 
-    /// The value with its first match, or with all, replaced.
-    pub(super) fn replace(&self, value: &str, replacement: &str, all: bool) -> String {
+    /// The value with its first match, or with all, replaced; none if that is too long.
+    pub(super) fn replace(&self, value: &str, replacement: &Replacement<'_>) -> Option<String> {
         let chars: Vec<char> = value.chars().collect();
         let mut out = String::with_capacity(value.len());
         let (mut copied, mut search) = (0, 0);
         while let Some(found) = self.find(&chars, search) {
             out.extend(&chars[copied..found.start]);
-            if !all {
-                out.push_str(replacement);
+            if !replacement.all {
+                out.push_str(replacement.text);
                 copied = found.end;
                 break;
             }
             // Nothing found right behind a match is no match of its own.
             if found.end > copied || found.start == 0 {
-                push_template(&mut out, replacement, &chars[found.start..found.end]);
+                push_template(&mut out, replacement, &chars[found.start..found.end])?;
             }
             copied = found.end;
             search = if found.end > search {
@@ -102,7 +112,7 @@ impl Pattern {
             }
         }
         out.extend(&chars[copied..]);
-        out
+        Some(out)
     }
 
     /// The leftmost, then longest match from `from` on.
@@ -173,9 +183,9 @@ fn line_end(chars: &[char], from: usize) -> usize {
 }
 
 /// Adds the replacement of a `//`, which other builders take for a template of Go's `regexp`: `$0`
-/// and `${0}` stand for the match, other names for nothing, `$$` for `$`.
-fn push_template(out: &mut String, template: &str, matched: &[char]) {
-    let mut rest = template;
+/// and `${0}` stand for the match, other names for nothing, `$$` for `$`. None if that is too long.
+fn push_template(out: &mut String, template: &Replacement<'_>, matched: &[char]) -> Option<()> {
+    let mut rest = template.text;
     while let Some((before, after)) = rest.split_once('$') {
         out.push_str(before);
         if let Some(after) = after.strip_prefix('$') {
@@ -191,10 +201,12 @@ fn push_template(out: &mut String, template: &str, matched: &[char]) {
         }
         if name == "0" {
             out.extend(matched);
+            (out.len() <= template.longest).then_some(())?;
         }
         rest = behind;
     }
     out.push_str(rest);
+    (out.len() <= template.longest).then_some(())
 }
 
 /// Splits a template's name, in braces or not, from what follows it; empty where there is none.

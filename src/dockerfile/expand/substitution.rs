@@ -1,6 +1,7 @@
 //! `$v` and `${v…}`: the part of the lexer that looks variables up.
 
 use crate::dockerfile::ExpandError;
+use crate::dockerfile::expand::TOO_LONG;
 use crate::dockerfile::expand::brace::Brace;
 use crate::dockerfile::expand::brace::Part;
 use crate::dockerfile::expand::lexer::Kind;
@@ -11,8 +12,17 @@ type Result<T> = std::result::Result<T, ExpandError>;
 
 impl<'a> Lexer<'a> {
     /// Adds the result of a substitution.
-    fn substitute(&mut self, value: &str) {
+    fn substitute(&mut self, value: &str) -> Result<()> {
+        self.charge(value)?;
         self.push(value, false);
+        Ok(())
+    }
+
+    /// Counts a value that is added.
+    fn charge(&mut self, value: &str) -> Result<()> {
+        let left = self.left.checked_sub(value.len());
+        self.left = left.ok_or(TOO_LONG)?;
+        Ok(())
     }
 
     /// `$`, wherever it stands.
@@ -25,15 +35,13 @@ impl<'a> Lexer<'a> {
         let start = self.position - 1;
         let name = self.name();
         if name.is_empty() {
-            self.substitute("$");
-            return Ok(());
+            return self.substitute("$");
         }
         match self.value(name) {
             Some(value) => self.substitute(&value),
             None if self.lexing.keep_unset => self.substitute(&self.text[start..self.position]),
             None => self.substitute(""),
         }
-        Ok(())
     }
 
     /// Reads a variable's name: digits, one special parameter, or letters, digits and `_`.
@@ -77,14 +85,13 @@ impl<'a> Lexer<'a> {
         let operator = self.position;
         match self.next() {
             Some('}') => {
-                match self.value(name) {
+                return match self.value(name) {
                     Some(value) => self.substitute(&value),
                     None if self.lexing.keep_unset => {
-                        self.substitute(&self.text[opened - 2..self.position]);
+                        self.substitute(&self.text[opened - 2..self.position])
                     }
                     None => self.substitute(""),
-                }
-                return Ok(());
+                };
             }
             Some(':') => {
                 self.next();
@@ -166,7 +173,8 @@ impl<'a> Lexer<'a> {
         } else {
             // Only now, so that what is open never holds values.
             let value = self.value(brace.name);
-            if let Some(result) = brace.result(&self.out[start..], value)? {
+            if let Some(result) = brace.result(&self.out[start..], value, self.left)? {
+                self.charge(&result)?;
                 self.out.truncate(start);
                 self.out.push_str(&result);
             }
