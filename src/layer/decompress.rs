@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::io::Cursor;
 use std::io::Read;
 
-use crate::layer::entry::Entries;
+use crate::layer::entries::Entries;
 
 /// The longest magic number there is here.
 const MAGIC_MAX: usize = 6;

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::io::BufRead;
-use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Component;
 use std::path::Path;
@@ -17,22 +15,23 @@ use tar::EntryType;
 use crate::layer::Content;
 use crate::layer::Error;
 use crate::layer::Result;
-use crate::layer::entry::Entries;
+use crate::layer::entries::Entries;
 use crate::layer::entry::Entry;
+use crate::layer::make::Refused;
+use crate::layer::make::is_symlink;
+use crate::layer::make::make;
+use crate::layer::make::set_attributes;
+use crate::layer::make::write;
 use crate::layer::whiteout;
 use crate::layer::whiteout::Meaning;
 use crate::sys;
 use crate::sys::Dir;
 use crate::sys::MakeDirs;
-use crate::sys::Node;
 use crate::sys::Owner;
 use crate::sys::Root;
 use crate::sys::Stat;
 use crate::sys::Symlinks;
 use crate::sys::Timestamp;
-
-/// Space is reserved for files from this size on, so that a full disk shows at once.
-const RESERVE_MIN: u64 = 1 << 20;
 
 /// Who owns a directory that an archive implies.
 const IMPLIED_OWNER: Owner = Owner { uid: 0, gid: 0 };
@@ -205,14 +204,17 @@ impl<'a> Extractor<'a> {
                 gid: entry.gid,
             },
         };
-        let best_effort = self.content != Content::Layer;
+        let refused = match self.content {
+            Content::Layer => Refused::Fails,
+            Content::Archive { .. } => Refused::Passes,
+        };
         let dir = self.parent(path.parent().unwrap_or(Path::new("")))?;
         let set = || {
             match file {
                 Some(file) => sys::file::set_owner(file, owner),
                 None => dir.set_owner(name, owner),
             }?;
-            set_attributes(dir, name, entry, best_effort)?;
+            set_attributes(dir, name, entry, refused)?;
             match (file, entry.kind) {
                 (Some(file), _) => {
                     sys::file::set_mode(file, entry.mode)?;
@@ -304,75 +306,6 @@ impl<'a> Extractor<'a> {
 
     fn is_whiteout(&self, stat: &Stat) -> bool {
         self.content == Content::Layer && whiteout::is_whiteout(stat)
-    }
-}
-
-/// Makes what is neither a directory nor a hard link; gives a file to be written.
-fn make(dir: &Dir, name: &OsStr, entry: &Entry) -> sys::Result<Option<File>> {
-    let (major, minor) = entry.device;
-    let node = match entry.kind {
-        EntryType::Symlink => {
-            let target = Path::new(OsStr::from_bytes(&entry.link));
-            return dir.symlink(target, name).map(|()| None);
-        }
-        EntryType::Char => Node::CharDevice(major, minor),
-        EntryType::Block => Node::BlockDevice(major, minor),
-        EntryType::Fifo => Node::Fifo,
-        _ => return dir.create_file(name, 0o600).map(Some),
-    };
-    dir.make_node(name, node, 0o600).map(|()| None)
-}
-
-fn write(
-    mut file: &File,
-    path: &Path,
-    entry: &Entry,
-    entries: &mut Entries<impl BufRead>,
-) -> Result<()> {
-    if entry.size >= RESERVE_MIN {
-        sys::file::reserve(file, entry.size).map_err(cannot_extract(path))?;
-    }
-    entries.content(|piece| {
-        let written = file.write_all(piece);
-        written.map_err(|source| Error::Write {
-            path: path.to_owned(),
-            source,
-        })
-    })
-}
-
-/// Sets the attributes an entry has, but for those that belong to overlayfs: with them a layer
-/// could reach for directories that are not its own.
-fn set_attributes(dir: &Dir, name: &OsStr, entry: &Entry, best_effort: bool) -> sys::Result<()> {
-    for (key, value) in &entry.xattrs {
-        let key = OsString::from(OsStr::from_bytes(key));
-        if whiteout::is_overlay_attribute(&key) {
-            continue;
-        }
-        let forgiven = |error: &sys::Error| match error.kind() {
-            io::ErrorKind::Unsupported => true,
-            // Only files and directories can have attributes of the user.
-            io::ErrorKind::PermissionDenied => {
-                best_effort
-                    || key.as_bytes().starts_with(b"user.")
-                        && !matches!(entry.kind, EntryType::Regular | EntryType::Directory)
-            }
-            _ => false,
-        };
-        match dir.set_xattr(name, &key, value) {
-            Err(error) if !forgiven(&error) => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// A symbolic link has no mode; a hard link may lead to one.
-fn is_symlink(dir: &Dir, name: &OsStr, entry: &Entry) -> sys::Result<bool> {
-    match entry.kind {
-        EntryType::Symlink => Ok(true),
-        EntryType::Link => Ok(dir.stat(name)?.kind == sys::FileKind::Symlink),
-        _ => Ok(false),
     }
 }
 

@@ -14,14 +14,17 @@ mod attribute;
 mod change;
 mod compress;
 mod decompress;
+mod entries;
 mod entry;
 mod error;
 mod extract;
 mod gzip;
 mod header;
+mod make;
 mod pack;
 mod pax;
 mod same;
+mod sparse;
 mod unpack;
 pub mod whiteout;
 

@@ -8,7 +8,7 @@ use crate::layer::Error;
 use crate::layer::Result;
 use crate::layer::ahead::read_ahead;
 use crate::layer::decompress::decompress;
-use crate::layer::entry::Entries;
+use crate::layer::entries::Entries;
 use crate::layer::extract::Extractor;
 use crate::oci::DiffId;
 use crate::sys::Owner;

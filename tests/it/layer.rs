@@ -6,6 +6,8 @@ use std::io::Read;
 use std::io::Write;
 use std::path::Path;
 
+use proptest::prelude::any;
+use proptest::prelude::prop;
 use proptest::prelude::prop_assert_eq;
 use proptest::test_runner::Config;
 use proptest::test_runner::TestRunner;
@@ -770,4 +772,79 @@ fn a_layer_is_byte_for_byte_that_of_buildkit() {
         diff_id(&owned),
         "sha256:2c6e39295b97adebcb28cbf10235101c98567705847e933d7f9339893b91a5f2"
     );
+}
+
+#[test]
+fn files_with_holes_come_as_gnu_tar_writes_them() {
+    if !require(&[Feature::Root, Feature::Program("tar")]) {
+        return;
+    }
+    let folder = tree(
+        r#"
+        truncate -s 9000000 few; printf x | dd of=few bs=1 seek=5000000 conv=notrunc status=none
+        truncate -s 700000 none; echo whole > whole; truncate -s 9000000 many
+        for i in $(seq 60); do
+            head -c 5000 /dev/urandom | dd of=many bs=1000 seek=$((i * 100)) conv=notrunc status=none
+        done
+        "#,
+    );
+    let expected = list(&folder, Times::Seconds);
+    for format in [
+        "gnu",
+        "pax --sparse-version=1.0",
+        "pax --sparse-version=0.1",
+    ] {
+        shell(
+            folder.path(),
+            &format!("tar -S --format={format} -cf "$PWD.tar" *"),
+        );
+        let file = folder.path().with_extension("tar");
+        let tar = std::fs::read(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        assert!(tar.len() < 1 << 20, "{format}: there are no holes");
+        let (copy, _) = unpack_here(Dribble(tar.as_slice()));
+        assert_eq!(list(&copy, Times::Seconds), expected, "{format}");
+        let blocks = shell(copy.path(), "stat -c %b few none");
+        assert!(
+            blocks
+                .lines()
+                .all(|blocks| blocks.parse::<u32>().unwrap() < 100),
+            "{blocks}"
+        );
+    }
+}
+
+/// Whatever bytes a blob has, it is extracted or refused, inside the root.
+#[test]
+fn no_archive_is_a_panic() {
+    if !require(&[Feature::Root]) {
+        return;
+    }
+    let folder =
+        tree("mkdir d; echo x > d/f; ln -s f d/l; ln d/f h; truncate -s 100000 s; echo > s");
+    shell(
+        folder.path(),
+        "printf z > $(printf 'a%.0s' $(seq 101)); tar -S --format=pax -cf t *",
+    );
+    let tar = std::fs::read(folder.path().join("t")).unwrap();
+    let change = (0..tar.len(), any::<u8>(), any::<bool>());
+    let mut runner = TestRunner::new(Config {
+        cases: 200,
+        ..Config::default()
+    });
+    let result = runner.run(&prop::collection::vec(change, 1..8), |changes| {
+        let mut broken = tar.clone();
+        for (at, byte, repair) in changes {
+            broken[at] = byte;
+            let header = &mut broken[at / 512 * 512..][..512];
+            if repair && at % 512 < 345 {
+                let mut fixed = tar::Header::from_byte_slice(header).clone();
+                fixed.set_cksum();
+                header.copy_from_slice(fixed.as_bytes());
+            }
+        }
+        let _ = unpack_guarded(&broken, &UnpackOptions::archive(None));
+        Ok(())
+    });
+    result.unwrap();
 }
