@@ -69,7 +69,7 @@ pub(super) fn apply_records(
 
 /// Checks that the pieces come in order, lie in the file and are what the archive has.
 fn set_pieces(entry: &mut Entry, numbers: &[u64]) -> Result<(), Reason> {
-    if numbers.len() % 2 != 0 || numbers.len() / 2 > PIECES_MAX {
+    if !numbers.len().is_multiple_of(2) || numbers.len() / 2 > PIECES_MAX {
         return Err(MALFORMED);
     }
     let piece = |pair: &[u64]| Piece {

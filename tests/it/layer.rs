@@ -796,7 +796,7 @@ fn files_with_holes_come_as_gnu_tar_writes_them() {
     ] {
         shell(
             folder.path(),
-            &format!("tar -S --format={format} -cf "$PWD.tar" *"),
+            &format!("tar -S --format={format} -cf $PWD.tar *"),
         );
         let file = folder.path().with_extension("tar");
         let tar = std::fs::read(&file).unwrap();
