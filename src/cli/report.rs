@@ -94,7 +94,7 @@ pub(super) fn excerpt(place: &Place, out: &mut String) {
         let arrow = if marked { " > " } else { " " };
         let pad = if first != last && !marked { "  " } else { "" };
         let number = (index + 1).to_string();
-        let shown = line.replace('\t', "    ");
+        let shown = printable(line);
         let _ = writeln!(
             out,
             "{}",
@@ -105,6 +105,12 @@ pub(super) fn excerpt(place: &Place, out: &mut String) {
             let _ = writeln!(out, "{} {ERROR}{carets}{ERROR:#}", margin("", ""));
         }
     }
+}
+
+/// Writes a line so that it moves no cursor and changes no colour, whatever is in it.
+fn printable(line: &str) -> String {
+    let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    line.replace('\t', "    ").chars().map(visible).collect()
 }
 
 /// Draws carets under `length` bytes of a line from `column`, in characters as they are shown.
@@ -193,6 +199,14 @@ mod tests {
         excerpt(&place, &mut out);
         assert!(out.lines().count() < 20, "{out}");
         assert!(out.contains("42 |"), "{out}");
+    }
+
+    #[test]
+    fn a_text_moves_no_cursor() {
+        assert_eq!(
+            super::printable("a\tb\u{1b}[31m\u{7}"),
+            "a    b\u{fffd}[31m\u{fffd}"
+        );
     }
 
     #[test]

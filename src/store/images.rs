@@ -104,6 +104,7 @@ impl Store {
     }
 
     /// Lets `name` stand for the image that `descriptor` describes, whatever it stood for before.
+    /// If the image was kept without a name, it has one now.
     ///
     /// # Errors
     /// [`Error::Lock`], [`Error::Read`], [`Error::Document`] or [`Error::Write`]; the index is
@@ -114,6 +115,7 @@ impl Store {
             entry.annotations.insert(key.to_owned(), name.to_string());
         }
         self.change_index(|entries| {
+            entries.retain(|old| name_of(old).is_some() || old.digest != entry.digest);
             let is_same = |old: &&mut Descriptor| name_of(old).as_ref() == Some(name);
             match entries.iter_mut().find(is_same) {
                 Some(old) => *old = entry,

@@ -384,3 +384,18 @@ fn a_killed_writer_leaves_a_whole_store() {
     store.prune(&store.alone().unwrap(), &[]).unwrap();
     assert_eq!(files_in(&root.join("tmp")), 0);
 }
+
+#[test]
+fn an_image_without_a_name_that_gets_one_is_listed_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let image = store.put(media_type::MANIFEST, b"{}").unwrap();
+    store.keep(&image).unwrap();
+    store.keep(&image).unwrap();
+    assert_eq!(store.images().unwrap().len(), 1);
+    let name: Reference = "app:v1".parse().unwrap();
+    store.tag(&name, &image).unwrap();
+    let images = store.images().unwrap();
+    assert_eq!(images.len(), 1);
+    assert_eq!(images[0].name, Some(name));
+}
