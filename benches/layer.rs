@@ -17,9 +17,10 @@ use rbuild::layer::PackOptions;
 use rbuild::layer::UnpackOptions;
 use rbuild::sys::Root;
 
-const COMPRESSIONS: [(&str, Compression); 4] = [
+const COMPRESSIONS: [(&str, Compression); 5] = [
     ("none", Compression::None),
     ("gzip 1", Compression::Gzip { level: 1 }),
+    ("gzip 4", Compression::DEFAULT),
     ("gzip 6", Compression::Gzip { level: 6 }),
     ("zstd 3", Compression::Zstd { level: 3 }),
 ];
