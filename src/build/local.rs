@@ -21,7 +21,7 @@ use crate::store::Shared;
 use crate::store::Store;
 
 /// How the layers of a build are compressed.
-pub(super) const COMPRESSION: Compression = Compression::Gzip { level: 6 };
+pub(super) const COMPRESSION: Compression = Compression::DEFAULT;
 
 /// What a build finds on this machine.
 pub(super) struct Local {
