@@ -20,7 +20,7 @@ finish() {
         wait "$process" 2>/dev/null || true
     done
     # dockerd leaves this one mounted when it ends.
-    umount --quiet "$work/docker-exec/netns/default" || true
+    umount "$work/docker-exec/netns/default" 2>/dev/null || true
     rm -rf "$work"
 }
 trap finish EXIT
