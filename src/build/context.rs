@@ -15,8 +15,9 @@ use crate::build::agents::Agents;
 use crate::build::local::Local;
 use crate::build::request;
 use crate::build::source::DOCKERFILE_MAX_BYTES;
+use crate::build::source::IGNORE;
 use crate::build::source::read_all;
-use crate::build::source::read_ignore;
+use crate::build::source::read_ignore_inside;
 use crate::dockerfile;
 use crate::dockerfile::LayoutImage;
 use crate::dockerfile::NamedContext;
@@ -69,6 +70,11 @@ impl Context {
         &self.folders[""]
     }
 
+    /// Whether the build context is no directory of the user's.
+    pub(super) fn is_unpacked(&self) -> bool {
+        self.unpacked.is_some()
+    }
+
     fn add_folder(&mut self, name: &str, path: &Path) -> Result<(), Error> {
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => {
@@ -89,7 +95,7 @@ impl Context {
         Ok(match value {
             request::NamedContext::Directory(path) => {
                 self.add_folder(name, path)?;
-                let ignore = read_ignore(&path.join(".dockerignore"))?.unwrap_or_default();
+                let ignore = read_ignore_inside(path, Path::new(IGNORE))?.unwrap_or_default();
                 NamedContext::Directory { ignore }
             }
             request::NamedContext::Image(reference) => NamedContext::Image(reference.clone()),

@@ -105,6 +105,13 @@ pub enum Error {
         #[source]
         source: worker::Error,
     },
+    /// The Dockerfile or an ignore file is a symbolic link to something that is no part of the
+    /// context.
+    #[error("{} leads out of the build context", path.display())]
+    OutsideContext {
+        /// Its path in the context.
+        path: PathBuf,
+    },
     /// The repository that is the context cannot be fetched.
     #[error("cannot fetch the build context {url}")]
     FetchContext {
@@ -245,6 +252,7 @@ impl Error {
             Self::NoDockerfile { .. }
             | Self::ReadDockerfile { .. }
             | Self::ReadContext { .. }
+            | Self::OutsideContext { .. }
             | Self::ContextNotDirectory { .. }
             | Self::UnpackContext { .. }
             | Self::UnsupportedSource { .. }

@@ -19,6 +19,9 @@ use crate::worker;
 /// A Dockerfile larger than this is a mistake.
 pub(super) const DOCKERFILE_MAX_BYTES: u64 = 64 << 20;
 
+/// The ignore file for all Dockerfiles of a context.
+pub(super) const IGNORE: &str = ".dockerignore";
+
 /// The Dockerfile, before it is parsed.
 #[derive(Debug)]
 pub(super) struct Text {
@@ -50,38 +53,26 @@ fn find(request: &Request, local: &Local, context: &Context) -> Result<Text, Err
         return Ok(nameless(bytes, Vec::new()));
     }
     match &request.dockerfile {
-        DockerfileSource::Default => {
-            let name = find_default(folder)?;
-            let file = worker::open_inside(folder, Path::new(name)).map_err(inside_error(name))?;
-            read_file(file, (&folder.join(name), name.to_owned()), folder)
-        }
-        DockerfileSource::Path(given) => {
-            let name = given.display().to_string();
-            match fs::File::open(given) {
-                Ok(file) => read_file(file, (given, name), folder),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    let inside = folder.join(given);
-                    let file = fs::File::open(&inside).map_err(|source| Error::ReadDockerfile {
-                        path: given.clone(),
-                        source,
-                    })?;
-                    read_file(file, (&inside, name), folder)
-                }
-                Err(source) => Err(Error::ReadDockerfile {
-                    path: given.clone(),
-                    source,
-                }),
-            }
-        }
+        DockerfileSource::Default => read_inside(folder, Path::new(find_default(folder)?)),
+        // Of a context that came from elsewhere, nothing but the context is meant.
+        DockerfileSource::Path(given) if context.is_unpacked() => read_inside(folder, given),
+        DockerfileSource::Path(given) => match fs::File::open(given) {
+            Ok(file) => read_file(file, given, folder),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => read_inside(folder, given),
+            Err(source) => Err(Error::ReadDockerfile {
+                path: given.clone(),
+                source,
+            }),
+        },
         DockerfileSource::Stdin => {
             let bytes = read_all(io::stdin(), "standard input")?;
-            let ignore = read_ignore(&folder.join(".dockerignore"))?.unwrap_or_default();
+            let ignore = read_ignore_inside(folder, Path::new(IGNORE))?.unwrap_or_default();
             Ok(nameless(&bytes, ignore))
         }
         DockerfileSource::Url(url) => {
             let file = context::download(url, request, local)?;
             let bytes = read_all(file, &worker::without_secrets(url))?;
-            let ignore = read_ignore(&folder.join(".dockerignore"))?.unwrap_or_default();
+            let ignore = read_ignore_inside(folder, Path::new(IGNORE))?.unwrap_or_default();
             Ok(nameless(&bytes, ignore))
         }
     }
@@ -94,13 +85,6 @@ fn nameless(bytes: &[u8], ignore: Vec<String>) -> Text {
         text,
         name: "Dockerfile".to_owned(),
         ignore,
-    }
-}
-
-fn inside_error(name: &str) -> impl Fn(worker::Error) -> Error {
-    move |source| Error::OpenDockerfile {
-        path: PathBuf::from(name),
-        source,
     }
 }
 
@@ -118,17 +102,69 @@ fn find_default(folder: &Path) -> Result<&'static str, Error> {
     })
 }
 
-/// Reads an open Dockerfile, and the ignore file that goes with its path.
-fn read_file(file: fs::File, (path, name): (&Path, String), folder: &Path) -> Result<Text, Error> {
-    let bytes = read_all(file, &path.display().to_string())?;
-    let text = dockerfile::decode(&bytes).into_owned();
+/// Reads the Dockerfile that a path of the context leads to, and the ignore file that goes with it.
+fn read_inside(folder: &Path, path: &Path) -> Result<Text, Error> {
+    let not_found = || Error::ReadDockerfile {
+        path: path.to_owned(),
+        source: io::ErrorKind::NotFound.into(),
+    };
+    let file = open_inside(folder, path)?.ok_or_else(not_found)?;
+    let own = read_ignore_inside(folder, &ignore_of(path))?;
+    text(file, (path, own), folder)
+}
+
+/// Reads an open Dockerfile that the user named, and the ignore file that goes with its path.
+fn read_file(file: fs::File, path: &Path, folder: &Path) -> Result<Text, Error> {
+    let own = ignore_of(path);
+    let lines = match fs::File::open(&own) {
+        Ok(file) => Some(read_ignore(file, &own)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        // `x.dockerignore` where `x` is a file given by the user through /dev/fd and the like.
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => None,
+        Err(source) => return Err(Error::ReadDockerfile { path: own, source }),
+    };
+    text(file, (path, lines), folder)
+}
+
+/// The ignore file for one Dockerfile only.
+fn ignore_of(path: &Path) -> PathBuf {
     let mut own = path.file_name().unwrap_or_default().to_owned();
     own.push(".dockerignore");
-    let ignore = match read_ignore(&path.with_file_name(own))? {
+    path.with_file_name(own)
+}
+
+fn text(
+    file: fs::File,
+    (path, own): (&Path, Option<Vec<String>>),
+    folder: &Path,
+) -> Result<Text, Error> {
+    let name = path.display().to_string();
+    let bytes = read_all(file, &name)?;
+    let ignore = match own {
         Some(lines) => lines,
-        None => read_ignore(&folder.join(".dockerignore"))?.unwrap_or_default(),
+        None => read_ignore_inside(folder, Path::new(IGNORE))?.unwrap_or_default(),
     };
-    Ok(Text { text, name, ignore })
+    Ok(Text {
+        text: dockerfile::decode(&bytes).into_owned(),
+        name,
+        ignore,
+    })
+}
+
+/// Opens a file of a context, if there is one. Whoever made the context chose its symbolic links,
+/// and what is outside is not theirs to read.
+fn open_inside(folder: &Path, path: &Path) -> Result<Option<fs::File>, Error> {
+    let opened = worker::open_inside(folder, path);
+    let opened = opened.map_err(|source| Error::OpenDockerfile {
+        path: path.to_owned(),
+        source,
+    })?;
+    match opened {
+        None if folder.join(path).exists() => Err(Error::OutsideContext {
+            path: path.to_owned(),
+        }),
+        opened => Ok(opened),
+    }
 }
 
 pub(super) fn read_all(reader: impl Read, what: &str) -> Result<Vec<u8>, Error> {
@@ -150,27 +186,24 @@ pub(super) fn read_all(reader: impl Read, what: &str) -> Result<Vec<u8>, Error> 
     Ok(bytes)
 }
 
-/// Reads an ignore file; none if there is no such file.
-pub(super) fn read_ignore(path: &Path) -> Result<Option<Vec<String>>, Error> {
-    match fs::read(path) {
-        Ok(bytes) => {
-            let text = dockerfile::decode(&bytes);
-            let lines = dockerfile::parse_ignore(&text).map_err(|source| Error::Ignore {
-                place: Box::new(Place {
-                    file: path.display().to_string(),
-                    text: text.to_string(),
-                    bytes: source.span.start..source.span.end,
-                }),
-                source,
-            })?;
-            Ok(Some(lines.into_iter().map(|line| line.text).collect()))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        // `x.dockerignore` where `x` is a file given by the user through /dev/fd and the like.
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(None),
-        Err(source) => Err(Error::ReadDockerfile {
-            path: path.to_owned(),
-            source,
+/// Reads an ignore file of a context; none if there is no such file.
+pub(super) fn read_ignore_inside(folder: &Path, path: &Path) -> Result<Option<Vec<String>>, Error> {
+    open_inside(folder, path)?
+        .map(|file| read_ignore(file, &folder.join(path)))
+        .transpose()
+}
+
+/// Reads an open ignore file.
+fn read_ignore(file: fs::File, path: &Path) -> Result<Vec<String>, Error> {
+    let bytes = read_all(file, &path.display().to_string())?;
+    let text = dockerfile::decode(&bytes);
+    let lines = dockerfile::parse_ignore(&text).map_err(|source| Error::Ignore {
+        place: Box::new(Place {
+            file: path.display().to_string(),
+            text: text.to_string(),
+            bytes: source.span.start..source.span.end,
         }),
-    }
+        source,
+    })?;
+    Ok(lines.into_iter().map(|line| line.text).collect())
 }

@@ -7,12 +7,16 @@ use std::path::PathBuf;
 use crate::sys::Root;
 use crate::worker::Error;
 
-/// Opens a file of a directory; symbolic links are followed inside.
+/// Opens a file of a directory, if there is one; symbolic links are followed inside.
 ///
 /// # Errors
-/// [`Error::System`] if there is none.
-pub fn open_inside(folder: &Path, path: &Path) -> Result<File, Error> {
-    Ok(Root::open(folder)?.open_file(path)?)
+/// [`Error::System`] if it cannot be opened.
+pub fn open_inside(folder: &Path, path: &Path) -> Result<Option<File>, Error> {
+    match Root::open(folder)?.open_file(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Gives the path of a directory in a directory, with symbolic links followed inside.

@@ -7,6 +7,7 @@ mod cache;
 mod checks;
 mod cli;
 mod dockerfile;
+mod escape;
 mod examples;
 mod faults;
 mod hello;

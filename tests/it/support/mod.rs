@@ -2,6 +2,7 @@
 
 pub(crate) mod docker_registry;
 pub(crate) mod golden;
+pub(crate) mod guard;
 pub(crate) mod memory;
 pub(crate) mod registry;
 pub(crate) mod tree;
