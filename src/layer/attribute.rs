@@ -8,13 +8,13 @@ use crate::sys::Dir;
 use crate::sys::Result;
 
 /// Attributes by name, sorted.
-pub(super) type Attributes = Vec<(OsString, Vec<u8>)>;
+pub type Attributes = Vec<(OsString, Vec<u8>)>;
 
 /// Reads the attributes of a file that go into a layer.
 ///
 /// They are those a program gives a file on purpose: capabilities, access lists, its own. Labels
 /// that the host's security modules give every file would differ from machine to machine.
-pub(super) fn read(dir: &Dir, name: &OsStr) -> Result<Attributes> {
+pub fn read(dir: &Dir, name: &OsStr) -> Result<Attributes> {
     let mut found = Vec::new();
     for key in dir.xattrs(name)? {
         if !belongs(&key) {

@@ -28,6 +28,8 @@ mod sparse;
 mod unpack;
 pub mod whiteout;
 
+pub use self::attribute::Attributes;
+pub use self::attribute::read as attributes;
 pub use self::change::Below;
 pub use self::change::Change;
 pub use self::change::ChangeKind;

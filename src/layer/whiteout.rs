@@ -68,7 +68,7 @@ pub(super) fn hiding(name: &OsStr) -> OsString {
 }
 
 /// Tells whether a file of a change set stands for a removed one.
-pub(super) fn is_whiteout(stat: &Stat) -> bool {
+pub fn is_whiteout(stat: &Stat) -> bool {
     stat.kind == FileKind::CharDevice && stat.device == (0, 0)
 }
 
@@ -90,8 +90,13 @@ pub fn is_opaque(dir: &Dir) -> Result<bool> {
 }
 
 /// Makes a directory of a change set hide all below it.
+///
+/// Both attributes are set where both can be, so that whoever mounts it sees one: only root may
+/// set the first, and not every file system has the second.
 pub fn make_opaque(dir: &Dir, name: impl AsRef<OsStr>) -> Result<()> {
-    dir.set_xattr(name, OsStr::new(OPAQUE_ATTRIBUTES[0]), b"y")
+    let set = |key| dir.set_xattr(&name, OsStr::new(key), b"y");
+    let [one, other] = OPAQUE_ATTRIBUTES.map(set);
+    one.or(other)
 }
 
 #[cfg(test)]

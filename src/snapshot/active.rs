@@ -11,6 +11,7 @@ use crate::layer::UnpackOptions;
 use crate::layer::Unpacked;
 use crate::snapshot::Error;
 use crate::snapshot::Result;
+use crate::snapshot::copy::Base;
 use crate::snapshot::error::cannot;
 use crate::snapshot::error::on_tree;
 use crate::snapshot::implied;
@@ -24,6 +25,8 @@ use crate::sys::Root;
 pub struct Active {
     pub(super) scratch: Scratch,
     pub(super) stack: Stack,
+    /// What it was when it began, where the stack does not tell.
+    pub(super) base: Option<Base>,
     /// Keeps the chain from being removed.
     pub(super) _held: Vec<File>,
     /// The trees that were made for this chain only.

@@ -9,18 +9,26 @@
 //! Start reading at [`Snapshotter`].
 
 mod active;
+mod copy;
+mod difference;
 mod error;
 mod id;
 mod implied;
+mod index;
+mod merge;
 mod overlay;
 mod scratch;
+mod shelf;
+mod transfer;
 
 use std::fmt;
 use std::fs::File;
+use std::sync::Arc;
 
 pub use self::active::Active;
 pub use self::active::OVERLAY_OPTIONS;
 pub use self::active::Stack;
+pub use self::copy::Copy;
 pub use self::error::Error;
 pub use self::error::Result;
 pub use self::id::SnapshotId;
@@ -66,7 +74,8 @@ pub trait Snapshotter: Send + Sync + fmt::Debug {
 pub struct View {
     root: Root,
     _held: Vec<File>,
-    _covers: Option<Scratch>,
+    /// What was made for it only.
+    _made: Option<Arc<Scratch>>,
 }
 
 impl View {

@@ -1,13 +1,11 @@
 //! Snapshots for overlayfs: a change set on disk is an upper directory as the kernel leaves it.
 
 use std::fs;
-use std::fs::File;
-use std::io;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::snapshot::Active;
-use crate::snapshot::Error;
 use crate::snapshot::Result;
 use crate::snapshot::SnapshotId;
 use crate::snapshot::Snapshotter;
@@ -19,47 +17,27 @@ use crate::snapshot::error::on_tree;
 use crate::snapshot::implied;
 use crate::snapshot::scratch;
 use crate::snapshot::scratch::Scratch;
+use crate::snapshot::shelf::Shelf;
+use crate::snapshot::shelf::TREE;
 use crate::sys::Dir;
 use crate::sys::Overlay as Mount;
 use crate::sys::Root;
 use crate::sys::Timestamp;
 
-/// The tree of a snapshot, in its directory.
-const TREE: &str = "fs";
-
-/// What overlayfs needs beside it.
+/// What overlayfs needs beside the tree.
 const WORK: &str = "work";
-
-/// A directory with nothing in it: a mount of one layer needs a second.
-const EMPTY: &str = ".empty";
 
 /// Snapshots that overlayfs lays over each other.
 #[derive(Debug)]
 pub struct Overlay {
-    store: PathBuf,
+    shelf: Shelf,
 }
 
 impl Overlay {
     /// Opens the snapshots in `store`, a directory that is made if it is missing.
     pub fn open(store: &Path) -> Result<Self> {
-        let empty = store.join(EMPTY);
-        fs::create_dir_all(&empty).map_err(cannot("create", empty))?;
-        Ok(Self {
-            store: store.to_owned(),
-        })
-    }
-
-    fn place(&self, id: &SnapshotId) -> PathBuf {
-        self.store.join(id.as_str())
-    }
-
-    fn tree(&self, id: &SnapshotId) -> PathBuf {
-        self.place(id).join(TREE)
-    }
-
-    fn hold(&self, chain: &[SnapshotId]) -> Result<Vec<File>> {
-        let hold = |id| scratch::hold(&self.place(id), id);
-        chain.iter().map(hold).collect()
+        let shelf = Shelf::open(store)?;
+        Ok(Self { shelf })
     }
 
     /// The trees of a chain, the lowest first, and those that have to be made for it.
@@ -67,15 +45,15 @@ impl Overlay {
         let mut lowers = Vec::new();
         let mut covers = None;
         for (index, id) in chain.iter().enumerate() {
-            let tree = self.tree(id);
-            let implied = implied::noted(&self.place(id))?;
+            let tree = self.shelf.tree(id);
+            let implied = implied::noted(&self.shelf.place(id))?;
             if index == 0 || implied.is_empty() {
                 lowers.push(tree);
                 continue;
             }
             let covers = match &mut covers {
                 Some(covers) => covers,
-                none => none.insert(Scratch::new(&self.store)?),
+                none => none.insert(self.shelf.scratch()?),
             };
             let cover = covers.path().join(index.to_string());
             fs::create_dir(&cover).map_err(cannot("create", &cover))?;
@@ -86,8 +64,9 @@ impl Overlay {
         Ok((lowers, covers))
     }
 
+    /// A mount of one layer needs a second.
     fn mount_view(&self, trees: &[PathBuf]) -> Result<Root> {
-        let empty = self.store.join(EMPTY);
+        let empty = self.shelf.empty();
         let mut lowers = vec![empty.clone()];
         lowers.extend_from_slice(trees);
         let overlay = Mount {
@@ -101,11 +80,11 @@ impl Overlay {
 
 impl Snapshotter for Overlay {
     fn prepare(&self, chain: &[SnapshotId]) -> Result<Active> {
-        let held = self.hold(chain)?;
-        let scratch = Scratch::new(&self.store)?;
+        let held = self.shelf.hold(chain)?;
+        let scratch = self.shelf.scratch()?;
         let (upper, work) = (scratch.path().join(TREE), scratch.path().join(WORK));
         let dir = Dir::open(scratch.path()).map_err(on_tree(scratch.path()))?;
-        let top = chain.last().map(|id| self.tree(id));
+        let top = chain.last().map(|id| self.shelf.tree(id));
         let make = || {
             dir.make_dir(WORK, 0o700)?;
             dir.make_dir(TREE, 0o755)?;
@@ -126,90 +105,52 @@ impl Snapshotter for Overlay {
                 upper,
                 work,
             },
+            base: None,
             _held: held,
             _covers: covers,
         })
     }
 
     fn commit(&self, active: Active, id: Option<SnapshotId>) -> Result<SnapshotId> {
-        let id = match id {
-            Some(id) => id,
-            None => SnapshotId::random()?,
-        };
         scratch::remove_tree(&active.scratch.path().join(WORK))?;
-        active.scratch.keep(&self.place(&id))?;
-        Ok(id)
+        self.shelf.keep(active.scratch, id)
     }
 
     fn view(&self, chain: &[SnapshotId]) -> Result<View> {
-        let held = self.hold(chain)?;
         if chain.is_empty() {
-            let empty = self.store.join(EMPTY);
-            let root = Root::open(&empty).map_err(on_tree(empty))?;
-            return Ok(View {
-                root,
-                _held: held,
-                _covers: None,
-            });
+            return self.shelf.view_empty();
         }
+        let held = self.shelf.hold(chain)?;
         let (lowers, covers) = self.lowers(chain)?;
         let root = self.mount_view(&lowers)?;
         Ok(View {
             root,
             _held: held,
-            _covers: covers,
+            _made: covers.map(Arc::new),
         })
     }
 
     fn change_set(&self, id: &SnapshotId) -> Result<View> {
-        let held = self.hold(std::slice::from_ref(id))?;
-        let tree = self.tree(id);
-        let root = Root::open(&tree).map_err(on_tree(tree))?;
-        Ok(View {
-            root,
-            _held: held,
-            _covers: None,
-        })
+        self.shelf.change_set(id)
     }
 
     fn exists(&self, id: &SnapshotId) -> bool {
-        self.place(id).is_dir()
+        self.shelf.exists(id)
     }
 
-    /// The last thing that changes the directory of a snapshot is its commit.
     fn created(&self, id: &SnapshotId) -> Result<Timestamp> {
-        let missing = || Error::Missing { id: id.clone() };
-        let place = Dir::open(&self.place(id)).map_err(|_| missing())?;
-        let stat = place.stat(".").map_err(on_tree(self.place(id)))?;
-        Ok(stat.modified)
+        self.shelf.created(id)
     }
 
     fn list(&self) -> Result<Vec<SnapshotId>> {
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&self.store).map_err(cannot("read", &self.store))? {
-            let name = entry.map_err(cannot("read", &self.store))?.file_name();
-            let name = name.into_string().unwrap_or_default();
-            found.extend(SnapshotId::new(name).ok());
-        }
-        found.sort();
-        Ok(found)
+        self.shelf.list()
     }
 
     fn remove(&self, id: &SnapshotId) -> Result<()> {
-        let place = self.place(id);
-        let alone = match File::open(&place) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            opened => opened.map_err(cannot("read", &place))?,
-        };
-        alone
-            .try_lock()
-            .map_err(|_| Error::InUse { id: id.clone() })?;
-        // First out of sight, at once, then piece by piece.
-        let grave = Scratch::new(&self.store)?;
-        fs::rename(&place, grave.path().join(TREE)).map_err(cannot("rename", &place))
+        self.shelf.remove(id)
     }
 
     fn prune(&self) -> Result<usize> {
-        scratch::remove_dead(&self.store)
+        self.shelf.prune()
     }
 }

@@ -1,0 +1,138 @@
+//! The directory that snapshots stand in, each in a directory of its name: what all snapshotters
+//! do alike.
+
+use std::fs;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::snapshot::Error;
+use crate::snapshot::Result;
+use crate::snapshot::SnapshotId;
+use crate::snapshot::View;
+use crate::snapshot::error::cannot;
+use crate::snapshot::error::on_tree;
+use crate::snapshot::scratch;
+use crate::snapshot::scratch::Scratch;
+use crate::sys::Dir;
+use crate::sys::Root;
+use crate::sys::Timestamp;
+
+/// The tree of a snapshot, in its directory.
+pub(super) const TREE: &str = "fs";
+
+/// A directory with nothing in it.
+const EMPTY: &str = ".empty";
+
+/// Where snapshots are kept.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    path: PathBuf,
+}
+
+impl Shelf {
+    /// Opens the snapshots in a directory, which is made if it is missing.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let empty = path.join(EMPTY);
+        fs::create_dir_all(&empty).map_err(cannot("create", empty))?;
+        Ok(Self {
+            path: path.to_owned(),
+        })
+    }
+
+    /// A directory with nothing in it.
+    pub(super) fn empty(&self) -> PathBuf {
+        self.path.join(EMPTY)
+    }
+
+    pub(super) fn place(&self, id: &SnapshotId) -> PathBuf {
+        self.path.join(id.as_str())
+    }
+
+    pub(super) fn tree(&self, id: &SnapshotId) -> PathBuf {
+        self.place(id).join(TREE)
+    }
+
+    /// Begins a directory that is gone when it is dropped.
+    pub(super) fn scratch(&self) -> Result<Scratch> {
+        Scratch::new(&self.path)
+    }
+
+    /// Keeps the snapshots of a chain from being removed.
+    pub(super) fn hold(&self, chain: &[SnapshotId]) -> Result<Vec<File>> {
+        let hold = |id| scratch::hold(&self.place(id), id);
+        chain.iter().map(hold).collect()
+    }
+
+    /// Gives a finished directory its name as a snapshot.
+    pub(super) fn keep(&self, scratch: Scratch, id: Option<SnapshotId>) -> Result<SnapshotId> {
+        let id = match id {
+            Some(id) => id,
+            None => SnapshotId::random()?,
+        };
+        scratch.keep(&self.place(&id))?;
+        Ok(id)
+    }
+
+    /// The root file system of a chain of nothing.
+    pub(super) fn view_empty(&self) -> Result<View> {
+        let empty = self.empty();
+        Ok(View {
+            root: Root::open(&empty).map_err(on_tree(empty))?,
+            _held: Vec::new(),
+            _made: None,
+        })
+    }
+
+    pub(super) fn change_set(&self, id: &SnapshotId) -> Result<View> {
+        let held = self.hold(std::slice::from_ref(id))?;
+        let tree = self.tree(id);
+        Ok(View {
+            root: Root::open(&tree).map_err(on_tree(tree))?,
+            _held: held,
+            _made: None,
+        })
+    }
+
+    pub(super) fn exists(&self, id: &SnapshotId) -> bool {
+        self.place(id).is_dir()
+    }
+
+    /// The last thing that changes the directory of a snapshot is its commit.
+    pub(super) fn created(&self, id: &SnapshotId) -> Result<Timestamp> {
+        let missing = || Error::Missing { id: id.clone() };
+        let place = Dir::open(&self.place(id)).map_err(|_| missing())?;
+        let stat = place.stat(".").map_err(on_tree(self.place(id)))?;
+        Ok(stat.modified)
+    }
+
+    pub(super) fn list(&self) -> Result<Vec<SnapshotId>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.path).map_err(cannot("read", &self.path))? {
+            let name = entry.map_err(cannot("read", &self.path))?.file_name();
+            let name = name.into_string().unwrap_or_default();
+            found.extend(SnapshotId::new(name).ok());
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    pub(super) fn remove(&self, id: &SnapshotId) -> Result<()> {
+        let place = self.place(id);
+        let alone = match File::open(&place) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened.map_err(cannot("read", &place))?,
+        };
+        alone
+            .try_lock()
+            .map_err(|_| Error::InUse { id: id.clone() })?;
+        // First out of sight, at once, then piece by piece.
+        let grave = self.scratch()?;
+        fs::rename(&place, grave.path().join(TREE)).map_err(cannot("rename", &place))
+    }
+
+    pub(super) fn prune(&self) -> Result<usize> {
+        scratch::remove_dead(&self.path)
+    }
+}
