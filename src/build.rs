@@ -64,13 +64,11 @@ pub fn build(request: &Request, cancel: &Cancel) -> Result<Outcome, Error> {
     let dockerfile = dockerfile::parse(&text.text).map_err(place)?;
     let options = lower_options(request, &context, &text.ignore);
     let bases = bases::resolve(&dockerfile, &options, (request, &local, &text))?;
-    let mut lowered = dockerfile::lower(&dockerfile, &bases, &options).map_err(place)?;
-    for warning in &lowered.warnings {
+    let lowering = dockerfile::lower(&dockerfile, &bases, &options);
+    for warning in &lowering.warnings {
         request.sink.warn(text.warning(warning));
     }
-    if let Some(violations) = lowered.violations.take() {
-        return Err(place(violations));
-    }
+    let lowered = lowering.outcome.map_err(place)?;
     let worker = Arc::new(worker(request, &local, (&context, &agents, &lowered)));
     let solved = solve(request, &local, (&text, &lowered.plan, &worker));
     // What was read of the context is remembered also if the build failed. What cannot be

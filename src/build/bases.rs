@@ -26,7 +26,8 @@ use crate::store::StoredImage;
 type Where<'a> = (&'a Request, &'a Local, &'a Text);
 
 /// Resolves every image that the target needs. A base may have triggers that name more images, so
-/// this asks until there is no more.
+/// this asks until there is no more. What is wrong with the Dockerfile is left for lowering to tell,
+/// with all that it warns of.
 pub(super) fn resolve(
     dockerfile: &Dockerfile,
     options: &dockerfile::Options,
@@ -34,8 +35,7 @@ pub(super) fn resolve(
 ) -> Result<Bases, Error> {
     let mut bases = Bases::new();
     loop {
-        let wanted = dockerfile::bases(dockerfile, options, &bases)
-            .map_err(|source| place.2.error(source))?;
+        let wanted = dockerfile::bases(dockerfile, options, &bases).unwrap_or_default();
         if wanted.is_empty() {
             return Ok(bases);
         }

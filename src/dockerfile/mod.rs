@@ -43,6 +43,7 @@ pub use self::instruction::Source;
 pub use self::instruction::Statement;
 pub use self::json::to_json;
 pub use self::lower::Lowered;
+pub use self::lower::Lowering;
 pub use self::lower::PlanProblem;
 pub use self::lower::bases;
 pub use self::lower::context_op;

@@ -206,3 +206,34 @@ pub struct MkdirOp {
     /// `user[:group]` of what is made; names are looked up in input 0. Empty for 0:0.
     pub owner: String,
 }
+
+/// Gives the number that a user or group is, if it needs no looking up: digits, or `root`.
+#[must_use]
+pub fn owner_number(text: &str) -> Option<u32> {
+    match text {
+        "root" | "" => Some(0),
+        text => text.parse::<i32>().ok().map(i32::cast_unsigned),
+    }
+}
+
+/// Says whether `user[:group]` has a name that must be looked up.
+#[must_use]
+pub fn names_owner(text: &str) -> bool {
+    let mut parts = text.splitn(2, ':');
+    parts.any(|part| owner_number(part).is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names_owner;
+
+    #[test]
+    fn numbers_and_root_are_no_names() {
+        for text in ["", "0", "1000:1000", "root", "root:root", "7:", ":7"] {
+            assert!(!names_owner(text), "{text}");
+        }
+        for text in ["app", "0:app", "app:0", ":staff", "2147483648", "1:2:3"] {
+            assert!(names_owner(text), "{text}");
+        }
+    }
+}

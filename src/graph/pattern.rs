@@ -36,6 +36,19 @@ pub fn glob_matches(pattern: &str, path: &str) -> bool {
     compile(pattern, Stars::Single).is_ok_and(|states| run(&states, path) == Reached::Whole)
 }
 
+/// Says whether a path is a pattern in good order, or no pattern at all.
+///
+/// # Errors
+/// [`PatternError`] if it has wildcards and is malformed.
+pub fn check_glob(path: &str) -> Result<(), PatternError> {
+    if !has_wildcards(path) || compile(path, Stars::Single).is_ok() {
+        return Ok(());
+    }
+    Err(PatternError {
+        pattern: path.to_owned(),
+    })
+}
+
 /// Cleans a path as Go's `path.Clean`: no empty, `.` or inner `..` parts; `.` if nothing is left.
 #[must_use]
 pub fn clean_path(path: &str) -> String {

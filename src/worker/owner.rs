@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
+use crate::graph;
 use crate::sys::Owner;
 use crate::sys::Root;
 
@@ -20,21 +21,21 @@ pub(super) struct Lookup {
 
 /// Looks up `user[:group]` in the `/etc/passwd` and `/etc/group` of a root filesystem.
 ///
-/// A number alone is user and group; a name alone brings the user's own group.
+/// A number alone is user and group; a name alone brings the user's own group. `root` is 0 whatever
+/// the files say, and so is what stands empty before or behind a `:`.
 pub(super) fn look_up(root: &Root, text: &str) -> Lookup {
     let (user, group) = match text.split_once(':') {
-        Some((user, group)) => (user, Some(group).filter(|group| !group.is_empty())),
+        Some((user, group)) => (user, Some(group)),
         None => (text, None),
     };
-    let known_user = match user.parse::<u32>() {
-        Ok(uid) => Some((uid, uid)),
-        Err(_) if user.is_empty() => Some((0, 0)),
-        Err(_) => find(root, "etc/passwd", user)
+    let known_user = match graph::owner_number(user) {
+        Some(uid) => Some((uid, uid)),
+        None => find(root, "etc/passwd", user)
             .and_then(|fields| Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?))),
     };
     let known_group = match group {
         None => known_user.map(|(_, gid)| gid),
-        Some(group) => group.parse().ok().or_else(|| {
+        Some(group) => graph::owner_number(group).or_else(|| {
             find(root, "etc/group", group).and_then(|fields| fields.get(2)?.parse().ok())
         }),
     };
@@ -80,7 +81,9 @@ mod tests {
             ("7:8", 7, 8, false),
             ("www-data", 33, 34, false),
             ("www-data:staff", 33, 50, false),
-            ("www-data:", 33, 34, false),
+            ("www-data:", 33, 0, false),
+            ("root", 0, 0, false),
+            ("2147483648", 0, 0, true),
             (":staff", 0, 50, false),
             ("nosuch", 0, 0, true),
             ("7:nosuch", 7, 0, true),

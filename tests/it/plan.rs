@@ -10,19 +10,21 @@ use rbuild::dockerfile;
 use rbuild::dockerfile::Bases;
 use rbuild::dockerfile::Error;
 use rbuild::dockerfile::Lowered;
+use rbuild::dockerfile::Warning;
 
 use self::case::Case;
 use crate::support::golden::cases;
 use crate::support::golden::check;
 
 /// Lowers a Dockerfile as a build does, asking for bases until none is missing.
-fn lower(text: &str, case: &Case) -> Result<Lowered, Error> {
+fn lower(text: &str, case: &Case) -> Result<(Lowered, Vec<Warning>), Error> {
     let parsed = dockerfile::parse(text)?;
     let mut bases = Bases::new();
     loop {
         let wanted = dockerfile::bases(&parsed, &case.options(), &bases)?;
         if wanted.is_empty() {
-            return dockerfile::lower(&parsed, &bases, &case.options());
+            let lowering = dockerfile::lower(&parsed, &bases, &case.options());
+            return lowering.outcome.map(|lowered| (lowered, lowering.warnings));
         }
         for wanted in wanted {
             bases.insert(&wanted, case.base(&wanted));
@@ -36,7 +38,10 @@ fn plans_are_as_written() {
         let text = fs::read_to_string(folder.join("Dockerfile")).unwrap();
         let lowered = lower(&text, &Case::read(&folder));
         let lowered = lowered.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-        check(&print::print(&lowered), &folder.join("plan.txt"));
+        check(
+            &print::print(&lowered.0, &lowered.1),
+            &folder.join("plan.txt"),
+        );
     }
 }
 
@@ -51,6 +56,47 @@ fn what_cannot_be_planned_is_refused() {
         let file = std::path::Path::new(folder).join(format!("{name}.txt"));
         check(&error.render("Dockerfile", text), &file);
     }
+}
+
+#[test]
+fn what_only_a_build_refuses_can_be_checked() {
+    for name in ["insecure", "device", "owner", "owner-link", "pattern"] {
+        let (_, text) = REFUSED.iter().find(|(known, _)| *known == name).unwrap();
+        let options = Case::default().options();
+        let checked = dockerfile::check(text, &options, &|_| None);
+        assert!(checked.error.is_none(), "{name}: {:?}", checked.error);
+        let parsed = dockerfile::parse(text).unwrap();
+        dockerfile::outline(&parsed, &options, &|_| None).unwrap();
+    }
+}
+
+#[test]
+fn an_owner_is_looked_up_where_there_are_files() {
+    for text in [
+        "FROM scratch\nCOPY --chown=root:1 a b",
+        "FROM scratch\nCOPY a b\nCOPY --chown=app a b",
+        "FROM alpine\nCOPY --chown=app a b",
+        "FROM alpine\nCOPY --link --chmod=644 --chown=app a b",
+        "FROM alpine\nCOPY --link --chown=1:1 a b",
+        "FROM scratch\nUSER 1\nWORKDIR /x",
+    ] {
+        let lowered = lower(text, &Case::default());
+        assert!(lowered.is_ok(), "{text}: {:?}", lowered.err());
+    }
+}
+
+#[test]
+fn an_error_comes_with_the_warnings_before_it() {
+    let text = "FROM scratch\nENV a b\nSTOPSIGNAL x\nENV c d\n";
+    let parsed = dockerfile::parse(text).unwrap();
+    let lowering = dockerfile::lower(&parsed, &Bases::new(), &Case::default().options());
+    assert!(lowering.outcome.is_err());
+    let lines: Vec<_> = lowering
+        .warnings
+        .iter()
+        .map(|warning| warning.span.first_line)
+        .collect();
+    assert_eq!(lines, [2]);
 }
 
 #[test]
@@ -98,13 +144,13 @@ proptest::proptest! {
     fn any_lines_have_one_meaning(picked in proptest::collection::vec(0..LINES.len(), 1..24)) {
         let lines: Vec<&str> = picked.iter().map(|&line| LINES[line]).collect();
         let text = format!("FROM scratch AS a\n{}", lines.join("\n"));
-        let show = |lowered: &Lowered| print::print(lowered);
+        let show = |(lowered, warnings): &(Lowered, Vec<Warning>)| print::print(lowered, warnings);
         let first = lower(&text, &Case::default());
         let second = lower(&text, &Case::default());
         match (first, second) {
             (Ok(first), Ok(second)) => {
                 proptest::prop_assert_eq!(show(&first), show(&second));
-                let plan = &first.plan;
+                let plan = &first.0.plan;
                 let (only, target) = plan.graph.only(plan.target);
                 proptest::prop_assert_eq!(only.len(), plan.graph.len());
                 proptest::prop_assert_eq!(target, plan.target);
@@ -118,7 +164,7 @@ proptest::proptest! {
 }
 
 /// Dockerfiles that parse and mean nothing.
-const REFUSED: [(&str, &str); 28] = [
+const REFUSED: [(&str, &str); 35] = [
     ("no-stage", "ARG x=1"),
     ("base-blank", "FROM $base"),
     ("base-name", "FROM scratch AS build\nFROM Build"),
@@ -168,5 +214,18 @@ const REFUSED: [(&str, &str); 28] = [
         "FROM scratch\nRUN --device=vendor.com/gpu=0,required x",
     ),
     ("insecure", "FROM scratch\nRUN --security=insecure x"),
+    ("owner", "FROM scratch\nCOPY --chown=app:0 a b"),
+    ("owner-workdir", "FROM scratch\nUSER app\nWORKDIR /x"),
+    ("owner-link", "FROM alpine\nADD --link --chown=0:app a b"),
+    ("pattern", "FROM scratch\nCOPY a [a /dest/"),
+    ("pattern-add", "FROM scratch\nARG p=*[\nADD x$p y /dest/"),
+    (
+        "pattern-parents",
+        "FROM scratch\nCOPY --parents a/./b[ /dest/",
+    ),
+    (
+        "pattern-exclude",
+        "FROM scratch\nCOPY --exclude=a --exclude=[ a /dest/",
+    ),
     ("epoch", "ARG SOURCE_DATE_EPOCH=yesterday\nFROM scratch"),
 ];

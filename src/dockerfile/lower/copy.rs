@@ -16,6 +16,7 @@ use crate::dockerfile::lower::paths;
 use crate::dockerfile::lower::remote;
 use crate::dockerfile::lower::remote::Repository;
 use crate::dockerfile::lower::remote::Source;
+use crate::graph;
 use crate::graph::CopyOp;
 use crate::graph::CopySource;
 use crate::graph::FileMode;
@@ -73,6 +74,13 @@ pub(super) fn copy(cursor: &mut Cursor<'_, '_, '_>, copy: &Copy) -> Result<(), E
         None => None,
     };
     let mode = transfer.mode(cursor, copy.chmod.as_ref())?;
+    let link = copy.link && mode.is_none();
+    transfer.check_owner(
+        cursor,
+        copy.chown.as_ref(),
+        (!link).then_some(cursor.state.root),
+    );
+    check_excludes(cursor, &copy.exclude);
     let title = transfer.title(cursor);
     let mut sources = Sources::default();
     for (word, path) in &transfer.sources {
@@ -82,6 +90,7 @@ pub(super) fn copy(cursor: &mut Cursor<'_, '_, '_>, copy: &Copy) -> Result<(), E
             let url = path.clone();
             return Err(cursor.error_at(word.span, PlanProblem::CopyUrl { url }));
         }
+        check_pattern(cursor, path, word.span, copy.parents);
         if from.is_none() {
             check_ignored(cursor, "Copy", path);
         }
@@ -93,7 +102,7 @@ pub(super) fn copy(cursor: &mut Cursor<'_, '_, '_>, copy: &Copy) -> Result<(), E
         sources: sources.list,
         destination: paths::destination(&cursor.state.cwd, &transfer.dest),
         owner: transfer.chown.clone(),
-        link: copy.link && mode.is_none(),
+        link,
         mode,
         excludes: copy.exclude.iter().map(text_of).collect(),
         parents: copy.parents,
@@ -117,6 +126,13 @@ pub(super) fn add(cursor: &mut Cursor<'_, '_, '_>, add: &Add) -> Result<(), Erro
         span: add.checksum.as_ref().map(|word| word.span),
     };
     let mode = transfer.mode(cursor, add.chmod.as_ref())?;
+    let link = add.link && mode.is_none();
+    transfer.check_owner(
+        cursor,
+        add.chown.as_ref(),
+        (!link).then_some(cursor.state.root),
+    );
+    check_excludes(cursor, &add.exclude);
     let title = transfer.title(cursor);
     let only = transfer.sources.len() == 1;
     let mut sources = Sources::default();
@@ -128,6 +144,7 @@ pub(super) fn add(cursor: &mut Cursor<'_, '_, '_>, add: &Add) -> Result<(), Erro
         }
         match source {
             Source::Local => {
+                check_pattern(cursor, path, word.span, false);
                 check_ignored(cursor, "Add", path);
                 let vertex = cursor.build_context();
                 sources.push(vertex, path, add.unpack.unwrap_or(true));
@@ -152,7 +169,7 @@ pub(super) fn add(cursor: &mut Cursor<'_, '_, '_>, add: &Add) -> Result<(), Erro
         sources: sources.list,
         destination: paths::destination(&cursor.state.cwd, &transfer.dest),
         owner: transfer.chown.clone(),
-        link: add.link && mode.is_none(),
+        link,
         mode,
         excludes: add.exclude.iter().map(text_of).collect(),
         parents: false,
@@ -175,6 +192,17 @@ impl Transfer {
             cursor.error_at(word.span, PlanProblem::Mode { text })
         })?;
         Ok(Some(mode))
+    }
+
+    fn check_owner(
+        &self,
+        cursor: &mut Cursor<'_, '_, '_>,
+        written: Option<&Word>,
+        root: Option<VertexId>,
+    ) {
+        if let (Some(owner), Some(word)) = (&self.chown, written) {
+            cursor.check_owner(owner, word.span, root);
+        }
     }
 
     fn title(&self, cursor: &mut Cursor<'_, '_, '_>) -> String {
@@ -235,6 +263,32 @@ fn check_ignored(cursor: &mut Cursor<'_, '_, '_>, verb: &str, source: &str) {
     let file = clean_path(source);
     if file != "." && patterns.matches(&file) {
         cursor.find(Finding::CopyIgnoredFile { verb, file: &file });
+    }
+}
+
+/// Refuses a source that is a malformed pattern. Behind the pivot of `--parents` it is one as in an
+/// ignore file.
+fn check_pattern(cursor: &mut Cursor<'_, '_, '_>, source: &str, span: Span, parents: bool) {
+    let checked = match source.split_once("/./") {
+        _ if !parents => graph::check_glob(source),
+        None => Patterns::new([source]).map(drop),
+        Some((base, below)) => {
+            graph::check_glob(base).and_then(|()| Patterns::new([below]).map(drop))
+        }
+    };
+    if checked.is_err() {
+        let text = source.to_owned();
+        cursor.refuse(span, PlanProblem::Pattern { text });
+    }
+}
+
+/// Refuses an `--exclude` that is no pattern.
+fn check_excludes(cursor: &mut Cursor<'_, '_, '_>, excludes: &[Word]) {
+    for word in excludes {
+        if Patterns::new([&word.text]).is_err() {
+            let text = word.text.clone();
+            cursor.refuse(word.span, PlanProblem::Pattern { text });
+        }
     }
 }
 

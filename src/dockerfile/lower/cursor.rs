@@ -20,6 +20,7 @@ use crate::dockerfile::stage::Node;
 use crate::dockerfile::stage::Stages;
 use crate::dockerfile::stage::Step;
 use crate::dockerfile::stage::plan_error;
+use crate::graph;
 use crate::graph::ContextOp;
 use crate::graph::Graph;
 use crate::graph::Op;
@@ -51,6 +52,8 @@ pub(super) struct Shared<'a, 'l> {
     pub(super) states: Vec<Option<State>>,
     /// Gathers what is accepted but should not be written.
     pub(super) linter: &'l mut Linter,
+    /// The first thing that keeps the target from being built.
+    pub(super) refused: Option<Error>,
 }
 
 /// What a stage is after some of its instructions. A stage that starts from it goes on with a copy.
@@ -184,6 +187,27 @@ impl Cursor<'_, '_, '_> {
     /// Says what is wrong with the instruction.
     pub(super) fn error(&self, problem: PlanProblem) -> Error {
         plan_error(self.step.span(), problem)
+    }
+
+    /// Says that what stands at `span` can be checked and outlined, but not built.
+    pub(super) fn refuse(&mut self, span: Span, problem: PlanProblem) {
+        let error = self.error_at(span, problem);
+        self.shared.refused.get_or_insert(error);
+    }
+
+    /// Refuses an owner by name where there is nothing to look it up in: no `root`, or an empty one.
+    pub(super) fn check_owner(&mut self, owner: &str, span: Span, root: Option<VertexId>) {
+        let reason = match root {
+            None => "a copy by --link does not see the files of the stage",
+            Some(root) if self.shared.graph.vertex(root).op == Op::Scratch => {
+                "the stage has no files yet"
+            }
+            Some(_) => return,
+        };
+        if graph::names_owner(owner) {
+            let text = owner.to_owned();
+            self.refuse(span, PlanProblem::OwnerName { text, reason });
+        }
     }
 
     /// Adds an instruction that makes no layer to the history.

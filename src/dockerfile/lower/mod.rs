@@ -44,6 +44,16 @@ use crate::dockerfile::Warning;
 use crate::dockerfile::check::Linter;
 use crate::graph::Plan;
 
+/// What lowering gave: warnings, whether or not it came to its end.
+#[derive(Debug)]
+pub struct Lowering {
+    /// What is accepted but should not be written, up to the error if there is one.
+    pub warnings: Vec<Warning>,
+    /// What the Dockerfile comes to; or what is wrong with it, which may be that rules are violated
+    /// and it makes an error of that.
+    pub outcome: Result<Lowered, Error>,
+}
+
 /// What a Dockerfile comes to.
 #[derive(Debug)]
 pub struct Lowered {
@@ -51,10 +61,6 @@ pub struct Lowered {
     pub plan: Plan,
     /// The time that stands for all times, in seconds since 1970: `SOURCE_DATE_EPOCH`.
     pub epoch: Option<i64>,
-    /// What is accepted but should not be written.
-    pub warnings: Vec<Warning>,
-    /// That rules are violated, if the Dockerfile makes an error of it.
-    pub violations: Option<Error>,
 }
 
 /// Gives the images that the target needs and `known` does not have.
@@ -77,24 +83,34 @@ pub fn bases(
     })
 }
 
-/// Lowers the stages that the target needs.
-///
-/// # Errors
-///
-/// What is wrong with the Dockerfile, or an image that `bases` does not have.
-pub fn lower(dockerfile: &Dockerfile, bases: &Bases, options: &Options) -> Result<Lowered, Error> {
-    let mut linter = Linter::new(dockerfile, options)?;
+/// Lowers the stages that the target needs, with the images in `bases`.
+#[must_use]
+pub fn lower(dockerfile: &Dockerfile, bases: &Bases, options: &Options) -> Lowering {
+    let mut linter = match Linter::new(dockerfile, options) {
+        Ok(linter) => linter,
+        Err(error) => {
+            return Lowering {
+                warnings: Vec::new(),
+                outcome: Err(error),
+            };
+        }
+    };
     let input = Input {
         dockerfile,
         options,
         bases,
         extent: Extent::Target,
     };
-    let noted = lower_noting(&input, &mut linter)?;
-    Ok(Lowered {
-        plan: noted.plan,
-        epoch: noted.epoch,
-        violations: linter.violations(),
+    let noted = lower_noting(&input, &mut linter);
+    let outcome = noted.and_then(|noted| match noted.refused.or(linter.violations()) {
+        Some(error) => Err(error),
+        None => Ok(Lowered {
+            plan: noted.plan,
+            epoch: noted.epoch,
+        }),
+    });
+    Lowering {
         warnings: linter.warnings,
-    })
+        outcome,
+    }
 }

@@ -114,6 +114,20 @@ pub enum PlanProblem {
         /// What was written.
         text: String,
     },
+    /// An owner by name where there is no `/etc/passwd` that could have it.
+    #[error("the owner `{text}` cannot be looked up: {reason}")]
+    OwnerName {
+        /// What was written, variables replaced.
+        text: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A path or `--exclude` that is no pattern.
+    #[error("syntax error in pattern `{text}`")]
+    Pattern {
+        /// What was written, variables replaced.
+        text: String,
+    },
     /// `COPY` of something that only `ADD` can fetch.
     #[error("COPY cannot fetch `{url}`")]
     CopyUrl {
@@ -193,6 +207,10 @@ impl PlanProblem {
             Self::Port { .. } => Some("write `8080`, `8000-8010` or `53/udp`".to_owned()),
             Self::Signal { .. } => Some("write a name such as `SIGTERM` or a number".to_owned()),
             Self::Mode { .. } => Some("write it in octal up to 7777, or like `u=rwX,go=rX`".to_owned()),
+            Self::OwnerName { .. } => Some("write numbers, like `1000:1000`".to_owned()),
+            Self::Pattern { .. } => {
+                Some("a `[` needs its `]`; write `[[]` for the character itself".to_owned())
+            }
             Self::CopyUrl { .. } => Some("use ADD".to_owned()),
             Self::EpochStage { .. } => {
                 Some("write FROM scratch and a single ADD of a URL or git repository".to_owned())

@@ -55,10 +55,7 @@ pub(super) fn run(cursor: &mut Cursor<'_, '_, '_>, run: &Run) -> Result<(), Erro
     for asked in asked {
         mounts.add(cursor, asked)?;
     }
-    if let Some(device) = run.devices.iter().find(|device| device.required) {
-        let name = device.name.clone();
-        return Err(cursor.error(PlanProblem::Device { name }));
-    }
+    check_devices(cursor, run);
     let options = cursor.shared.options;
     let hostname = cursor.shared.globals.build_args.get(HOSTNAME_ARG);
     let op = ExecOp {
@@ -72,7 +69,7 @@ pub(super) fn run(cursor: &mut Cursor<'_, '_, '_>, run: &Run) -> Result<(), Erro
             instruction::Network::None => Network::None,
             instruction::Network::Host => Network::Host,
         },
-        security: security(cursor, run)?,
+        security: security(cursor, run),
         mounts: mounts.list,
         extra_hosts: options.extra_hosts.clone(),
         shm_size_bytes: options.shm_size_bytes,
@@ -85,13 +82,29 @@ pub(super) fn run(cursor: &mut Cursor<'_, '_, '_>, run: &Run) -> Result<(), Erro
     Ok(())
 }
 
-fn security(cursor: &Cursor<'_, '_, '_>, run: &Run) -> Result<Security, Error> {
-    match run.security {
-        instruction::Security::Sandbox => Ok(Security::Sandbox),
-        instruction::Security::Insecure if cursor.shared.options.is_insecure_allowed => {
-            Ok(Security::Insecure)
+/// Refuses a device that the command cannot do without; there is none.
+fn check_devices(cursor: &mut Cursor<'_, '_, '_>, run: &Run) {
+    for device in &run.devices {
+        let name = device.name.clone();
+        if device.required {
+            cursor.refuse(cursor.step.span(), PlanProblem::Device { name });
+        } else {
+            cursor.warn(format!(
+                "the device `{name}` is not available; the command runs without it"
+            ));
         }
-        instruction::Security::Insecure => Err(cursor.error(PlanProblem::Insecure)),
+    }
+}
+
+fn security(cursor: &mut Cursor<'_, '_, '_>, run: &Run) -> Security {
+    match run.security {
+        instruction::Security::Sandbox => Security::Sandbox,
+        instruction::Security::Insecure => {
+            if !cursor.shared.options.is_insecure_allowed {
+                cursor.refuse(cursor.step.span(), PlanProblem::Insecure);
+            }
+            Security::Insecure
+        }
     }
 }
 

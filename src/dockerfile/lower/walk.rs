@@ -39,6 +39,8 @@ pub(in crate::dockerfile) struct Noted {
     pub(in crate::dockerfile) epoch: Option<i64>,
     /// What the target asks for.
     pub(in crate::dockerfile) outline: Outline,
+    /// What keeps it from being built, though it may be looked at.
+    pub(in crate::dockerfile) refused: Option<Error>,
 }
 
 /// What is lowered.
@@ -131,6 +133,7 @@ pub(in crate::dockerfile) fn lower_noting(
         graph: Graph::new(),
         states: vec![None; stages.nodes.len()],
         linter,
+        refused: None,
     };
     // What is no stage comes first: any stage may read it.
     for is_built in [false, true] {
@@ -150,9 +153,9 @@ pub(in crate::dockerfile) fn lower_noting(
     let mut state = shared.states[stages.target].take();
     let state = state.take().expect("the target is needed");
     target::warn_unused(dockerfile, options, &stages, shared.linter);
-    let plan = target::finish(shared.graph, state, options);
     Ok(Noted {
-        plan,
+        refused: shared.refused,
+        plan: target::finish(shared.graph, state, options),
         epoch: globals.epoch,
         outline,
     })

@@ -31,12 +31,15 @@ pub(super) fn workdir(cursor: &mut Cursor<'_, '_, '_>, workdir: &Workdir) -> Res
         cursor.record(line);
         return Ok(());
     }
+    let owner = cursor.state.config.config.user.clone();
+    let root = Some(cursor.state.root);
+    cursor.check_owner(&owner, cursor.step.span(), root);
     let lexing = Lexing::words(cursor.shared.escape);
     let shown = cursor.line(&cursor.step.statement.source.text, lexing);
     let title = cursor.title(&shown);
     let op = MkdirOp {
         path: clean_path(&directory),
-        owner: cursor.state.config.config.user.clone(),
+        owner,
     };
     cursor.change(Op::Mkdir(op), title, &[]);
     cursor.record_layer(line);

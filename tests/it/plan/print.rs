@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use rbuild::dockerfile::Lowered;
+use rbuild::dockerfile::Warning;
 use rbuild::graph::CopyOp;
 use rbuild::graph::CopySource;
 use rbuild::graph::ExecOp;
@@ -15,7 +16,7 @@ use rbuild::graph::VertexId;
 use serde_json::Value;
 
 /// Prints vertices, config, history and warnings.
-pub(super) fn print(lowered: &Lowered) -> String {
+pub(super) fn print(lowered: &Lowered, warnings: &[Warning]) -> String {
     let mut out = String::new();
     let plan = &lowered.plan;
     for id in plan.graph.order() {
@@ -42,7 +43,7 @@ pub(super) fn print(lowered: &Lowered) -> String {
         let line = entry.created_by.as_deref().unwrap_or_default();
         writeln!(out, "history: {layer} {line:?}").unwrap();
     }
-    for warning in &lowered.warnings {
+    for warning in warnings {
         let line = warning.span.first_line;
         let rule = warning.rule.map(|rule| format!("{}: ", rule.name()));
         let rule = rule.unwrap_or_default();
