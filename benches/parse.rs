@@ -17,6 +17,10 @@ use rbuild::dockerfile::Lexing;
 use rbuild::dockerfile::expand;
 use rbuild::dockerfile::parse;
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a benchmark has no command line of its own"
+)]
 fn dockerfiles() -> Vec<String> {
     let files: Vec<PathBuf> = match env::var_os("RBUILD_ORACLES") {
         Some(folder) => list(&Path::new(&folder).join("in")),

@@ -153,6 +153,10 @@ fn keys(criterion: &mut Criterion) {
     });
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a benchmark has no command line that could read the clock"
+)]
 fn marks(criterion: &mut Criterion) {
     for length in [5, 50, 200] {
         let home = tempfile::tempdir().expect("a folder");

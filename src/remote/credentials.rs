@@ -231,6 +231,10 @@ async fn ask(program: &str, server: &str, warn: Warn<'_>) -> Result<Option<Crede
     Ok((!is_empty).then(|| login(&answer.username, &answer.secret)))
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a credential helper is a program by definition"
+)]
 async fn run(program: &str, server: &str) -> io::Result<std::process::Output> {
     let mut child = Command::new(program)
         .arg("get")

@@ -93,6 +93,10 @@ const STEPS: [Step; 21] = [
 /// Becomes the sandboxed program and does not return, if this process was started for that.
 ///
 /// To be called before anything else in `main`: the process must have one thread.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this process is no `rbuild` that a user started: it has no `cli`"
+)]
 pub fn init_if_requested() {
     let asked = std::env::args_os().next().is_some_and(|name| name == NAME);
     if asked {

@@ -43,6 +43,10 @@ impl KeyAgent {
     /// # Errors
     /// [`Error::SshAgent`] if OpenSSH is not installed or a key cannot be used: one that asks for a
     /// passphrase cannot.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "keys are kept by OpenSSH's own agent"
+    )]
     pub fn start(keys: &[PathBuf], folder: &Path) -> Result<Self, Error> {
         let socket = folder.join(SOCKET);
         let failed = |what: &str, message: String| Error::SshAgent {

@@ -1,5 +1,9 @@
 //! The integration tests: one binary, one module a room.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests start programs, among them rbuild, and are told by the environment what is there"
+)]
 
 mod architecture;
 mod builds;

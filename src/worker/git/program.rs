@@ -83,6 +83,10 @@ impl Program<'_> {
         })
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "git repositories are fetched by git"
+    )]
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("git");
         command.arg("-C").arg(self.folder).args(arguments);
