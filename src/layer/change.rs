@@ -21,6 +21,9 @@ use crate::sys::FileKind;
 use crate::sys::Root;
 use crate::sys::Stat;
 
+/// The mode of the root of a layer that was unpacked.
+const ROOT_MODE: u32 = 0o755;
+
 /// What a change set lies on.
 #[derive(Debug, Clone, Copy)]
 pub enum Below<'a> {
@@ -58,7 +61,17 @@ pub enum ChangeKind {
     Emptied,
 }
 
-/// Visits the changes of a change set in the order of their paths, parents before children.
+/// How much of a change set its changes tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it: whoever makes the changes in an empty directory has the change set again.
+    Whole,
+    /// Not what is as below, nor that what is not below is hidden.
+    Part,
+}
+
+/// Visits the changes of a change set in the order of their paths, parents before children, and
+/// tells whether they are all there is to it.
 ///
 /// A directory that did not change itself comes as [`ChangeKind::Written`] as soon as something in
 /// it changed, since a layer names the parents of its entries. The root itself never comes.
@@ -66,15 +79,19 @@ pub fn changes(
     tree: &Root,
     below: Below<'_>,
     mut visit: impl FnMut(&Change<'_>) -> Result<()>,
-) -> Result<()> {
+) -> Result<Extent> {
+    let mut extent = root_extent(tree)?;
     let mut levels = vec![Level::top(tree, below)?];
     while let Some(level) = levels.last_mut() {
         let Some(name) = level.names.pop() else {
+            if level.unvisited.is_some() {
+                extent = Extent::Part;
+            }
             levels.pop();
             continue;
         };
         match level.look(&name)? {
-            Found::Nothing => {}
+            Found::Nothing => extent = Extent::Part,
             Found::Change(kind) => {
                 let path = level.path.join(&name);
                 announce(&mut levels, &mut visit)?;
@@ -88,6 +105,9 @@ pub fn changes(
                 })?;
             }
             Found::Dir { level, changed } => {
+                if level.replaces {
+                    extent = Extent::Part;
+                }
                 levels.push(level);
                 if changed {
                     announce(&mut levels, &mut visit)?;
@@ -95,7 +115,17 @@ pub fn changes(
             }
         }
     }
-    Ok(())
+    Ok(extent)
+}
+
+/// A layer does not tell what its root is like: unpacked, it is what it is by default.
+fn root_extent(tree: &Root) -> Result<Extent> {
+    let root = tree.dir().stat(".").map_err(cannot_read(Path::new("")))?;
+    let is_default = root.mode == ROOT_MODE && (root.owner.uid, root.owner.gid) == (0, 0);
+    Ok(match is_default {
+        true => Extent::Whole,
+        false => Extent::Part,
+    })
 }
 
 /// Visits the directories on the way down that were not visited yet.

@@ -33,6 +33,7 @@ pub use self::attribute::read as attributes;
 pub use self::change::Below;
 pub use self::change::Change;
 pub use self::change::ChangeKind;
+pub use self::change::Extent;
 pub use self::change::changes;
 pub use self::compress::Compression;
 pub use self::decompress::decompress;

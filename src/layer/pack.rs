@@ -15,6 +15,7 @@ use crate::layer::Change;
 use crate::layer::ChangeKind;
 use crate::layer::Compression;
 use crate::layer::Error;
+use crate::layer::Extent;
 use crate::layer::Result;
 use crate::layer::attribute;
 use crate::layer::change::cannot_read;
@@ -48,6 +49,8 @@ pub struct Packed {
     pub layer: Layer,
     /// The size of the uncompressed tar.
     pub diff_size: u64,
+    /// Whether unpacking it gives the change set again, but for fractions of a second.
+    pub extent: Extent,
 }
 
 /// Writes the changes that `tree` makes to `below` as a layer.
@@ -63,11 +66,16 @@ pub fn pack(
     let mut packer = Packer {
         tar: TarStream::new(options.compression, out)?,
         clamp_epoch: options.clamp_epoch.unwrap_or(i64::MAX),
+        is_clamped: false,
         names: HashMap::new(),
         waiting: HashMap::new(),
     };
-    changes(tree, below, |change| packer.add(change))?;
-    packer.tar.finish(options.compression)
+    let told = changes(tree, below, |change| packer.add(change))?;
+    let extent = match packer.is_clamped {
+        true => Extent::Part,
+        false => told,
+    };
+    packer.tar.finish(options.compression, extent)
 }
 
 /// A file's identity: its device and its number there.
@@ -76,6 +84,8 @@ type Identity = (u64, u64);
 struct Packer<W: Write> {
     tar: TarStream<W>,
     clamp_epoch: i64,
+    /// Whether an entry is newer than it may be.
+    is_clamped: bool,
     /// The first name of each file that has several.
     names: HashMap<Identity, Vec<u8>>,
     /// Unchanged names of files that may yet turn out to be written under another name.
@@ -100,6 +110,7 @@ impl<W: Write> Packer<W> {
     }
 
     fn add_file(&mut self, change: &Change<'_>, stat: &Stat, written: bool) -> Result<()> {
+        self.is_clamped |= stat.modified.seconds > self.clamp_epoch;
         let mut header = self.header(change, stat)?;
         let several = stat.links > 1 && !stat.is_dir();
         if several && let Some(first) = self.names.get(&stat.identity) {
@@ -267,7 +278,7 @@ impl<W: Write> TarStream<W> {
         Ok(())
     }
 
-    fn finish(mut self, compression: Compression) -> Result<Packed> {
+    fn finish(mut self, compression: Compression, extent: Extent) -> Result<Packed> {
         // Two empty blocks end a tar.
         for _ in 0..2 {
             self.block.resize(self.block.len() + header::BLOCK, 0);
@@ -283,6 +294,7 @@ impl<W: Write> TarStream<W> {
                 blob: Descriptor::new(compression.media_type(), digest, size),
             },
             diff_size: self.size,
+            extent,
         })
     }
 }

@@ -107,6 +107,12 @@ pub fn prune(root: &Path, forget: Forget, now: SystemTime) -> Result<Freed, Erro
             alive.insert(entry.record.change_set);
         }
     }
+    // What has a second name that is needed is needed.
+    let own_names: Vec<_> = alive
+        .iter()
+        .filter_map(|id| snapshots.own_name(id))
+        .collect();
+    alive.extend(own_names);
     let before = measure(&folder)?;
     for id in snapshots.list()? {
         if !alive.contains(&id) {

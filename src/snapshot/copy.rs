@@ -198,6 +198,14 @@ impl Snapshotter for Copy {
         self.shelf.exists(id)
     }
 
+    fn alias(&self, id: &SnapshotId, name: &SnapshotId) -> Result<()> {
+        self.shelf.alias(id, name)
+    }
+
+    fn own_name(&self, id: &SnapshotId) -> Option<SnapshotId> {
+        self.shelf.own_name(id)
+    }
+
     fn created(&self, id: &SnapshotId) -> Result<Timestamp> {
         self.shelf.created(id)
     }

@@ -9,6 +9,7 @@
 //! Start reading at [`Snapshotter`].
 
 mod active;
+mod alias;
 mod copy;
 mod difference;
 mod error;
@@ -56,16 +57,26 @@ pub trait Snapshotter: Send + Sync + fmt::Debug {
     /// Tells whether there is a snapshot of this name.
     fn exists(&self, id: &SnapshotId) -> bool;
 
+    /// Gives a snapshot a second name: that of the layer it was packed into. Whatever has the name
+    /// already keeps it.
+    fn alias(&self, id: &SnapshotId, name: &SnapshotId) -> Result<()>;
+
+    /// Gives the name under which a snapshot was committed, whichever of its names is asked; none
+    /// if there is no such snapshot.
+    fn own_name(&self, id: &SnapshotId) -> Option<SnapshotId>;
+
     /// Tells when a snapshot was committed, in seconds and nanoseconds since 1970.
     fn created(&self, id: &SnapshotId) -> Result<Timestamp>;
 
-    /// Lists all snapshots, sorted.
+    /// Lists the names of all snapshots, sorted.
     fn list(&self) -> Result<Vec<SnapshotId>>;
 
-    /// Removes a snapshot; nothing there is no failure, but one in use is.
+    /// Removes a snapshot, or a second name alone; nothing there is no failure, but a snapshot in
+    /// use is.
     fn remove(&self, id: &SnapshotId) -> Result<()>;
 
-    /// Removes what killed processes left behind; tells how many change sets that was.
+    /// Removes what killed processes left behind, and names that stand for nothing any more; tells
+    /// how many change sets that was.
     fn prune(&self) -> Result<usize>;
 }
 

@@ -12,6 +12,7 @@ use crate::snapshot::Snapshotter;
 use crate::snapshot::Stack;
 use crate::snapshot::View;
 use crate::snapshot::active::mount;
+use crate::snapshot::alias;
 use crate::snapshot::error::cannot;
 use crate::snapshot::error::on_tree;
 use crate::snapshot::implied;
@@ -42,12 +43,19 @@ impl Overlay {
 
     /// The trees of a chain, the lowest first, and those that have to be made for it.
     fn lowers(&self, chain: &[SnapshotId]) -> Result<(Vec<PathBuf>, Option<Scratch>)> {
+        let own =
+            |id: &SnapshotId| alias::target(&self.shelf.place(id)).unwrap_or_else(|| id.clone());
+        let own: Vec<SnapshotId> = chain.iter().map(own).collect();
         let mut lowers = Vec::new();
         let mut covers = None;
         for (index, id) in chain.iter().enumerate() {
+            // One directory cannot be laid over itself: it is seen where it lies highest.
+            if own[index + 1..].contains(&own[index]) {
+                continue;
+            }
             let tree = self.shelf.tree(id);
             let implied = implied::noted(&self.shelf.place(id))?;
-            if index == 0 || implied.is_empty() {
+            if lowers.is_empty() || implied.is_empty() {
                 lowers.push(tree);
                 continue;
             }
@@ -136,6 +144,14 @@ impl Snapshotter for Overlay {
 
     fn exists(&self, id: &SnapshotId) -> bool {
         self.shelf.exists(id)
+    }
+
+    fn alias(&self, id: &SnapshotId, name: &SnapshotId) -> Result<()> {
+        self.shelf.alias(id, name)
+    }
+
+    fn own_name(&self, id: &SnapshotId) -> Option<SnapshotId> {
+        self.shelf.own_name(id)
     }
 
     fn created(&self, id: &SnapshotId) -> Result<Timestamp> {

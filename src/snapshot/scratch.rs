@@ -47,11 +47,14 @@ impl Scratch {
     /// Moves it to its final name, unless another process was first with the same content.
     pub(super) fn keep(self, place: &Path) -> Result<()> {
         match fs::rename(&self.path, place) {
-            // A directory replaces only an empty one: there is one with something in it.
+            // A directory replaces only an empty one: there is one with something in it, or a
+            // second name of one.
             Err(error)
                 if matches!(
                     error.kind(),
-                    io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
+                    io::ErrorKind::DirectoryNotEmpty
+                        | io::ErrorKind::AlreadyExists
+                        | io::ErrorKind::NotADirectory
                 ) =>
             {
                 Ok(())

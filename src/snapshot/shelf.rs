@@ -11,6 +11,7 @@ use crate::snapshot::Error;
 use crate::snapshot::Result;
 use crate::snapshot::SnapshotId;
 use crate::snapshot::View;
+use crate::snapshot::alias;
 use crate::snapshot::error::cannot;
 use crate::snapshot::error::on_tree;
 use crate::snapshot::scratch;
@@ -71,7 +72,9 @@ impl Shelf {
             Some(id) => id,
             None => SnapshotId::random()?,
         };
-        scratch.keep(&self.place(&id))?;
+        let place = self.place(&id);
+        alias::forget_dangling(&place)?;
+        scratch.keep(&place)?;
         Ok(id)
     }
 
@@ -99,6 +102,15 @@ impl Shelf {
         self.place(id).is_dir()
     }
 
+    pub(super) fn alias(&self, id: &SnapshotId, name: &SnapshotId) -> Result<()> {
+        alias::make(&self.place(name), id)
+    }
+
+    pub(super) fn own_name(&self, id: &SnapshotId) -> Option<SnapshotId> {
+        let name = || alias::target(&self.place(id)).unwrap_or_else(|| id.clone());
+        self.exists(id).then(name)
+    }
+
     /// The last thing that changes the directory of a snapshot is its commit.
     pub(super) fn created(&self, id: &SnapshotId) -> Result<Timestamp> {
         let missing = || Error::Missing { id: id.clone() };
@@ -120,6 +132,9 @@ impl Shelf {
 
     pub(super) fn remove(&self, id: &SnapshotId) -> Result<()> {
         let place = self.place(id);
+        if alias::target(&place).is_some() {
+            return fs::remove_file(&place).map_err(cannot("remove", place));
+        }
         let alone = match File::open(&place) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             opened => opened.map_err(cannot("read", &place))?,
@@ -133,6 +148,9 @@ impl Shelf {
     }
 
     pub(super) fn prune(&self) -> Result<usize> {
+        for id in self.list()? {
+            alias::forget_dangling(&self.place(&id))?;
+        }
         scratch::remove_dead(&self.path)
     }
 }

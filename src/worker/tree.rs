@@ -6,6 +6,7 @@ use crate::graph::ContextOp;
 use crate::graph::Patterns;
 use crate::layer;
 use crate::layer::Below;
+use crate::layer::Extent;
 use crate::layer::PackOptions;
 use crate::oci::Layer;
 use crate::snapshot::SnapshotId;
@@ -121,6 +122,10 @@ pub(super) async fn pack(worker: &Worker, task: LayerTask) -> Result<Layer, Erro
         let mut writer = store.writer()?;
         let packed = layer::pack(tree.root(), below, &options, &mut writer)?;
         writer.commit_as(&packed.layer.blob)?;
+        if packed.extent == Extent::Whole {
+            // Who builds on this image, or runs it, has its layer unpacked already.
+            snapshots.alias(&id, &layer_id(&packed.layer.diff_id)?)?;
+        }
         Ok(packed.layer)
     })
     .await

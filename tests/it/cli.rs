@@ -259,6 +259,50 @@ fn pruning_forgets_what_it_is_told_to_and_no_image() {
 }
 
 #[test]
+fn an_image_built_here_is_unpacked_already() {
+    if !require(&[Feature::Root, Feature::Overlay]) {
+        return;
+    }
+    let home = Home::new();
+    for name in ["one", "two"] {
+        fs::create_dir(home.path().join(name)).unwrap();
+    }
+    home.write("one/Dockerfile", "FROM scratch\nCOPY file /dir/\n");
+    home.write("one/file", "content");
+    check(&home.rbuild(&["-q", "-t", "one", "one"]), 0, &[]);
+    let names = || {
+        let names = fs::read_dir(home.path().join("root/snapshots")).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> = names.filter(|name| name.len() >= 32).collect();
+        names.sort();
+        names
+    };
+    // Under its own name, and under that of its layer.
+    let before = names();
+    assert_eq!(before.len(), 2, "{before:?}");
+    home.write(
+        "two/Dockerfile",
+        "FROM one\nCOPY --from=one /dir/file /again\n",
+    );
+    check(&home.rbuild(&["-q", "-t", "two", "two"]), 0, &[]);
+    let folder = home.path().join("root/snapshots");
+    let is_link = |name: &&std::ffi::OsString| folder.join(name).is_symlink();
+    assert_eq!(
+        names().iter().filter(is_link).count(),
+        2,
+        "neither layer was unpacked"
+    );
+    assert_eq!(names().len(), 4);
+    // What an image needs stays, though no result of a build is left.
+    check(&home.rbuild(&["prune", "--unused-for", "0s"]), 0, &[]);
+    assert_eq!(names().len(), 4);
+    check(&home.rbuild(&["rmi", "one"]), 0, &[]);
+    check(&home.rbuild(&["rmi", "two"]), 0, &[]);
+    check(&home.rbuild(&["prune"]), 0, &[]);
+    assert_eq!(names().len(), 0);
+}
+
+#[test]
 fn every_line_of_rawjson_is_json() {
     if !require(&[Feature::Root, Feature::Overlay]) {
         return;

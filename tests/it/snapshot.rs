@@ -13,6 +13,7 @@ use rbuild::layer;
 use rbuild::layer::Below;
 use rbuild::layer::ChangeKind;
 use rbuild::layer::Compression;
+use rbuild::layer::Extent;
 use rbuild::layer::PackOptions;
 use rbuild::layer::UnpackOptions;
 use rbuild::snapshot;
@@ -262,7 +263,8 @@ fn a_layer_becomes_a_snapshot_and_the_same_layer_again() {
         assert_eq!(get(view.root(), "etc/group").unwrap(), "root");
         assert_eq!(get(view.root(), "etc/passwd").unwrap(), "root");
         assert_eq!(get(view.root(), "old"), None);
-        assert_eq!(pack(&id), (packed, blob));
+        let (again, same_blob) = pack(&id);
+        assert_eq!((again.layer, same_blob), (packed.layer, blob));
     });
 }
 
@@ -339,6 +341,54 @@ fn two_commits_of_one_name_are_one_snapshot() {
         assert_eq!(snapshots.list().unwrap(), std::slice::from_ref(&id));
         assert!(snapshots.exists(&id));
         assert_eq!(snapshots.prune().unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_second_name_stands_for_the_snapshot_while_there_is_one() {
+    with_each(|snapshots, _| {
+        let id = commit(snapshots, &[], |root| put(root, "x", "1"));
+        let name = SnapshotId::new("layer").unwrap();
+        snapshots.alias(&id, &name).unwrap();
+        snapshots.alias(&id, &name).unwrap();
+        assert_eq!(snapshots.own_name(&name), Some(id.clone()));
+        assert_eq!(snapshots.own_name(&id), Some(id.clone()));
+        // Both names in one chain are one directory, which the kernel takes only once.
+        let other = commit(snapshots, &[], |root| put(root, "x", "2"));
+        let chain = [name.clone(), other, id.clone()];
+        let view = snapshots.view(&chain).unwrap();
+        assert_eq!(get(view.root(), "x").unwrap(), "1");
+        let error = snapshots.remove(&id).unwrap_err();
+        assert!(matches!(error, snapshot::Error::InUse { .. }), "{error}");
+        drop(view);
+        // A commit of the same layer keeps what is there.
+        let again = || {
+            let active = snapshots.prepare(&[]).unwrap();
+            put(&active.mount().unwrap(), "x", "1");
+            snapshots.commit(active, Some(name.clone())).unwrap()
+        };
+        again();
+        assert_eq!(snapshots.own_name(&name), Some(id.clone()));
+        snapshots.remove(&id).unwrap();
+        assert!(!snapshots.exists(&name));
+        assert_eq!(snapshots.own_name(&name), None);
+        again();
+        assert_eq!(snapshots.own_name(&name), Some(name.clone()));
+    });
+}
+
+#[test]
+fn pruning_removes_a_name_that_stands_for_nothing() {
+    with_each(|snapshots, _| {
+        let id = commit(snapshots, &[], |root| put(root, "x", "1"));
+        let name = SnapshotId::new("layer").unwrap();
+        snapshots.alias(&id, &name).unwrap();
+        snapshots.remove(&name).unwrap();
+        assert!(snapshots.exists(&id), "only the name is gone");
+        snapshots.alias(&id, &name).unwrap();
+        snapshots.remove(&id).unwrap();
+        assert_eq!(snapshots.prune().unwrap(), 0);
+        assert_eq!(snapshots.list().unwrap(), []);
     });
 }
 
@@ -454,16 +504,23 @@ fn a_change_set_as_a_layer_is_the_same_change() {
                 chain.push(id);
             }
             let top = commit(snapshots, &chain, |root| perform(root, &three));
-            let again = through_a_layer(snapshots, &top, &chain);
-            let seen = |top: &SnapshotId| {
-                let chain = [chain.as_slice(), std::slice::from_ref(top)].concat();
+            let (again, extent) = through_a_layer(snapshots, &top, &chain);
+            let seen = |chain: &[SnapshotId], top: &SnapshotId| {
+                let chain = [chain, std::slice::from_ref(top)].concat();
                 listing(snapshots.view(&chain).unwrap().root().dir(), Times::Seconds)
             };
-            let (expected, found) = (seen(&top), seen(&again));
+            let (expected, found) = (seen(&chain, &top), seen(&chain, &again));
             prop_assert_eq!(told_by_layers(&found), told_by_layers(&expected));
             // Packed again, it is the same layer.
-            let last = through_a_layer(snapshots, &again, &chain);
-            prop_assert_eq!(seen(&last), found);
+            let (last, _) = through_a_layer(snapshots, &again, &chain);
+            let last = seen(&chain, &last);
+            prop_assert_eq!(told_by_layers(&last), told_by_layers(&found));
+            if extent == Extent::Whole {
+                // Upon anything else, too.
+                for below in [&[], &chain[..1], &chain[1..]] {
+                    prop_assert_eq!(seen(below, &again), seen(below, &top));
+                }
+            }
             Ok(())
         });
         result.unwrap();
@@ -490,7 +547,7 @@ fn through_a_layer(
     snapshots: &dyn Snapshotter,
     id: &SnapshotId,
     chain: &[SnapshotId],
-) -> SnapshotId {
+) -> (SnapshotId, Extent) {
     let options = PackOptions {
         clamp_epoch: None,
         compression: Compression::None,
@@ -500,10 +557,10 @@ fn through_a_layer(
         snapshots.view(chain).unwrap(),
     );
     let mut blob = Vec::new();
-    layer::pack(tree.root(), Below::Tree(below.root()), &options, &mut blob).unwrap();
+    let packed = layer::pack(tree.root(), Below::Tree(below.root()), &options, &mut blob).unwrap();
     let active = snapshots.prepare(&[]).unwrap();
     active
         .unpack(blob.as_slice(), &UnpackOptions::layer(None))
         .unwrap();
-    snapshots.commit(active, None).unwrap()
+    (snapshots.commit(active, None).unwrap(), packed.extent)
 }
