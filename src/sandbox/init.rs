@@ -14,6 +14,8 @@ use crate::sandbox::program;
 use crate::sandbox::report::Problem;
 use crate::sandbox::report::Report;
 use crate::sandbox::rootfs;
+use crate::sandbox::seccomp;
+use crate::sandbox::seccomp::Machine;
 use crate::sandbox::spec::Network;
 use crate::sandbox::spec::Security;
 use crate::sandbox::spec::Spec;
@@ -22,6 +24,7 @@ use crate::sandbox::stub::Stubs;
 use crate::sandbox::system;
 use crate::sandbox::user;
 use crate::sandbox::user::Identity;
+use crate::sys;
 use crate::sys::Error;
 use crate::sys::Handle;
 use crate::sys::MakeDirs;
@@ -64,7 +67,7 @@ pub(super) struct Inside {
 type Step = (&'static str, fn(&mut Inside) -> Result<(), Problem>);
 
 /// All that is done, in this order.
-const STEPS: [Step; 21] = [
+const STEPS: [Step; 22] = [
     ("leave its parent's session", leave_session),
     ("keep its mounts to itself", |_| Ok(mount::make_private()?)),
     ("name its host", |inside| {
@@ -86,6 +89,7 @@ const STEPS: [Step; 21] = [
     ("enter its root file system", enter_root),
     ("set its limits", set_limits),
     ("try its working directory", try_cwd),
+    ("filter its system calls", filter_calls),
     ("become its user", become_user),
     ("enter its working directory", enter_cwd),
 ];
@@ -342,15 +346,22 @@ fn enter_cwd(inside: &mut Inside) -> Result<(), Problem> {
     Ok(())
 }
 
-fn become_user(inside: &mut Inside) -> Result<(), Problem> {
-    if inside.spec.security == Security::Sandbox {
-        let mut sets = Vec::new();
-        for name in &inside.spec.capabilities {
-            let unknown = || Problem::UnknownName { name: name.clone() };
-            sets.push(Capabilities::named(name).ok_or_else(unknown)?);
-        }
-        inside.capabilities = Capabilities::union(sets);
+/// Done as long as this process may: what follows is allowed by the filter.
+fn filter_calls(inside: &mut Inside) -> Result<(), Problem> {
+    if inside.spec.security == Security::Insecure {
+        return Ok(());
     }
+    let mut sets = Vec::new();
+    for name in &inside.spec.capabilities {
+        let unknown = || Problem::UnknownName { name: name.clone() };
+        sets.push(Capabilities::named(name).ok_or_else(unknown)?);
+    }
+    inside.capabilities = Capabilities::union(sets);
+    let filter = seccomp::filter(Machine::THIS, inside.capabilities);
+    Ok(sys::seccomp::install(&filter)?)
+}
+
+fn become_user(inside: &mut Inside) -> Result<(), Problem> {
     id::limit_capabilities(inside.capabilities)?;
     let identity = inside.identity();
     Ok(id::become_user(

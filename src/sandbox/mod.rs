@@ -22,6 +22,7 @@
 //! | overlay `volatile` | 5.10 | `fsync` inside costs nothing | a slower sandbox |
 //! | `close_range` | 5.9 | no open file leaks in | closed one by one |
 //! | `fchmodat2` | 6.6 | a mode set without following a link | a handle, and two calls more |
+//! | `seccomp` filters | 3.17 | calls that no container needs are refused | refused |
 //! | `mknod` of devices | - | `/dev/null` and its like | the host's devices are shown |
 //! | session keyrings | 2.6.10 | keys of its own | the user's keys are shared |
 //!
@@ -33,6 +34,7 @@ mod network;
 mod program;
 mod report;
 mod rootfs;
+mod seccomp;
 mod spawn;
 mod spec;
 mod stdio;

@@ -75,6 +75,12 @@ impl Capabilities {
         Capabilities(sets.into_iter().fold(0, |all, set| all | set.0))
     }
 
+    /// Whether all of another set are in this one.
+    #[must_use]
+    pub fn contains(self, other: Capabilities) -> bool {
+        self.0 & other.0 == other.0
+    }
+
     fn of_thread() -> Result<CapabilitySets> {
         rustix::thread::capabilities(None).call(|| "capget()".to_owned())
     }

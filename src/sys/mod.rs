@@ -21,6 +21,7 @@ pub mod mount;
 pub mod namespace;
 pub mod process;
 pub mod random;
+pub mod seccomp;
 pub mod tty;
 
 mod dir;

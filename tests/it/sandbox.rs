@@ -34,6 +34,8 @@ use rbuild::sandbox::spawn;
 use crate::support::Feature;
 use crate::support::require;
 
+mod calls;
+
 const BUSYBOX: &str = "/bin/busybox";
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nbin:x:2:2:bin:/bin:/bin/sh\n\
     www:x:33:34:www:/var/www:/bin/sh\n";
