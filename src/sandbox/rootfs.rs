@@ -11,6 +11,7 @@ use crate::sandbox::spec::Access;
 use crate::sandbox::spec::MountSource;
 use crate::sandbox::spec::Rootfs;
 use crate::sandbox::stub::Place;
+use crate::sys::CHANGE_SET_OPTIONS;
 use crate::sys::Dir;
 use crate::sys::Error;
 use crate::sys::Overlay;
@@ -21,16 +22,6 @@ use crate::sys::file;
 use crate::sys::mount::Attributes;
 use crate::sys::mount::Depth;
 use crate::sys::mount::Mount;
-
-/// Options of the overlay: changes must end up in `upper` in the one form that can be read back as
-/// a change set. `volatile` makes `fsync` inside cost nothing (Linux 5.10): a change set is only
-/// ever used once it was committed as a whole, and then its files are as safe as any.
-const OVERLAY_OPTIONS: [(&str, &str); 4] = [
-    ("index", "off"),
-    ("metacopy", "off"),
-    ("redirect_dir", "off"),
-    ("volatile", ""),
-];
 
 const READ_ONLY: Attributes = Attributes {
     read_only: true,
@@ -68,8 +59,10 @@ fn overlay(lowers: &[PathBuf], upper: &Path, work: &Path) -> Result<Mount, Error
         overlay.mount(upper)
     };
     // The last option is the newest.
-    let (_volatile, older) = OVERLAY_OPTIONS.split_last().expect("the list is not empty");
-    mount(&OVERLAY_OPTIONS).or_else(|_| mount(older))
+    let (_volatile, older) = CHANGE_SET_OPTIONS
+        .split_last()
+        .expect("the list is not empty");
+    mount(&CHANGE_SET_OPTIONS).or_else(|_| mount(older))
 }
 
 /// Forbids changes to the root file system itself.
@@ -147,7 +140,7 @@ fn layered(
         .map(|(upper, _)| upper)
         .or(lowers.last().map(PathBuf::as_path));
     let options = if upper.is_some() {
-        OVERLAY_OPTIONS.as_slice()
+        CHANGE_SET_OPTIONS.as_slice()
     } else {
         &[]
     };

@@ -17,6 +17,7 @@ use crate::snapshot::error::on_tree;
 use crate::snapshot::implied;
 use crate::snapshot::scratch::Scratch;
 use crate::snapshot::scratch::remove_tree;
+use crate::sys::CHANGE_SET_OPTIONS;
 use crate::sys::Overlay;
 use crate::sys::Root;
 
@@ -48,15 +49,6 @@ pub enum Stack {
     /// A directory as it is; changes go into it.
     Directory(PathBuf),
 }
-
-/// What overlayfs may not do: each would make a change set that is not complete by itself. What it
-/// need not do is wait for the disk: a change set that a power cut interrupts is never committed.
-pub const OVERLAY_OPTIONS: [(&str, &str); 4] = [
-    ("index", "off"),
-    ("metacopy", "off"),
-    ("redirect_dir", "off"),
-    ("volatile", ""),
-];
 
 impl Active {
     /// What a sandbox makes its root file system of.
@@ -98,7 +90,7 @@ impl Active {
         let overlay = Overlay {
             lowers,
             upper: Some((upper, work)),
-            options: &OVERLAY_OPTIONS,
+            options: &CHANGE_SET_OPTIONS,
         };
         mount(&overlay, self.scratch.path())
     }

@@ -27,7 +27,6 @@ use std::fs::File;
 use std::sync::Arc;
 
 pub use self::active::Active;
-pub use self::active::OVERLAY_OPTIONS;
 pub use self::active::Stack;
 pub use self::copy::Copy;
 pub use self::error::Error;

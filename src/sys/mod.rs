@@ -39,6 +39,7 @@ pub use self::dir::DirEntry;
 pub use self::dir::Node;
 pub use self::error::Error;
 pub use self::error::Result;
+pub use self::overlay::CHANGE_SET_OPTIONS;
 pub use self::overlay::Overlay;
 pub use self::resolve::RealPath;
 pub use self::root::Handle;
