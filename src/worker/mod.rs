@@ -149,7 +149,12 @@ impl Worker {
             .epoch
             .map(|epoch| epoch.to_string())
             .unwrap_or_default();
-        format!("{:?} epoch {epoch}", self.options.compression)
+        let compression = match self.options.compression {
+            Compression::None => "none".to_owned(),
+            Compression::Gzip { level } => format!("gzip {level}"),
+            Compression::Zstd { level } => format!("zstd {level}"),
+        };
+        format!("{compression} epoch {epoch}")
     }
 
     /// Begins a change set on an image: what a run starts from. Its layers are unpacked if need be,
