@@ -133,7 +133,7 @@ fn update(hasher: &mut ContentHasher, item: &Item<'_>, owner: Option<Owner>, con
     hasher.update(content);
 }
 
-fn kind_name(kind: FileKind) -> &'static str {
+pub(super) fn kind_name(kind: FileKind) -> &'static str {
     match kind {
         FileKind::File => "file",
         FileKind::Directory => "directory",

@@ -24,7 +24,7 @@ use crate::solver::Task;
 use crate::worker::Error;
 use crate::worker::Worker;
 use crate::worker::blocking;
-use crate::worker::copy;
+use crate::worker::change_set;
 use crate::worker::lent;
 use crate::worker::mounts;
 use crate::worker::mounts::Prepared;
@@ -49,7 +49,7 @@ pub(super) async fn run(worker: &Worker, op: ExecOp, task: &Task) -> Result<Made
         })?;
         drop(prepared);
         match status.code {
-            0 => copy::commit(&*worker.snapshots, active),
+            0 => change_set::commit(&*worker.snapshots, active),
             code => Err(Error::Exit {
                 command: command_line(&op.args),
                 code,

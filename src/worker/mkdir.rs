@@ -10,6 +10,7 @@ use crate::sys::Symlinks;
 use crate::worker::Error;
 use crate::worker::Worker;
 use crate::worker::blocking;
+use crate::worker::change_set;
 use crate::worker::copy;
 use crate::worker::owner;
 use crate::worker::tree;
@@ -34,7 +35,7 @@ pub(super) async fn run(worker: &Worker, op: MkdirOp, task: &Task) -> Result<Mad
         };
         root.make_dirs(Path::new(&op.path), &options)?;
         drop(root);
-        copy::commit(&*snapshots, active)
+        change_set::commit(&*snapshots, active)
     })
     .await
 }

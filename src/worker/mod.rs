@@ -7,6 +7,7 @@
 //! Async stops here: what blocks runs on a thread of its own through [`blocking`].
 
 mod cache_mount;
+mod change_set;
 mod content;
 mod copy;
 mod error;
