@@ -10,6 +10,7 @@ use crate::sandbox::spec;
 use crate::sandbox::spec::Access;
 use crate::sandbox::spec::MountSource;
 use crate::sandbox::spec::Rootfs;
+use crate::sandbox::spec::Security;
 use crate::sandbox::stub::Place;
 use crate::sys::CHANGE_SET_OPTIONS;
 use crate::sys::Dir;
@@ -22,13 +23,6 @@ use crate::sys::file;
 use crate::sys::mount::Attributes;
 use crate::sys::mount::Depth;
 use crate::sys::mount::Mount;
-
-const READ_ONLY: Attributes = Attributes {
-    read_only: true,
-    no_suid: false,
-    no_dev: false,
-    no_exec: false,
-};
 
 /// Mounts the root file system over the directory of its changes, which nobody outside of this
 /// mount namespace sees.
@@ -65,12 +59,19 @@ fn overlay(lowers: &[PathBuf], upper: &Path, work: &Path) -> Result<Mount, Error
     mount(&CHANGE_SET_OPTIONS).or_else(|_| mount(older))
 }
 
-/// Forbids changes to the root file system itself.
+/// Forbids devices on the root file system itself, and changes to it.
 pub(super) fn protect_root(inside: &mut Inside) -> Result<(), Problem> {
-    if inside.spec.root_access == Access::ReadOnly {
-        inside.mount().restrict(READ_ONLY, Depth::One)?;
+    let attributes = limits(&inside.spec, inside.spec.root_access);
+    Ok(inside.mount().restrict(attributes, Depth::One)?)
+}
+
+/// What a mount of the spec forbids.
+fn limits(spec: &spec::Spec, access: Access) -> Attributes {
+    Attributes {
+        read_only: access == Access::ReadOnly,
+        no_dev: spec.security == Security::Sandbox,
+        ..OPEN
     }
-    Ok(())
 }
 
 /// Mounts what the spec asks for, in its order.
@@ -84,9 +85,7 @@ pub(super) fn mount_all(inside: &mut Inside) -> Result<(), Problem> {
                 let made = Mount::bind(path, Depth::Tree)?;
                 let kind = place_for(&file::stat(&made)?);
                 made.attach(inside.place(target, kind)?)?;
-                if *access == Access::ReadOnly {
-                    made.restrict(READ_ONLY, Depth::Tree)?;
-                }
+                made.restrict(limits(&inside.spec, *access), Depth::Tree)?;
             }
             MountSource::Layered {
                 lowers,
@@ -96,9 +95,11 @@ pub(super) fn mount_all(inside: &mut Inside) -> Result<(), Problem> {
                 let made = layered(lowers, changes.as_ref(), path)?;
                 let kind = place_for(&file::stat(&made)?);
                 made.attach(inside.place(target, kind)?)?;
-                if changes.is_none() {
-                    made.restrict(READ_ONLY, Depth::Tree)?;
-                }
+                let access = match changes {
+                    Some(_) => Access::ReadWrite,
+                    None => Access::ReadOnly,
+                };
+                made.restrict(limits(&inside.spec, access), Depth::Tree)?;
             }
             MountSource::Tmpfs { size_bytes, mode } => {
                 let made = tmpfs(
@@ -106,7 +107,7 @@ pub(super) fn mount_all(inside: &mut Inside) -> Result<(), Problem> {
                     *mode,
                     Attributes {
                         no_suid: true,
-                        ..OPEN
+                        ..limits(&inside.spec, Access::ReadWrite)
                     },
                 )?;
                 made.attach(inside.place(target, Place::Directory)?)?;
@@ -114,9 +115,7 @@ pub(super) fn mount_all(inside: &mut Inside) -> Result<(), Problem> {
             MountSource::File { access, .. } => {
                 let made = files.next().expect("every file was staged, in this order");
                 made.attach(inside.place(target, Place::File)?)?;
-                if *access == Access::ReadOnly {
-                    made.restrict(READ_ONLY, Depth::One)?;
-                }
+                made.restrict(limits(&inside.spec, *access), Depth::One)?;
             }
         }
     }

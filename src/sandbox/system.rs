@@ -23,6 +23,14 @@ const INERT: Attributes = Attributes {
     no_exec: true,
 };
 
+/// A program may make any device, as in Docker; where it may be opened, it is the machine's own.
+pub(super) const NO_DEVICES: Attributes = Attributes {
+    read_only: false,
+    no_suid: false,
+    no_dev: true,
+    no_exec: false,
+};
+
 /// Devices by name and number, as every Docker container has them.
 const DEVICES: [(&str, u32, u32); 6] = [
     ("null", 1, 3),
@@ -95,9 +103,13 @@ pub(super) fn mount_devices(inside: &mut Inside) -> Result<(), Problem> {
         dir.make_dir(name, mode)?;
     }
     dev.attach(inside.place(Path::new("/dev"), Place::Directory)?)?;
+    let place = Root::new(dev.dir()?);
     for name in missing {
         let host = Mount::bind(&Path::new("/dev").join(name), Depth::One)?;
-        host.attach(Root::new(dev.dir()?).resolve(name.as_ref())?)?;
+        host.attach(place.resolve(name.as_ref())?)?;
+    }
+    if inside.spec.security == Security::Sandbox {
+        forbid_more_devices(&dev, &place)?;
     }
     // Group 5 is `tty` everywhere; programs that hand out terminals rely on it.
     let options = [
@@ -114,6 +126,16 @@ pub(super) fn mount_devices(inside: &mut Inside) -> Result<(), Problem> {
     terminals.attach(dir.open_dir("pts")?)?;
     Mount::new("mqueue", &[], INERT)?.attach(dir.open_dir("mqueue")?)?;
     Ok(())
+}
+
+/// Leaves the devices there are the only ones in `/dev` that can be opened: each gets a mount of its
+/// own, and the one below them then denies whatever else the program makes there.
+fn forbid_more_devices(dev: &Mount, place: &Root) -> Result<(), Error> {
+    for (name, _, _) in DEVICES {
+        let device = place.resolve(name.as_ref())?;
+        Mount::bind_handle(&device)?.attach(&device)?;
+    }
+    dev.restrict(NO_DEVICES, Depth::One)
 }
 
 /// Makes the devices; returns those that this process may not make, as empty files.

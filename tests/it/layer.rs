@@ -1,5 +1,7 @@
 //! Layers: what is packed can be unpacked again, here and by others, and nothing leaves the root.
 
+mod escape;
+
 use std::ffi::OsStr;
 use std::io;
 use std::io::Read;
@@ -565,23 +567,17 @@ fn attributes_of_overlayfs_never_enter() {
         record("SCHILY.xattr.user.x=y"),
     ];
     let records = records.concat();
-    let mut tar = Vec::new();
-    let mut header = tar::Header::new_ustar();
-    header.set_entry_type(tar::EntryType::XHeader);
-    header.set_size(records.len() as u64);
-    header.set_cksum();
-    tar.extend_from_slice(header.as_bytes());
-    tar.extend_from_slice(&records);
-    tar.resize(tar.len().next_multiple_of(512), 0);
-    tar.extend_from_slice(&handmade(&[('5', "d/", "")]));
+    let tar = escape::extended(&records);
     let (folder, _) = unpack_here(tar.as_slice());
     let dir = root(&folder);
-    assert_eq!(dir.dir().xattrs("d").unwrap(), ["user.x"]);
+    assert_eq!(dir.dir().xattrs("f").unwrap(), ["user.x"]);
 }
 
-/// A PAX record with its length, which has two digits here.
+/// A PAX record with its length, which counts its own digits.
 fn record(text: &str) -> Vec<u8> {
-    format!("{} {text}\n", text.len() + 4).into_bytes()
+    let rest = text.len() + 2;
+    let length = (rest..).find(|length| length.to_string().len() + rest == *length);
+    format!("{} {text}\n", length.unwrap()).into_bytes()
 }
 
 #[test]

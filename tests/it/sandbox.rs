@@ -1,5 +1,7 @@
 //! Sandboxes with a real kernel under them, on a root file system made of busybox.
 
+mod escape;
+
 use std::fs;
 use std::io::Read;
 use std::io::Write;
@@ -105,27 +107,8 @@ impl Case {
     }
 
     fn run(&self) -> Done {
-        let mut running = self
-            .start()
-            .unwrap_or_else(|error| panic!("{}", text(&error)));
-        let (mut stdout, mut stderr) = (String::new(), String::new());
-        running
-            .stdout
-            .take()
-            .unwrap()
-            .read_to_string(&mut stdout)
-            .unwrap();
-        running
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut stderr)
-            .unwrap();
-        Done {
-            status: running.wait().unwrap(),
-            stdout,
-            stderr,
-        }
+        let running = self.start();
+        finish(running.unwrap_or_else(|error| panic!("{}", text(&error))))
     }
 
     /// What the program said, once it ended well.
@@ -170,6 +153,28 @@ impl Case {
     }
 }
 
+/// Waits until a sandbox has ended.
+fn finish(mut running: Running) -> Done {
+    let (mut stdout, mut stderr) = (String::new(), String::new());
+    running
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut stdout)
+        .unwrap();
+    running
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut stderr)
+        .unwrap();
+    Done {
+        status: running.wait().unwrap(),
+        stdout,
+        stderr,
+    }
+}
+
 fn text(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -178,6 +183,11 @@ fn text(error: &Error) -> String {
         source = cause.source();
     }
     text
+}
+
+fn write_program(path: &Path, content: &str) {
+    fs::write(path, content).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 fn in_memory(content: &str, access: Access) -> MountSource {
@@ -796,9 +806,7 @@ fn programs_that_are_missing_or_none_are_told_apart() {
             ("garbage", "\u{1}garbage"),
             ("orphan", "#!/no/such/shell\n"),
         ] {
-            let path = case.home.path().join("base/bin").join(name);
-            fs::write(&path, content).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            write_program(&case.home.path().join("base/bin").join(name), content);
         }
         let error = case.fails();
         assert_eq!(error.exit_code(), code, "{program}: {}", text(&error));
