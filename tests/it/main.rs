@@ -25,6 +25,7 @@ mod run;
 mod sandbox;
 mod snapshot;
 mod solver;
+mod speed;
 mod stamp;
 mod store;
 mod support;
