@@ -33,58 +33,82 @@ pub(super) struct Ahead {
     at: usize,
 }
 
-/// Runs `consume` on what `source` gives, read ahead by a thread that ends with this call.
+/// Runs `consume` on what `source` gives, read ahead by threads that end with this call: one reads,
+/// which mostly means to decompress, and one digests.
 ///
 /// The total is of what was read: of all of it if `consume` reads to the end.
 pub(super) fn read_ahead<T>(
     source: impl Read + Send,
     consume: impl FnOnce(Ahead) -> T,
 ) -> (T, Total) {
-    let (full, filled) = sync_channel(AHEAD);
+    let (full, read) = sync_channel(AHEAD);
+    let (digested, filled) = sync_channel(AHEAD);
     let (used, empty) = channel();
     thread::scope(|scope| {
-        let reader = scope.spawn(|| fill(source, full, empty));
+        scope.spawn(|| fill(source, full, empty));
+        let digester = scope.spawn(|| digest(read, digested));
         let result = consume(Ahead {
             filled,
             used,
             current: Vec::new(),
             at: 0,
         });
-        let total = reader
+        let total = digester
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         (result, total)
     })
 }
 
-fn fill(
-    source: impl Read,
-    full: SyncSender<io::Result<Vec<u8>>>,
-    empty: Receiver<Vec<u8>>,
-) -> Total {
-    let mut source = source;
+/// Fills buffers until the source ends or fails, or nobody takes them any more.
+fn fill(mut source: impl Read, full: SyncSender<io::Result<Vec<u8>>>, empty: Receiver<Vec<u8>>) {
+    loop {
+        let mut buffer = empty.try_recv().unwrap_or_default();
+        buffer.resize(BUFFER, 0);
+        let (length, outcome) = read_full(&mut source, &mut buffer);
+        buffer.truncate(length);
+        // What came before a failure may be all that is wanted of it.
+        let sent = length == 0 || full.send(Ok(buffer)).is_ok();
+        if let (Err(error), true) = (outcome, sent) {
+            let _ = full.send(Err(error));
+            return;
+        }
+        if length < BUFFER || !sent {
+            return;
+        }
+    }
+}
+
+/// Reads until the buffer is full, the source ends, or it fails; gives how much was read.
+fn read_full(source: &mut impl Read, buffer: &mut [u8]) -> (usize, io::Result<()>) {
+    let mut length = 0;
+    while length < buffer.len() {
+        match source.read(&mut buffer[length..]) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (length, Err(error)),
+        }
+    }
+    (length, Ok(()))
+}
+
+/// Digests buffers on their way.
+fn digest(read: Receiver<io::Result<Vec<u8>>>, digested: SyncSender<io::Result<Vec<u8>>>) -> Total {
     let mut digester = Digester::new();
     let mut size = 0;
-    loop {
-        let mut buffer = empty
-            .try_recv()
-            .unwrap_or_else(|_| Vec::with_capacity(BUFFER));
-        buffer.clear();
-        let read = (&mut source).take(BUFFER as u64).read_to_end(&mut buffer);
-        digester.update(&buffer);
-        size += buffer.len() as u64;
-        // What came before a failure may be all that is wanted of it.
-        let ended = read.is_err() || buffer.is_empty();
-        let sent = buffer.is_empty() || full.send(Ok(buffer)).is_ok();
-        if let (Err(error), true) = (read, sent) {
-            let _ = full.send(Err(error));
+    for buffer in read {
+        if let Ok(bytes) = &buffer {
+            digester.update(bytes);
+            size += bytes.len() as u64;
         }
-        if ended || !sent {
-            return Total {
-                diff_id: DiffId(digester.finish()),
-                size,
-            };
+        if digested.send(buffer).is_err() {
+            break;
         }
+    }
+    Total {
+        diff_id: DiffId(digester.finish()),
+        size,
     }
 }
 

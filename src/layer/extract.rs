@@ -17,6 +17,7 @@ use crate::layer::Error;
 use crate::layer::Result;
 use crate::layer::entries::Entries;
 use crate::layer::entry::Entry;
+use crate::layer::make::Made;
 use crate::layer::make::Refused;
 use crate::layer::make::is_symlink;
 use crate::layer::make::make;
@@ -43,10 +44,24 @@ pub(super) struct Extractor<'a> {
     root: &'a Root,
     content: Content,
     /// The directory of the last entry: mostly also that of the next.
-    parent: Option<(PathBuf, Dir)>,
+    parent: Option<Parent>,
+    /// Who owns what this process makes, if it is who it seems to be.
+    own: Option<Owner>,
+    /// Whether any file was made yet.
+    has_made: bool,
+    /// Whether anything was removed to make place.
+    has_removed: bool,
     /// When each directory was modified, set last: every file made in it would change that.
     times: Vec<(PathBuf, Timestamp)>,
     implied: BTreeSet<PathBuf>,
+}
+
+/// A directory in which files are made.
+struct Parent {
+    path: PathBuf,
+    dir: Dir,
+    /// Who owns what is made in it, if that is sure.
+    gives: Option<Owner>,
 }
 
 impl<'a> Extractor<'a> {
@@ -55,6 +70,9 @@ impl<'a> Extractor<'a> {
             root,
             content,
             parent: None,
+            own: Some(sys::id::effective()),
+            has_made: false,
+            has_removed: false,
             times: Vec::new(),
             implied: BTreeSet::new(),
         }
@@ -92,17 +110,33 @@ impl<'a> Extractor<'a> {
     }
 
     /// Sets what can only be set at the end; gives the directories that were implied.
-    pub(super) fn finish(self) -> Result<Vec<PathBuf>> {
-        for (path, modified) in &self.times {
-            let Ok((dir, name)) = self.root.parent(path) else {
+    pub(super) fn finish(mut self) -> Result<Vec<PathBuf>> {
+        let mut times = std::mem::take(&mut self.times);
+        // Those of one directory come together, and of one path the last one still last.
+        times.sort_by(|(one, _), (two, _)| one.parent().cmp(&two.parent()));
+        let mut kept: Option<(&Path, Dir)> = None;
+        for (path, modified) in &times {
+            let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
                 continue;
             };
+            let dir = match kept.take().filter(|(kept, _)| *kept == parent) {
+                Some((_, dir)) => dir,
+                None => match self.root.open_dir(parent) {
+                    Ok(dir) => dir,
+                    Err(_) => continue,
+                },
+            };
             // A later entry may have put something else in its place.
-            let found = dir.find(&name).map_err(cannot_extract(path))?;
-            if found.is_some_and(|stat| stat.is_dir()) {
-                dir.set_modified(&name, *modified)
+            let is_there = !self.has_removed
+                || dir
+                    .find(name)
+                    .map_err(cannot_extract(path))?
+                    .is_some_and(|stat| stat.is_dir());
+            if is_there {
+                dir.set_modified(name, *modified)
                     .map_err(cannot_extract(path))?;
             }
+            kept = Some((parent, dir));
         }
         Ok(self.implied.into_iter().collect())
     }
@@ -123,34 +157,50 @@ impl<'a> Extractor<'a> {
             self.implied.remove(path);
             self.times.push((path.to_owned(), entry.modified));
         }
-        if let Some(file) = &made {
+        if let Made::File(file) = &made {
             write(file, path, entry, entries)?;
+            self.learn(file, path)?;
         }
-        self.finish_file(entry, path, name, made.as_ref())
+        self.finish_file(entry, path, name, &made)
+    }
+
+    /// Sees by the first file whether it is this process that owns what it makes: on a file system
+    /// of another machine that may be somebody else.
+    fn learn(&mut self, file: &File, path: &Path) -> Result<()> {
+        if std::mem::replace(&mut self.has_made, true) {
+            return Ok(());
+        }
+        let owner = sys::file::stat(file).map_err(cannot_extract(path))?.owner;
+        if self.own.is_some_and(|own| own.uid != owner.uid) {
+            self.own = None;
+            self.parent = None;
+        }
+        Ok(())
     }
 
     /// Makes a directory unless there is one.
-    fn make_dir(&mut self, path: &Path, name: &OsStr) -> Result<Option<File>> {
+    fn make_dir(&mut self, path: &Path, name: &OsStr) -> Result<Made> {
         let dir = self.parent(path.parent().unwrap_or(Path::new("")))?;
-        let Some(found) = dir.find(name).map_err(cannot_extract(path))? else {
-            dir.make_dir(name, 0o700).map_err(cannot_extract(path))?;
-            return Ok(None);
-        };
-        if found.is_dir() {
-            return Ok(None);
+        match dir.make_private_dir(name) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return made.map(|()| Made::Other).map_err(cannot_extract(path)),
         }
-        let hides = self.is_whiteout(&found);
+        let found = dir.find(name).map_err(cannot_extract(path))?;
+        if found.is_some_and(|stat| stat.is_dir()) {
+            return Ok(Made::Nothing);
+        }
+        let hides = found.is_some_and(|stat| self.is_whiteout(&stat));
         self.make_new(path, name, |dir| {
-            dir.make_dir(name, 0o700)?;
+            dir.make_private_dir(name)?;
             match hides {
                 true => whiteout::make_opaque(dir, name),
                 false => Ok(()),
             }
-            .map(|()| None)
+            .map(|()| Made::Other)
         })
     }
 
-    fn make_link(&mut self, path: &Path, name: &OsStr, target: &Path) -> Result<Option<File>> {
+    fn make_link(&mut self, path: &Path, name: &OsStr, target: &Path) -> Result<Made> {
         let missing = || Error::LinkTarget {
             path: path.to_owned(),
             target: target.to_owned(),
@@ -162,10 +212,10 @@ impl<'a> Extractor<'a> {
         let dir = self.parent(path.parent().unwrap_or(Path::new("")))?;
         let there = dir.find(name).map_err(cannot_extract(path))?;
         if there.is_some_and(|stat| stat.identity == found.identity) {
-            return Ok(None);
+            return Ok(Made::Nothing);
         }
         self.make_new(path, name, |dir| {
-            from.link(&from_name, dir, name).map(|()| None)
+            from.link(&from_name, dir, name).map(|()| Made::Nothing)
         })
     }
 
@@ -174,8 +224,8 @@ impl<'a> Extractor<'a> {
         &mut self,
         path: &Path,
         name: &OsStr,
-        make: impl Fn(&Dir) -> sys::Result<Option<File>>,
-    ) -> Result<Option<File>> {
+        make: impl Fn(&Dir) -> sys::Result<Made>,
+    ) -> Result<Made> {
         let parent = path.parent().unwrap_or(Path::new(""));
         let dir = self.parent(parent)?;
         match make(dir) {
@@ -183,6 +233,7 @@ impl<'a> Extractor<'a> {
                 dir.remove_all(name).map_err(cannot_extract(path))?;
                 // What was removed may have been on the way to the directory kept.
                 self.parent = None;
+                self.has_removed = true;
                 make(self.parent(parent)?).map_err(cannot_extract(path))
             }
             made => made.map_err(cannot_extract(path)),
@@ -190,13 +241,7 @@ impl<'a> Extractor<'a> {
     }
 
     /// Sets owner, attributes, mode and time, in this order: each undoes some of a later one.
-    fn finish_file(
-        &mut self,
-        entry: &Entry,
-        path: &Path,
-        name: &OsStr,
-        file: Option<&File>,
-    ) -> Result<()> {
+    fn finish_file(&mut self, entry: &Entry, path: &Path, name: &OsStr, made: &Made) -> Result<()> {
         let owner = match self.content {
             Content::Archive { owner: Some(owner) } => owner,
             _ => Owner {
@@ -208,20 +253,21 @@ impl<'a> Extractor<'a> {
             Content::Layer => Refused::Fails,
             Content::Archive { .. } => Refused::Passes,
         };
-        let dir = self.parent(path.parent().unwrap_or(Path::new("")))?;
+        let Parent { dir, gives, .. } = self.open(path.parent().unwrap_or(Path::new("")))?;
         let set = || {
-            match file {
-                Some(file) => sys::file::set_owner(file, owner),
-                None => dir.set_owner(name, owner),
-            }?;
+            match made {
+                Made::File(_) | Made::Other if *gives == Some(owner) => {}
+                Made::File(file) => sys::file::set_owner(file, owner)?,
+                Made::Other | Made::Nothing => dir.set_owner(name, owner)?,
+            }
             set_attributes(dir, name, entry, refused)?;
-            match (file, entry.kind) {
-                (Some(file), _) => {
+            match (made, entry.kind) {
+                (Made::File(file), _) => {
                     sys::file::set_mode(file, entry.mode)?;
                     sys::file::set_modified(file, entry.modified)
                 }
-                (None, EntryType::Directory) => dir.set_mode(name, entry.mode),
-                (None, _) => {
+                (_, EntryType::Directory) => dir.set_mode(name, entry.mode),
+                _ => {
                     if !is_symlink(dir, name, entry)? {
                         dir.set_mode(name, entry.mode)?;
                     }
@@ -247,12 +293,25 @@ impl<'a> Extractor<'a> {
 
     /// Opens the directory an entry is in, and makes it where it is missing.
     fn parent(&mut self, path: &Path) -> Result<&Dir> {
-        let kept = self.parent.take().filter(|(kept, _)| kept == path);
+        self.open(path).map(|parent| &parent.dir)
+    }
+
+    fn open(&mut self, path: &Path) -> Result<&Parent> {
+        let kept = self.parent.take().filter(|kept| kept.path == path);
         let kept = match kept {
             Some(kept) => kept,
-            None => (path.to_owned(), self.open_parent(path)?),
+            None => {
+                let dir = self.open_parent(path)?;
+                let group = dir.stat(".").map_err(cannot_extract(path))?.owner.gid;
+                Parent {
+                    path: path.to_owned(),
+                    dir,
+                    // What is made in it may get its group.
+                    gives: self.own.filter(|own| own.gid == group),
+                }
+            }
         };
-        Ok(&self.parent.insert(kept).1)
+        Ok(self.parent.insert(kept))
     }
 
     fn open_parent(&mut self, path: &Path) -> Result<Dir> {

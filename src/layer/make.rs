@@ -24,20 +24,30 @@ use crate::sys::Node;
 /// Space is reserved for files from this size on, so that a full disk shows at once.
 const RESERVE_MIN: u64 = 1 << 20;
 
-/// Makes what is neither a directory nor a hard link; gives a file to be written.
-pub(super) fn make(dir: &Dir, name: &OsStr, entry: &Entry) -> sys::Result<Option<File>> {
+/// What there is in the place of an entry.
+pub(super) enum Made {
+    /// A new file, to be written.
+    File(File),
+    /// Something else that is new.
+    Other,
+    /// What was there before, by this name or another.
+    Nothing,
+}
+
+/// Makes what is neither a directory nor a hard link.
+pub(super) fn make(dir: &Dir, name: &OsStr, entry: &Entry) -> sys::Result<Made> {
     let (major, minor) = entry.device;
     let node = match entry.kind {
         EntryType::Symlink => {
             let target = Path::new(OsStr::from_bytes(&entry.link));
-            return dir.symlink(target, name).map(|()| None);
+            return dir.symlink(target, name).map(|()| Made::Other);
         }
         EntryType::Char => Node::CharDevice(major, minor),
         EntryType::Block => Node::BlockDevice(major, minor),
         EntryType::Fifo => Node::Fifo,
-        _ => return dir.create_file(name, 0o600).map(Some),
+        _ => return dir.create_private_file(name).map(Made::File),
     };
-    dir.make_node(name, node, 0o600).map(|()| None)
+    dir.make_node(name, node, 0o600).map(|()| Made::Other)
 }
 
 /// Writes the content of the last entry.

@@ -107,8 +107,7 @@ async fn fetch(
     let mut attempts = Vec::new();
     for endpoint in client.pull_endpoints(repository) {
         let outcome = match Session::open(client, &endpoint, "pull").await {
-            // Only the first try is tapped: what it passed on cannot be taken back.
-            Ok(session) => fetch_from(&session, blob, (step, tap.take())).await,
+            Ok(session) => fetch_from(&session, blob, (step, &mut tap)).await,
             Err(error) => Err(error),
         };
         match outcome {
@@ -150,13 +149,14 @@ async fn fetch_foreign(
     http::download(client, &file, step).await.map(drop)
 }
 
-/// Fetches a blob from one place.
+/// Fetches a blob from one place. The tap is used up as soon as anything came: what was read of it
+/// cannot be taken back.
 async fn fetch_from(
     session: &Session,
     blob: &Descriptor,
-    (step, tap): (&Step, Option<Tap>),
+    (step, tap): (&Step, &mut Option<Tap>),
 ) -> Result<(), Error> {
-    let mut receiver = Receiver::begin(session.client.store(), tap);
+    let mut receiver = Receiver::begin(session.client.store(), tap.take());
     let mut meter = Meter {
         step,
         item: Arc::from(blob.digest.to_string()),
@@ -165,7 +165,7 @@ async fn fetch_from(
         reported_bytes: 0,
     };
     if let Err(error) = receive_all(session, blob, &mut receiver, &mut meter).await {
-        receiver.abandon().await;
+        *tap = receiver.abandon().await;
         return Err(error);
     }
     let url = about::printable(&session.url(&format!("blobs/{}", blob.digest)));

@@ -31,16 +31,19 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    /// Begins a blob; what is written is passed on to `tap` as well.
+    /// Begins a blob; what is written can be read from `tap` at once.
     pub(super) fn begin(store: &Store, tap: Option<Tap>) -> Self {
         let (pieces, mut waiting) = mpsc::channel::<Bytes>(WAITING_PIECES);
         let store = store.clone();
         let task = tokio::task::spawn_blocking(move || {
             let mut writer = store.writer().map_err(Error::Store)?;
+            if let Some(tap) = &tap {
+                tap.open(writer.reader().map_err(Error::Store)?);
+            }
             while let Some(bytes) = waiting.blocking_recv() {
                 writer.write_all(&bytes).map_err(Error::Stream)?;
                 if let Some(tap) = &tap {
-                    tap.pass(bytes);
+                    tap.wrote(bytes.len());
                 }
             }
             Ok((writer, tap))
@@ -64,11 +67,12 @@ impl Receiver {
         self.pieces.send(bytes).await.is_ok()
     }
 
-    /// Gives up; the file is gone when this returns.
-    pub(super) async fn abandon(self) {
+    /// Gives up; the file is gone when this returns. Gives back the tap if nothing came out of it.
+    pub(super) async fn abandon(self) -> Option<Tap> {
         drop(self.pieces);
-        // What it says no longer matters.
-        drop(self.task.await);
+        // Why it failed, if it did, no longer matters.
+        let (_, tap) = self.task.await.ok()?.ok()?;
+        tap.filter(|_| self.received_bytes == 0)
     }
 
     /// Waits until all is written and puts the blob in its place, if it is the one expected.

@@ -155,6 +155,19 @@ impl BlobWriter {
         self.size_bytes
     }
 
+    /// Opens what is written for reading, while more is. Only positions count, since both handles
+    /// share the one that reading moves.
+    ///
+    /// # Errors
+    /// [`Error::Write`] if there can be no second handle.
+    pub fn reader(&self) -> Result<File, Error> {
+        let handle = self.temporary.file.try_clone();
+        handle.map_err(|source| Error::Write {
+            path: self.temporary.path().to_owned(),
+            source,
+        })
+    }
+
     /// Puts the blob in its place, whatever its digest.
     ///
     /// # Errors

@@ -94,10 +94,12 @@ impl Dir {
 
     /// Metadata of a name, or nothing where there is none.
     pub fn find(&self, name: impl AsRef<OsStr>) -> Result<Option<Stat>> {
-        match self.stat(name) {
-            Ok(stat) => Ok(Some(stat)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
+        let name = plain(name.as_ref())?;
+        match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => Ok(None),
+            found => found
+                .map(|stat| Some(Stat::from(stat)))
+                .call(|| self.text("fstatat", name)),
         }
     }
 
@@ -139,18 +141,33 @@ impl Dir {
 
     /// Creates a new empty file with exactly this mode and opens it for writing.
     pub fn create_file(&self, name: impl AsRef<OsStr>, mode: u32) -> Result<File> {
+        let name = name.as_ref();
+        let file = self.create_private_file(name)?;
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))
+            .call(|| self.text("fchmod", Path::new(name)))?;
+        Ok(file)
+    }
+
+    /// Creates a new empty file that at most its owner can open, and opens it for writing: its
+    /// mode is still to be set.
+    pub fn create_private_file(&self, name: impl AsRef<OsStr>) -> Result<File> {
         let name = plain(name.as_ref())?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let file = self.open_as(name, flags, Mode::RUSR | Mode::WUSR)?;
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)).call(|| self.text("fchmod", name))?;
-        Ok(File::from(file))
+        self.open_as(name, flags, Mode::RUSR | Mode::WUSR)
+            .map(File::from)
     }
 
     /// Creates a directory with exactly this mode.
     pub fn make_dir(&self, name: impl AsRef<OsStr>, mode: u32) -> Result<()> {
-        let name = plain(name.as_ref())?;
-        rustix::fs::mkdirat(&self.fd, name, Mode::RWXU).call(|| self.text("mkdirat", name))?;
+        let name = name.as_ref();
+        self.make_private_dir(name)?;
         self.set_mode(name, mode)
+    }
+
+    /// Creates a directory that at most its owner can enter: its mode is still to be set.
+    pub fn make_private_dir(&self, name: impl AsRef<OsStr>) -> Result<()> {
+        let name = plain(name.as_ref())?;
+        rustix::fs::mkdirat(&self.fd, name, Mode::RWXU).call(|| self.text("mkdirat", name))
     }
 
     /// Creates a device, a named pipe or a socket's name with exactly this mode.

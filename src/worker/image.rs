@@ -1,9 +1,11 @@
 //! Base images: layers fetched and unpacked, all at once, each into a snapshot of its own.
 
+use std::collections::HashSet;
 use std::io;
 use std::io::Read;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::graph::ImageOp;
@@ -14,11 +16,11 @@ use crate::oci::Reference;
 use crate::progress::Step;
 use crate::progress::Transfer;
 use crate::remote;
-use crate::remote::Client;
+use crate::remote::Tap;
+use crate::remote::Wanted;
+use crate::snapshot::Active;
 use crate::snapshot::SnapshotId;
-use crate::snapshot::Snapshotter;
 use crate::solver::Cancel;
-use crate::store::BlobReader;
 use crate::worker::Error;
 use crate::worker::Worker;
 use crate::worker::blocking;
@@ -27,30 +29,47 @@ use crate::worker::tree;
 /// How much is unpacked between two words about it.
 const TOLD_BYTES: u64 = 1 << 20;
 
+/// How many layers are brought and unpacked at the same time.
+const AT_ONCE: usize = 8;
+
+/// A layer that is to become a snapshot, and what that takes.
+struct Job {
+    layer: Layer,
+    id: SnapshotId,
+    /// An image that has it.
+    source: Option<Reference>,
+    worker: Worker,
+    step: Step,
+}
+
 /// Makes the layers of `image` snapshots. A layer that is one already is not touched, one whose
-/// blob is in the store is not fetched.
+/// blob is in the store is not fetched, and one that is fetched is unpacked while it arrives.
 pub(super) async fn unpack(
     worker: &Worker,
     image: ImageOp,
     step: Step,
     cancel: Cancel,
 ) -> Result<(), Error> {
+    let turns = Arc::new(Semaphore::new(AT_ONCE));
     let mut running = JoinSet::new();
+    let mut seen = HashSet::new();
     for layer in image.layers {
         let id = tree::layer_id(&layer.diff_id)?;
-        if worker.snapshots.exists(&id) {
+        if worker.snapshots.exists(&id) || !seen.insert(layer.diff_id) {
             continue;
         }
-        let snapshots = worker.snapshots.clone();
-        let (store, client) = (worker.store.clone(), worker.client.clone());
-        let (source, step) = (image.source.clone(), step.clone());
+        let job = Job {
+            layer,
+            id,
+            source: image.source.clone(),
+            worker: worker.clone(),
+            step: step.clone(),
+        };
+        let turns = Arc::clone(&turns);
         running.spawn(async move {
-            fetch(&client, source.as_ref(), &layer, &step).await?;
-            blocking(move || {
-                let blob = Metered::new(store.open_blob(&layer.blob)?, &layer.blob, step);
-                unpack_layer(blob, &*snapshots, &layer, id)
-            })
-            .await
+            let turn = turns.acquire().await;
+            let _turn = turn.expect("the semaphore is never closed");
+            make_ready(Arc::new(job)).await
         });
     }
     let canceled = cancel.canceled();
@@ -73,34 +92,51 @@ pub(super) async fn unpack(
     }
 }
 
-/// Brings the blob of a layer into the store, if it is not there.
-async fn fetch(
-    client: &Client,
-    source: Option<&Reference>,
-    layer: &Layer,
-    step: &Step,
-) -> Result<(), Error> {
-    match source {
-        Some(source) => Ok(remote::fetch_blob(client, source, &layer.blob, step).await?),
-        None => Ok(()),
-    }
+/// Brings a layer into the store, if it is not there, and makes it a snapshot.
+async fn make_ready(job: Arc<Job>) -> Result<(), Error> {
+    let is_here = job.worker.store.contains(&job.layer.blob);
+    let source = job.source.as_ref().filter(|_| !is_here);
+    let arrived = match source {
+        Some(source) => fetch(&job, source).await?,
+        None => None,
+    };
+    blocking(move || {
+        let active = match arrived {
+            Some(active) => active,
+            None => unpack_layer(&job, job.worker.store.open_blob(&job.layer.blob)?)?,
+        };
+        job.worker.snapshots.commit(active, Some(job.id.clone()))?;
+        Ok(())
+    })
+    .await
 }
 
-fn unpack_layer(
-    blob: Metered,
-    snapshots: &dyn Snapshotter,
-    layer: &Layer,
-    id: SnapshotId,
-) -> Result<(), Error> {
-    let active = snapshots.prepare(&[])?;
-    active.unpack(blob, &UnpackOptions::layer(Some(layer.diff_id)))?;
-    snapshots.commit(active, Some(id))?;
-    Ok(())
+/// Fetches a layer and unpacks it while it arrives; gives what it became. None if that failed
+/// though the layer is in the store now: then it tells why, if it was not the way.
+async fn fetch(job: &Arc<Job>, source: &Reference) -> Result<Option<Active>, Error> {
+    let (tap, tapped) = Tap::new();
+    let reader = Arc::clone(job);
+    let unpacking = blocking(move || unpack_layer(&reader, tapped));
+    let wanted = Wanted {
+        repository: source,
+        blob: &job.layer.blob,
+    };
+    let fetching = remote::fetch_blob_tapped(&job.worker.client, wanted, &job.step, tap);
+    let (fetched, unpacked) = tokio::join!(fetching, unpacking);
+    fetched?;
+    Ok(unpacked.ok())
+}
+
+fn unpack_layer(job: &Job, blob: impl Read + Send) -> Result<Active, Error> {
+    let active = job.worker.snapshots.prepare(&[])?;
+    let blob = Metered::new(blob, &job.layer.blob, job.step.clone());
+    active.unpack(blob, &UnpackOptions::layer(Some(job.layer.diff_id)))?;
+    Ok(active)
 }
 
 /// A blob that tells how much of it was read.
-struct Metered {
-    blob: BlobReader,
+struct Metered<R> {
+    blob: R,
     step: Step,
     item: Arc<str>,
     done_bytes: u64,
@@ -108,8 +144,8 @@ struct Metered {
     total_bytes: u64,
 }
 
-impl Metered {
-    fn new(blob: BlobReader, descriptor: &Descriptor, step: Step) -> Self {
+impl<R> Metered<R> {
+    fn new(blob: R, descriptor: &Descriptor, step: Step) -> Self {
         Self {
             blob,
             step,
@@ -121,7 +157,7 @@ impl Metered {
     }
 }
 
-impl Read for Metered {
+impl<R: Read> Read for Metered<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.blob.read(buffer)?;
         self.done_bytes += count as u64;

@@ -30,3 +30,4 @@ mod stamp;
 mod store;
 mod support;
 mod sys;
+mod transfer;

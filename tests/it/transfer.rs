@@ -1,0 +1,133 @@
+//! Layers on their way between a registry and a build.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::Feature;
+use crate::support::home::Home;
+use crate::support::home::fail_with;
+use crate::support::home::succeed;
+use crate::support::registry::Demand;
+use crate::support::registry::FakeRegistry;
+use crate::support::require;
+use crate::support::wire::Fault;
+
+/// Bytes that no compression makes smaller.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 56) as u8
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+/// Builds an image of one large layer and pushes it as `app:1`; gives the layer's file name.
+fn publish(registry: &FakeRegistry) -> String {
+    let maker = Home::new();
+    maker.write("context/dir/small", "content");
+    let context = maker.context("FROM scratch\nCOPY dir /dir\n");
+    fs::write(context.join("dir/large"), noise(3_000_000)).unwrap();
+    let name = format!("{}/app:1", registry.host());
+    let mut build = maker.build(&context);
+    // The same bytes each time.
+    build.env("SOURCE_DATE_EPOCH", "0");
+    succeed(build.args(["-t", &name, "--push"]));
+    let blobs = fs::read_dir(maker.path("root/blobs/sha256")).unwrap();
+    let layer = blobs
+        .map(Result::unwrap)
+        .find(|blob| blob.metadata().unwrap().len() > 1_000_000);
+    layer.unwrap().file_name().into_string().unwrap()
+}
+
+/// What of the snapshots is no business of a process that still runs.
+fn snapshots(home: &Home) -> Vec<String> {
+    let entries = fs::read_dir(home.path("root/snapshots")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names
+        .filter(|name| ![".empty", ".lock"].contains(&name.as_str()))
+        .collect()
+}
+
+/// A build that reads the files of `app:1`.
+fn context(home: &Home, registry: &FakeRegistry) -> std::path::PathBuf {
+    home.context(&format!(
+        "FROM {}/app:1 AS base\nFROM scratch\nCOPY --from=base /dir /dir\n",
+        registry.host()
+    ))
+}
+
+fn is_right(out: &Path) {
+    assert_eq!(fs::read(out.join("dir/small")).unwrap(), b"content");
+    assert_eq!(fs::read(out.join("dir/large")).unwrap(), noise(3_000_000));
+}
+
+#[test]
+fn a_layer_is_unpacked_while_it_arrives_and_goes_on_where_it_broke_off() {
+    if !require(&[Feature::Root, Feature::Overlay]) {
+        return;
+    }
+    let registry = FakeRegistry::start(Demand::Nothing);
+    let layer = publish(&registry);
+    for fault in [
+        Fault::Cut(1_000_000),
+        Fault::CutSilently(1_000_000),
+        Fault::Status(503, "", ""),
+    ] {
+        let home = Home::new();
+        let context = context(&home, &registry);
+        let before = registry.count("GET", &layer);
+        registry.fault("GET", &layer, 2, fault.clone());
+        let out = home.path("out");
+        let to = format!("type=local,dest={}", out.display());
+        succeed(home.build(&context).args(["-o", &to]));
+        is_right(&out);
+        assert_eq!(registry.count("GET", &layer) - before, 3, "{fault:?}");
+    }
+}
+
+#[test]
+fn a_layer_of_a_mirror_that_fails_comes_from_the_registry() {
+    if !require(&[Feature::Root, Feature::Overlay]) {
+        return;
+    }
+    let (mirror, registry) = (
+        FakeRegistry::start(Demand::Nothing),
+        FakeRegistry::start(Demand::Nothing),
+    );
+    let layer = publish(&mirror);
+    assert_eq!(publish(&registry), layer);
+    let home = Home::new();
+    let (host, other) = (registry.host(), mirror.host());
+    home.write(
+        "rbuild.toml",
+        &format!("[registry.{host:?}]\nmirrors = [{other:?}]\n"),
+    );
+    let context = context(&home, &registry);
+    mirror.fault("GET", &layer, 1, Fault::Corrupt);
+    let out = home.path("out");
+    let to = format!("type=local,dest={}", out.display());
+    succeed(home.build(&context).args(["-o", &to]));
+    is_right(&out);
+    assert_eq!(mirror.count("GET", &layer), 1);
+    assert_eq!(registry.count("GET", &layer), 1);
+}
+
+#[test]
+fn a_layer_that_is_not_what_it_should_be_leaves_nothing() {
+    if !require(&[Feature::Root, Feature::Overlay]) {
+        return;
+    }
+    let registry = FakeRegistry::start(Demand::Nothing);
+    let layer = publish(&registry);
+    let home = Home::new();
+    let context = context(&home, &registry);
+    registry.fault("GET", &layer, 1, Fault::Corrupt);
+    let failed = fail_with(4, &mut home.build(&context));
+    assert!(failed.stderr.contains(&layer), "{}", failed.stderr);
+    assert_eq!(snapshots(&home), Vec::<String>::new());
+    assert!(!home.path("root/blobs/sha256").join(&layer).exists());
+    succeed(&mut home.build(&context));
+}
