@@ -259,8 +259,8 @@ impl Error {
             | Self::Ignore { .. }
             | Self::Dockerfile { .. }
             | Self::PushWithoutName => Kind::User,
-            Self::Base { source, .. } => match **source {
-                BaseError::Remote(_) => Kind::Remote,
+            Self::Base { source, .. } => match &**source {
+                BaseError::Remote(error) => of_remote(error),
                 BaseError::Store { .. } => Kind::Environment,
                 _ => Kind::User,
             },
@@ -269,7 +269,9 @@ impl Error {
             | Self::OpenDockerfile { source, .. }
             | Self::FetchContext { source, .. } => kind_of(source),
             Self::Canceled => Kind::Canceled,
-            Self::Fetch { .. } | Self::Push { .. } | Self::Download { .. } => Kind::Remote,
+            Self::Fetch { source, .. }
+            | Self::Push { source, .. }
+            | Self::Download { source, .. } => of_remote(source),
             Self::Store { .. }
             | Self::Snapshots { .. }
             | Self::Tree { .. }
@@ -320,9 +322,16 @@ impl Error {
 fn kind_of(error: &worker::Error) -> Kind {
     match error {
         worker::Error::Canceled => Kind::Canceled,
-        worker::Error::Remote(_) => Kind::Remote,
+        worker::Error::Remote(error) => of_remote(error),
         error if error.is_users() => Kind::User,
         _ => Kind::Environment,
+    }
+}
+
+fn of_remote(error: &remote::Error) -> Kind {
+    match error.is_of_store() {
+        true => Kind::Environment,
+        false => Kind::Remote,
     }
 }
 

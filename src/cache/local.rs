@@ -34,8 +34,8 @@ use crate::snapshot::SnapshotId;
 /// What every file begins with; another version begins otherwise.
 const MAGIC: &str = "rbuild-cache-1 ";
 
-/// A larger file is not ours.
-const LARGEST_BYTES: u64 = 1 << 20;
+/// A larger file is not ours. Keys name what a Dockerfile says, which may be this long.
+const LARGEST_BYTES: u64 = 64 << 20;
 
 /// How stale a time of use may be; writing it on every use would cost more than it tells.
 const USE_GRANULARITY: Duration = Duration::from_secs(3600);
@@ -176,6 +176,10 @@ impl Local {
         let body = serde_json::to_string(value).map_err(|cause| error(cause.into()))?;
         let digest = ContentDigest::of(body.as_bytes());
         let text = format!("{MAGIC}{digest}\n{body}");
+        if text.len() as u64 > LARGEST_BYTES {
+            // It would not be read again, and what is not kept is only made again.
+            return Ok(());
+        }
         let folder = path.parent().expect("an entry lies in a folder");
         let number = self.next_temporary.fetch_add(1, Ordering::Relaxed);
         let temporary = folder.join(format!(".{:x}-{number}", self.mark));

@@ -9,7 +9,6 @@ use crate::build::Kind;
 use crate::build::Place;
 use crate::dockerfile::nearest;
 use crate::manage;
-use crate::remote;
 use crate::run;
 use crate::store;
 
@@ -250,7 +249,7 @@ fn of_manage(error: &manage::Error) -> u8 {
         | manage::Error::Cache(_)
         | manage::Error::Snapshot(_)
         | manage::Error::Measure { .. } => 3,
-        manage::Error::Remote(remote::Error::Store(_) | remote::Error::Stream(_)) => 3,
+        manage::Error::Remote(error) if error.is_of_store() => 3,
         manage::Error::Remote(_) => 4,
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::io::Write;
 use std::path::Path;
 
 use crate::export::Error;
@@ -30,6 +31,9 @@ pub fn write_layout(
 ) -> Result<(), Error> {
     let blobs = directory.join("blobs/sha256");
     fs::create_dir_all(&blobs).map_err(write_error(&blobs))?;
+    // Another rbuild that adds an image meanwhile would lose its own.
+    let alone = fs::File::open(directory).and_then(|folder| folder.lock().map(|()| folder));
+    let _alone = alone.map_err(write_error(directory))?;
     for blob in blobs_of(image) {
         link_blob(store, &blob, &blobs.join(blob.digest.hex()))?;
     }
@@ -118,16 +122,24 @@ fn link_blob(store: &Store, blob: &Descriptor, path: &Path) -> Result<(), Error>
     let mut reader = store
         .open_blob(blob)
         .map_err(|source| Error::Blob { source })?;
-    let temporary = path.with_extension("tmp");
-    let mut file = fs::File::create(&temporary).map_err(write_error(&temporary))?;
-    io::copy(&mut reader, &mut file).map_err(write_error(&temporary))?;
-    fs::rename(&temporary, path).map_err(write_error(path))
+    place(path, |file| io::copy(&mut reader, file).map(drop))
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    place(path, |file| file.write_all(bytes))
+}
+
+/// Lets a file appear whole, under a name until then that the lock keeps others from using.
+fn place(path: &Path, write: impl FnOnce(&mut fs::File) -> io::Result<()>) -> Result<(), Error> {
     let temporary = path.with_extension("tmp");
-    fs::write(&temporary, bytes).map_err(write_error(&temporary))?;
-    fs::rename(&temporary, path).map_err(write_error(path))
+    let written = fs::File::create(&temporary)
+        .and_then(|mut file| write(&mut file))
+        .and_then(|()| fs::rename(&temporary, path));
+    written.map_err(|source| {
+        // On a full disk every byte counts; the failure to report is the first one.
+        let _ = fs::remove_file(&temporary);
+        write_error(path)(source)
+    })
 }
 
 fn write_error(path: &Path) -> impl Fn(io::Error) -> Error {

@@ -127,6 +127,8 @@ pub fn prune(root: &Path, forget: Forget, now: SystemTime) -> Result<Freed, Erro
         for folder in ["mounts", "contexts"] {
             freed.size_bytes += remove_folder(&root.join(folder))?;
         }
+    } else {
+        freed.size_bytes += remove_unfinished(root)?;
     }
     let pruned = store.prune(&alone, &[])?;
     freed.files += pruned.files;
@@ -145,6 +147,39 @@ fn remove_folder(folder: &Path) -> Result<u64, Error> {
         source,
     })?;
     Ok(size_bytes)
+}
+
+/// Removes what killed processes had begun: cache mounts being filled (`mounts/x/0/new-1-0`), and
+/// what was about to replace what is known of a context (`contexts/x.1f`).
+fn remove_unfinished(root: &Path) -> Result<u64, Error> {
+    let mut freed = 0;
+    for family in entries_if_any(&root.join("mounts"))? {
+        for mount in entries_if_any(&family.path())? {
+            for entry in entries_if_any(&mount.path())? {
+                if entry.file_name().to_string_lossy().starts_with("new-") {
+                    freed += remove_folder(&entry.path())?;
+                }
+            }
+        }
+    }
+    for entry in entries_if_any(&root.join("contexts"))? {
+        let path = entry.path();
+        if path.extension().is_some() {
+            freed += entry.metadata().map_or(0, |metadata| metadata.len());
+            std::fs::remove_file(&path).map_err(|source| Error::Measure { path, source })?;
+        }
+    }
+    Ok(freed)
+}
+
+/// Lists a folder that need not be there.
+fn entries_if_any(folder: &Path) -> Result<Vec<DirEntry>, Error> {
+    match entries(folder) {
+        Err(Error::Measure { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Ok(Vec::new())
+        }
+        listed => listed,
+    }
 }
 
 /// Gives the snapshots that the layers of named images are or would be unpacked to.

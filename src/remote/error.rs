@@ -293,6 +293,19 @@ impl Error {
         )
     }
 
+    /// Says whether the local store failed, and no registry.
+    #[must_use]
+    pub fn is_of_store(&self) -> bool {
+        match self {
+            Self::Store(_) | Self::Stream(_) => true,
+            Self::Resolve { source, .. }
+            | Self::Pull { source, .. }
+            | Self::Push { source, .. }
+            | Self::Download { source, .. } => source.is_of_store(),
+            _ => false,
+        }
+    }
+
     /// Gives the HTTP status of the refusal, if it is one.
     #[must_use]
     pub fn status(&self) -> Option<u16> {

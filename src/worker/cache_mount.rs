@@ -3,6 +3,7 @@
 //! ```text
 //! <root>/mounts/<sha256 of its identity>/<n>/data   the directory
 //! <root>/mounts/<sha256 of its identity>/<n>/lock   held while it is mounted
+//! <root>/mounts/<sha256 of its identity>/<n>/new-*  a directory being made
 //! ```
 //!
 //! Its identity is its id with all that decides how a new one looks: owner, mode, and the files it
@@ -128,8 +129,7 @@ fn hold(
     if path.is_dir() {
         return Ok(path);
     }
-    let unfinished = folder.join(unique_name());
-    fs::create_dir_all(&unfinished).map_err(error)?;
+    let unfinished = make_unfinished(folder).map_err(error)?;
     let dir = Dir::open(&unfinished)?;
     dir.set_owner(
         ".",
@@ -151,11 +151,18 @@ fn hold(
     }
 }
 
-/// A name that no other thread or process uses now.
-fn unique_name() -> String {
+/// Makes an empty directory that no other thread or process uses.
+fn make_unfinished(folder: &Path) -> io::Result<PathBuf> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    format!("new-{}-{number}", std::process::id())
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = folder.join(format!("new-{}-{number}", std::process::id()));
+        match fs::create_dir(&path) {
+            // A killed process, or one in another pid namespace, has used the name.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return made.map(|()| path),
+        }
+    }
 }
 
 #[cfg(test)]

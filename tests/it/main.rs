@@ -10,6 +10,7 @@ mod builds;
 mod cache;
 mod checks;
 mod cli;
+mod crash;
 mod dockerfile;
 mod escape;
 mod examples;
