@@ -50,6 +50,7 @@ fn request(folder: &Path) -> Request {
         credential_files: Vec::new(),
         epoch: Some(0),
         now_ns: 0,
+        wishes: rbuild::sandbox::Wishes::NONE,
         binary: "/proc/self/exe".into(),
         sink: Sink::silent(),
     }

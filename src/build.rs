@@ -117,6 +117,7 @@ fn worker(
         network: request.network,
         epoch: lowered.epoch,
         compression: local::COMPRESSION,
+        ladder: Arc::clone(&local.ladder),
         binary: request.binary.clone(),
     };
     Worker::new(
@@ -157,6 +158,8 @@ fn solve(
         Marked::Solved(solved) => Ok(solved),
         // It stops by itself, and waits for what was begun.
         Marked::Work(work) => {
+            let begun = worker.begin(&request.sink);
+            begun.map_err(|source| Error::Begin { source })?;
             let done = local.runtime()?.block_on(solver::schedule(&job, work));
             done.map_err(failed)
         }

@@ -24,6 +24,7 @@ use crate::run::port::Listener;
 use crate::sandbox;
 use crate::sandbox::ExitStatus;
 use crate::sandbox::Input;
+use crate::sandbox::Ladder;
 use crate::sandbox::Output;
 use crate::sandbox::Rootfs;
 use crate::sandbox::Running;
@@ -31,7 +32,6 @@ use crate::sandbox::SandboxNetwork;
 use crate::sandbox::SpawnOptions;
 use crate::sandbox::Spec;
 use crate::snapshot::Active;
-use crate::snapshot::Overlay;
 use crate::snapshot::Stack;
 use crate::store::Shared;
 use crate::store::Store;
@@ -75,8 +75,10 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
         .build()
         .map_err(|source| Error::Runtime { source })?;
     let listeners = runtime.block_on(port::listen(&request.ports))?;
-    let active = runtime.block_on(image(request, &store))?;
+    let ladder = Arc::new(Ladder::new(request.wishes, &request.root));
+    let active = runtime.block_on(image(request, &store, &ladder))?;
     let mut spec = Spec::new(rootfs(&active), args);
+    spec.isolation = ladder.isolation()?;
     spec.env = command::env(request);
     spec.cwd = command::cwd(request);
     spec.user = command::user(request);
@@ -134,9 +136,9 @@ impl Ready {
 }
 
 /// Has the layers of the image unpacked and begins a change set on them.
-async fn image(request: &Request, store: &Store) -> Result<Active, Error> {
-    let folder = request.root.join("snapshots");
-    let snapshots = Overlay::open(&folder).map_err(|source| Error::Snapshots { source })?;
+async fn image(request: &Request, store: &Store, ladder: &Arc<Ladder>) -> Result<Active, Error> {
+    let snapshots = worker::snapshots(&request.root, ladder);
+    let snapshots = snapshots.map_err(|source| Error::Snapshots { source })?;
     let client = Client::new(remote::Options {
         store: store.clone(),
         registries: request.registries.clone(),
@@ -145,8 +147,10 @@ async fn image(request: &Request, store: &Store) -> Result<Active, Error> {
         retry: Retry::usual(),
         sink: request.sink.clone(),
     });
-    let options = worker::Options::plain(request.root.clone(), request.binary.clone());
-    let worker = Worker::new(options, store.clone(), Arc::new(snapshots), client);
+    let (root, binary) = (request.root.clone(), request.binary.clone());
+    let options = worker::Options::plain(root, Arc::clone(ladder), binary);
+    let worker = Worker::new(options, store.clone(), snapshots, client);
+    worker.begin(&request.sink)?;
     let layers = Layer::pair(&request.image.config, &request.image.manifest)
         .map_err(|source| Error::Image { source })?;
     let name = &request.name_of_image;

@@ -193,6 +193,13 @@ pub enum Error {
         #[source]
         source: store::Error,
     },
+    /// What has to be done cannot be done on this machine.
+    #[error("cannot begin the build")]
+    Begin {
+        /// Why not.
+        #[source]
+        source: worker::Error,
+    },
     /// The snapshots cannot be used.
     #[error("cannot use the snapshots")]
     Snapshots {
@@ -267,6 +274,7 @@ impl Error {
             Self::Operation { source, .. } => kind_of(source),
             Self::Agent { source, .. }
             | Self::OpenDockerfile { source, .. }
+            | Self::Begin { source }
             | Self::FetchContext { source, .. } => kind_of(source),
             Self::Canceled => Kind::Canceled,
             Self::Fetch { source, .. }
@@ -308,7 +316,9 @@ impl Error {
             Self::Dockerfile { source, .. } => source.problem.hint(),
             Self::PushWithoutName => Some("give it one with -t".to_owned()),
             Self::Operation { source, .. } => source.hint(),
-            Self::Agent { source, .. } | Self::FetchContext { source, .. } => source.hint(),
+            Self::Agent { source, .. }
+            | Self::Begin { source }
+            | Self::FetchContext { source, .. } => source.hint(),
             Self::Base { source, .. } => match &**source {
                 BaseError::Remote(error) => error.hint(),
                 _ => None,

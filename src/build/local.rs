@@ -14,11 +14,12 @@ use crate::layer::Compression;
 use crate::remote;
 use crate::remote::Client;
 use crate::remote::Retry;
-use crate::snapshot::Overlay;
+use crate::sandbox::Ladder;
 use crate::snapshot::Snapshotter;
 use crate::solver::Cancel;
 use crate::store::Shared;
 use crate::store::Store;
+use crate::worker;
 
 /// How the layers of a build are compressed.
 pub(super) const COMPRESSION: Compression = Compression::DEFAULT;
@@ -27,6 +28,8 @@ pub(super) const COMPRESSION: Compression = Compression::DEFAULT;
 pub(super) struct Local {
     pub(super) store: Store,
     pub(super) snapshots: Arc<dyn Snapshotter>,
+    /// What keeps commands apart from the machine.
+    pub(super) ladder: Arc<Ladder>,
     pub(super) cache: Arc<cache::Local>,
     pub(super) client: Client,
     /// The wish to stop.
@@ -42,8 +45,9 @@ impl Local {
         let root = &request.root;
         let store = Store::open(root).map_err(|source| Error::Store { source })?;
         let shared = store.share().map_err(|source| Error::Store { source })?;
-        let snapshots =
-            Overlay::open(&root.join("snapshots")).map_err(|source| Error::Snapshots { source })?;
+        let ladder = Arc::new(Ladder::new(request.wishes, root));
+        let snapshots = worker::snapshots(root, &ladder);
+        let snapshots = snapshots.map_err(|source| Error::Snapshots { source })?;
         let now = SystemTime::UNIX_EPOCH + Duration::from_nanos(nanoseconds(request.now_ns));
         let client = Client::new(remote::Options {
             store: store.clone(),
@@ -55,7 +59,8 @@ impl Local {
         });
         Ok(Self {
             store,
-            snapshots: Arc::new(snapshots),
+            snapshots,
+            ladder,
             cache: Arc::new(cache::Local::open(root, now)),
             client,
             cancel: cancel.clone(),

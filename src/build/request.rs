@@ -13,6 +13,7 @@ use crate::oci::Platform;
 use crate::oci::Reference;
 use crate::progress::Sink;
 use crate::remote::Registries;
+use crate::sandbox::Wishes;
 
 /// All that a build depends on, as plain values: nothing below reads arguments, environment or
 /// clock again.
@@ -70,6 +71,8 @@ pub struct Request {
     pub epoch: Option<i64>,
     /// The time of the build, in nanoseconds since 1970.
     pub now_ns: i128,
+    /// What is asked for of sandboxes.
+    pub wishes: Wishes,
     /// The program that becomes a sandbox's init: rbuild itself.
     pub binary: PathBuf,
     /// Where progress goes.

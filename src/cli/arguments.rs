@@ -10,6 +10,7 @@ use clap::Subcommand;
 use super::build::BuildArguments;
 use super::completion::CompletionArguments;
 use super::environment::Environment;
+use super::error::Error;
 use super::images::ImagesArguments;
 use super::inspect::HistoryArguments;
 use super::inspect::InspectArguments;
@@ -22,6 +23,10 @@ use super::pull::PushArguments;
 use super::run::RunArguments;
 use super::tag::RemoveArguments;
 use super::tag::TagArguments;
+use super::value;
+use crate::sandbox::IsolationWish;
+use crate::sandbox::SnapshotterWish;
+use crate::sandbox::Wishes;
 
 /// Builds container images from Dockerfiles: one program, no daemon.
 #[derive(Debug, Parser)]
@@ -63,6 +68,14 @@ pub(super) struct Home {
     /// $XDG_CONFIG_HOME/rbuild/config.toml, /etc/rbuild/config.toml].
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// What keeps RUN apart from the machine: auto, namespace, rootless or chroot
+    /// [default: $RBUILD_ISOLATION, else as much as is allowed].
+    #[arg(long, global = true, value_name = "MODE", value_parser = value::ladder::isolation)]
+    pub isolation: Option<IsolationWish>,
+    /// How root filesystems are made: auto, overlay or copy [default: $RBUILD_SNAPSHOTTER, else
+    /// overlay where it is allowed].
+    #[arg(long, global = true, value_name = "HOW", value_parser = value::ladder::snapshotter)]
+    pub snapshotter: Option<SnapshotterWish>,
 }
 
 impl Home {
@@ -73,6 +86,53 @@ impl Home {
             .clone()
             .unwrap_or_else(|| environment.default_root());
         std::path::absolute(&root).unwrap_or(root)
+    }
+
+    /// Gives what is asked for of sandboxes.
+    pub(super) fn wishes(&self, environment: &Environment) -> Result<Wishes, Error> {
+        let isolation = Variable {
+            name: "RBUILD_ISOLATION",
+            expected: value::ladder::ISOLATIONS,
+        };
+        let snapshotter = Variable {
+            name: "RBUILD_SNAPSHOTTER",
+            expected: value::ladder::SNAPSHOTTERS,
+        };
+        let isolation = match self.isolation {
+            Some(wish) => Some(wish),
+            None => isolation.read(environment, value::ladder::isolation)?,
+        };
+        let snapshotter = match self.snapshotter {
+            Some(wish) => Some(wish),
+            None => snapshotter.read(environment, value::ladder::snapshotter)?,
+        };
+        Ok(Wishes {
+            isolation: isolation.unwrap_or(IsolationWish::Auto),
+            snapshotter: snapshotter.unwrap_or(SnapshotterWish::Auto),
+        })
+    }
+}
+
+/// An environment variable that says what a flag does not.
+struct Variable {
+    name: &'static str,
+    expected: &'static str,
+}
+
+impl Variable {
+    fn read<T>(
+        &self,
+        environment: &Environment,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, Error> {
+        let Some(text) = environment.text(self.name) else {
+            return Ok(None);
+        };
+        parse(text).map(Some).map_err(|_| Error::Variable {
+            name: self.name,
+            value: text.to_owned(),
+            expected: self.expected,
+        })
     }
 }
 
@@ -120,6 +180,9 @@ pub(super) enum Asked {
     Run(Vec<OsString>),
 }
 
+/// How the global options begin that carry their value with them.
+const GLOBAL: [&str; 4] = ["--root=", "--config=", "--isolation=", "--snapshotter="];
+
 /// Finds out which subcommand is meant, and writes it down if it is the implied `build`.
 ///
 /// The first argument that is not a global option decides. An option in that place, or a word that
@@ -129,8 +192,8 @@ pub(super) fn asked(arguments: &[OsString]) -> Asked {
     let mut index = 1;
     while let Some(argument) = arguments.get(index).map(|text| text.to_string_lossy()) {
         match argument.as_ref() {
-            "--root" | "--config" => index += 2,
-            text if text.starts_with("--root=") || text.starts_with("--config=") => index += 1,
+            "--root" | "--config" | "--isolation" | "--snapshotter" => index += 2,
+            text if GLOBAL.iter().any(|flag| text.starts_with(flag)) => index += 1,
             "-h" | "--help" | "-V" | "--version" => return Asked::Command(arguments.to_vec()),
             "help" => return Asked::Command(help_of(arguments, index)),
             "run" => return Asked::Run(run_of(arguments, index)),

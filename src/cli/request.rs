@@ -83,6 +83,7 @@ pub(super) fn build(
         root: home.root(environment),
         epoch,
         now_ns: environment.now_ns,
+        wishes: home.wishes(environment)?,
         binary: environment.binary.clone(),
         sink,
     })

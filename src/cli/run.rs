@@ -176,6 +176,7 @@ pub(super) fn run(
         root: home.root(environment),
         registries: config::read(home, environment)?.registries,
         credential_files: environment.credential_files(),
+        wishes: home.wishes(environment)?,
         binary: environment.binary.clone(),
         sink: display.sink(),
     };

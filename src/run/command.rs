@@ -119,6 +119,7 @@ mod tests {
             root: "/nowhere".into(),
             registries: Registries::default(),
             credential_files: Vec::new(),
+            wishes: crate::sandbox::Wishes::NONE,
             binary: "/nowhere".into(),
             sink: Sink::silent(),
         }

@@ -9,6 +9,7 @@ use crate::run::Error;
 use crate::sandbox::Access;
 use crate::sandbox::Mount;
 use crate::sandbox::MountSource;
+use crate::sandbox::Wishes;
 use crate::store::StoredImage;
 
 /// All that a run depends on: nothing below reads arguments, environment or clock again.
@@ -50,6 +51,8 @@ pub struct Request {
     pub registries: Registries,
     /// Where credentials for registries are looked up.
     pub credential_files: Vec<PathBuf>,
+    /// What is asked for of the sandbox.
+    pub wishes: Wishes,
     /// The program that becomes the sandbox's init: rbuild itself.
     pub binary: PathBuf,
     /// Where progress goes while the image is made ready.

@@ -17,6 +17,25 @@ pub enum Error {
     /// This process may not make namespaces: it is not root, or is confined itself.
     #[error("this process may not make a sandbox")]
     Forbidden(#[source] sys::Error),
+    /// This machine does not allow what was asked for.
+    #[error("{what} is not possible here: {because}")]
+    Refused {
+        /// What was asked for.
+        what: &'static str,
+        /// Why not.
+        because: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// Something was asked for that only namespaces give.
+    #[error("{what} needs namespaces, which this process may not make")]
+    NeedsNamespaces {
+        /// What was asked for.
+        what: String,
+    },
+    /// What the sandbox is to find at its mount points could not be put there.
+    #[error("cannot put the sandbox's mounts in place")]
+    Furnish(#[source] sys::Error),
     /// No thread could be started to watch the sandbox.
     #[error("cannot start a thread for the sandbox")]
     Thread(#[source] io::Error),
@@ -113,6 +132,8 @@ impl Error {
             Error::Forbidden(_) => {
                 Some("run rbuild as root with CAP_SYS_ADMIN; in a container, make that privileged")
             }
+            Error::Refused { remedy, .. } => Some(remedy),
+            Error::NeedsNamespaces { .. } => Some("`rbuild doctor` says how to gain them"),
             _ => None,
         }
     }

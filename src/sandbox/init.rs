@@ -10,21 +10,26 @@ use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use crate::sandbox::confine::become_user;
+use crate::sandbox::confine::enter_cwd;
+use crate::sandbox::confine::filter_calls;
+use crate::sandbox::confine::set_limits;
+use crate::sandbox::confine::try_cwd;
 use crate::sandbox::program;
 use crate::sandbox::report::Problem;
 use crate::sandbox::report::Report;
 use crate::sandbox::rootfs;
-use crate::sandbox::seccomp;
-use crate::sandbox::seccomp::Machine;
+use crate::sandbox::spec::Isolation;
 use crate::sandbox::spec::Network;
-use crate::sandbox::spec::Security;
+use crate::sandbox::spec::Rootfs;
 use crate::sandbox::spec::Spec;
 use crate::sandbox::stub::Place;
 use crate::sandbox::stub::Stubs;
+use crate::sandbox::supervise::supervise;
 use crate::sandbox::system;
 use crate::sandbox::user;
 use crate::sandbox::user::Identity;
-use crate::sys;
+use crate::sys::Dir;
 use crate::sys::Error;
 use crate::sys::Handle;
 use crate::sys::MakeDirs;
@@ -32,7 +37,6 @@ use crate::sys::Root;
 use crate::sys::Symlinks;
 use crate::sys::channel::Channel;
 use crate::sys::file;
-use crate::sys::id;
 use crate::sys::id::Capabilities;
 use crate::sys::mount;
 use crate::sys::mount::Mount;
@@ -54,13 +58,14 @@ pub(super) const FILES: usize = 5;
 pub(super) struct Inside {
     pub(super) spec: Spec,
     channel: Channel,
-    root: Option<(Root, Mount)>,
+    root: Option<Root>,
+    mount: Option<Mount>,
     stubs: Stubs,
     identity: Option<Identity>,
     pub(super) files: Vec<Mount>,
     terminal: Option<tty::Pair>,
-    capabilities: Capabilities,
-    in_cwd: bool,
+    pub(super) capabilities: Capabilities,
+    pub(super) in_cwd: bool,
 }
 
 /// A step: what it does, to be read after "the sandbox cannot", and how.
@@ -87,6 +92,23 @@ const STEPS: [Step; 22] = [
     ("open its terminal", open_terminal),
     ("tell which mount points it made", report_stubs),
     ("enter its root file system", enter_root),
+    ("set its limits", set_limits),
+    ("try its working directory", try_cwd),
+    ("filter its system calls", filter_calls),
+    ("become its user", become_user),
+    ("enter its working directory", enter_cwd),
+];
+
+/// All that is done, in this order, where nothing can be mounted: what was to be mounted was put in
+/// place outside.
+const CHROOT_STEPS: [Step; 12] = [
+    ("leave its parent's session", leave_session),
+    ("watch over its processes", supervise),
+    ("open its root file system", open_root),
+    ("find its user", find_user),
+    ("make its working directory", make_cwd),
+    ("open its terminal", open_terminal),
+    ("enter its root file system", change_root),
     ("set its limits", set_limits),
     ("try its working directory", try_cwd),
     ("filter its system calls", filter_calls),
@@ -147,7 +169,11 @@ fn read_spec(mut file: File) -> Result<Spec, Problem> {
 
 /// Goes through all steps; returns only if one failed.
 fn go(inside: &mut Inside) -> (&'static str, Problem) {
-    for (name, step) in STEPS {
+    let steps = match inside.spec.isolation {
+        Isolation::Namespace => STEPS.as_slice(),
+        Isolation::Chroot { .. } => CHROOT_STEPS.as_slice(),
+    };
+    for (name, step) in steps {
         if let Err(problem) = step(inside) {
             return (name, problem);
         }
@@ -161,6 +187,7 @@ impl Inside {
             spec,
             channel,
             root: None,
+            mount: None,
             stubs: Stubs::default(),
             identity: None,
             files: Vec::new(),
@@ -172,21 +199,21 @@ impl Inside {
 
     /// The root file system, once it is mounted.
     pub(super) fn root(&self) -> &Root {
-        &self.root.as_ref().expect("mounted by an earlier step").0
+        self.root.as_ref().expect("opened by an earlier step")
     }
 
     /// The mount of the root file system itself.
     pub(super) fn mount(&self) -> &Mount {
-        &self.root.as_ref().expect("mounted by an earlier step").1
+        self.mount.as_ref().expect("mounted by an earlier step")
     }
 
     /// Finds or makes the place for a mount.
     pub(super) fn place(&mut self, target: &Path, kind: Place) -> Result<Handle, Problem> {
-        let (root, _) = self.root.as_ref().expect("mounted by an earlier step");
+        let root = self.root.as_ref().expect("opened by an earlier step");
         Ok(self.stubs.place(root, target, kind)?)
     }
 
-    fn identity(&self) -> &Identity {
+    pub(super) fn identity(&self) -> &Identity {
         self.identity.as_ref().expect("found by an earlier step")
     }
 
@@ -252,7 +279,20 @@ fn reach_network(inside: &mut Inside) -> Result<(), Problem> {
 }
 
 fn mount_root(inside: &mut Inside) -> Result<(), Problem> {
-    inside.root = Some(rootfs::mount_root(&inside.spec.root)?);
+    let (root, mount) = rootfs::mount_root(&inside.spec.root)?;
+    (inside.root, inside.mount) = (Some(root), Some(mount));
+    Ok(())
+}
+
+fn open_root(inside: &mut Inside) -> Result<(), Problem> {
+    let (Rootfs::Directory(path) | Rootfs::Overlay { upper: path, .. }) = &inside.spec.root;
+    inside.root = Some(Root::open(path)?);
+    Ok(())
+}
+
+fn change_root(inside: &mut Inside) -> Result<(), Problem> {
+    mount::change_root(inside.root().dir())?;
+    inside.root = None;
     Ok(())
 }
 
@@ -283,7 +323,12 @@ fn open_terminal(inside: &mut Inside) -> Result<(), Problem> {
     let Some(size) = inside.spec.terminal else {
         return Ok(process::give_pipes(owner)?);
     };
-    let pair = tty::open(&inside.root().open_dir(Path::new("/dev/pts"))?)?;
+    let is_mounted = inside.spec.isolation == Isolation::Namespace;
+    let terminals = match is_mounted {
+        true => inside.root().open_dir(Path::new("/dev/pts"))?,
+        false => Dir::open(Path::new("/dev/pts"))?,
+    };
+    let pair = tty::open(&terminals)?;
     tty::set_size(
         &pair.terminal,
         tty::Size {
@@ -294,10 +339,11 @@ fn open_terminal(inside: &mut Inside) -> Result<(), Problem> {
     file::set_owner(&pair.terminal, owner)?;
     tty::control(&pair.terminal)?;
     process::set_standard_files(&pair.terminal)?;
-    // `/dev/console` is what programs open that want the terminal of the whole machine.
-    let console = Path::new("/dev/console");
-    let place = inside.place(console, Place::File)?;
-    Mount::bind_handle(&pair.terminal)?.attach(place)?;
+    if is_mounted {
+        // `/dev/console` is what programs open that want the terminal of the whole machine.
+        let place = inside.place(Path::new("/dev/console"), Place::File)?;
+        Mount::bind_handle(&pair.terminal)?.attach(place)?;
+    }
     inside.terminal = Some(pair);
     Ok(())
 }
@@ -316,57 +362,6 @@ fn report_stubs(inside: &mut Inside) -> Result<(), Problem> {
 fn enter_root(inside: &mut Inside) -> Result<(), Problem> {
     mount::pivot_into(inside.root().dir())?;
     // Nothing of the outside stays open.
-    inside.root = None;
+    (inside.root, inside.mount) = (None, None);
     Ok(())
-}
-
-fn set_limits(inside: &mut Inside) -> Result<(), Problem> {
-    for limit in &inside.spec.ulimits {
-        process::set_limit(&limit.name, limit.soft, limit.hard)?;
-    }
-    Ok(())
-}
-
-/// Tried as root first: a directory that root may enter and the user may not is allowed, as in
-/// Docker.
-fn try_cwd(inside: &mut Inside) -> Result<(), Problem> {
-    match process::change_dir(Path::new(&inside.spec.cwd)) {
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
-        changed => {
-            inside.in_cwd = true;
-            Ok(changed?)
-        }
-    }
-}
-
-fn enter_cwd(inside: &mut Inside) -> Result<(), Problem> {
-    if !inside.in_cwd {
-        process::change_dir(Path::new(&inside.spec.cwd))?;
-    }
-    Ok(())
-}
-
-/// Done as long as this process may: what follows is allowed by the filter.
-fn filter_calls(inside: &mut Inside) -> Result<(), Problem> {
-    if inside.spec.security == Security::Insecure {
-        return Ok(());
-    }
-    let mut sets = Vec::new();
-    for name in &inside.spec.capabilities {
-        let unknown = || Problem::UnknownName { name: name.clone() };
-        sets.push(Capabilities::named(name).ok_or_else(unknown)?);
-    }
-    inside.capabilities = Capabilities::union(sets);
-    let filter = seccomp::filter(Machine::THIS, inside.capabilities);
-    Ok(sys::seccomp::install(&filter)?)
-}
-
-fn become_user(inside: &mut Inside) -> Result<(), Problem> {
-    id::limit_capabilities(inside.capabilities)?;
-    let identity = inside.identity();
-    Ok(id::become_user(
-        identity.owner,
-        &identity.groups,
-        inside.capabilities,
-    )?)
 }

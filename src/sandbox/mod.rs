@@ -28,8 +28,12 @@
 //!
 //! Start reading at [`Spec`], then `init.rs`.
 
+mod apart;
+mod confine;
 mod error;
+mod furnish;
 mod init;
+mod ladder;
 mod network;
 mod program;
 mod report;
@@ -39,12 +43,19 @@ mod spawn;
 mod spec;
 mod stdio;
 mod stub;
+mod supervise;
 mod system;
 mod terminal;
 mod user;
 
 pub use self::error::Error;
 pub use self::init::init_if_requested;
+pub use self::ladder::Choice;
+pub use self::ladder::IsolationWish;
+pub use self::ladder::Ladder;
+pub use self::ladder::Level;
+pub use self::ladder::SnapshotterWish;
+pub use self::ladder::Wishes;
 pub use self::network::SandboxNetwork;
 pub use self::spawn::ExitStatus;
 pub use self::spawn::Killer;
@@ -54,6 +65,7 @@ pub use self::spawn::THIS_PROGRAM;
 pub use self::spawn::spawn;
 pub use self::spec::Access;
 pub use self::spec::DEFAULT_CAPABILITIES;
+pub use self::spec::Isolation;
 pub use self::spec::Mount;
 pub use self::spec::MountSource;
 pub use self::spec::Network;

@@ -15,9 +15,11 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use crate::sandbox::Error;
+use crate::sandbox::apart;
+use crate::sandbox::furnish::Furnished;
 use crate::sandbox::init;
 use crate::sandbox::report::Report;
-use crate::sandbox::spec::Network;
+use crate::sandbox::spec::Isolation;
 use crate::sandbox::spec::Rootfs;
 use crate::sandbox::spec::Spec;
 use crate::sandbox::stdio::Files;
@@ -77,6 +79,7 @@ pub struct Running {
 #[derive(Debug, Clone)]
 pub struct Killer {
     pidfd: Arc<OwnedFd>,
+    kill_signal: i32,
 }
 
 /// The path by which a process reaches its own binary.
@@ -87,16 +90,19 @@ pub const THIS_PROGRAM: &str = "/proc/self/exe";
 /// A thread of its own starts it and waits for it, since the kernel kills the sandbox when the
 /// thread that started it ends, and not only when the process does.
 pub fn spawn(spec: &Spec, options: &SpawnOptions) -> Result<Running, Error> {
+    apart::check(spec)?;
     let files = Files::new(spec, options)?;
     let text = handed_over(spec)?;
     let (channel, inside) = Channel::pair().map_err(Error::Start)?;
     let keeper = Keeper {
         program: sealed(&options.program),
         channel,
-        namespaces: namespaces(&spec.network),
+        namespaces: apart::namespaces(spec),
+        isolation: spec.isolation.clone(),
         root: spec.root.clone(),
     };
-    let handed = files.inner;
+    let kill_signal = apart::kill_signal(&spec.isolation);
+    let (handed, spec) = (files.inner, spec.clone());
     let (tell, told) = mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("sandbox".to_owned());
     let thread = thread.spawn(move || {
@@ -108,9 +114,15 @@ pub fn spawn(spec: &Spec, options: &SpawnOptions) -> Result<Running, Error> {
             text.as_fd(),
             inside.as_fd(),
         ];
-        let child = keeper.launch(inner)?;
-        drop((handed, text, inside));
-        keeper.keep(&child, &tell)
+        let furnished = keeper.furnish(&spec)?;
+        let ended = keeper.launch(inner).and_then(|child| {
+            drop((handed, text, inside));
+            keeper.keep(&child, &tell)
+        });
+        match furnished.map(|mut furnished| furnished.clear()) {
+            Some(Err(error)) => Err(Error::CleanUp(error)),
+            _ => ended,
+        }
     });
     let thread = thread.map_err(Error::Thread)?;
     match told.recv() {
@@ -125,6 +137,7 @@ pub fn spawn(spec: &Spec, options: &SpawnOptions) -> Result<Running, Error> {
             terminal: terminal.map(File::from),
             killer: Killer {
                 pidfd: Arc::new(pidfd),
+                kill_signal,
             },
             pid,
             keeper: Some(thread),
@@ -151,6 +164,7 @@ struct Keeper {
     program: Program,
     channel: Channel,
     namespaces: Vec<Namespace>,
+    isolation: Isolation,
     root: Rootfs,
 }
 
@@ -179,6 +193,17 @@ impl Keeper {
         })
     }
 
+    /// Puts in place what cannot be mounted inside.
+    fn furnish(&self, spec: &Spec) -> Result<Option<Furnished>, Error> {
+        match (&self.isolation, &self.root) {
+            (Isolation::Chroot { own }, Rootfs::Directory(root)) => {
+                let furnished = Furnished::new(root, own, spec).map_err(Error::Furnish)?;
+                Ok(Some(furnished))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Follows the sandbox from its birth until nothing of it is left.
     fn keep(&self, child: &Child, tell: &mpsc::SyncSender<Started>) -> Result<ExitStatus, Error> {
         let mut stubs = Stubs::default();
@@ -187,7 +212,7 @@ impl Keeper {
             .and_then(|started| tell.send(started).map_err(|_| None));
         if begun.is_err() {
             let pidfd = child.pidfd().map_err(Error::Signal)?;
-            process::signal(pidfd, process::KILL).map_err(Error::Signal)?;
+            process::signal(pidfd, apart::kill_signal(&self.isolation)).map_err(Error::Signal)?;
         }
         let ended = child.wait();
         self.clean_up(&stubs).map_err(Error::CleanUp)?;
@@ -279,7 +304,7 @@ impl Drop for Running {
 impl Killer {
     /// Kills all processes in the sandbox.
     pub fn kill(&self) -> Result<(), Error> {
-        self.signal(process::KILL)
+        self.signal(self.kill_signal)
     }
 
     /// Sends a signal to its first process, which may ignore it: the kernel protects the first
@@ -335,17 +360,4 @@ fn sealed(path: &Path) -> Program {
     let view = Mount::bind(path, Depth::One)
         .and_then(|view| view.restrict(read_only, Depth::One).map(|()| view));
     view.map_or_else(|_| Program::Path(path.to_path_buf()), Program::View)
-}
-
-fn namespaces(network: &Network) -> Vec<Namespace> {
-    let mut own = vec![
-        Namespace::Mount,
-        Namespace::Pid,
-        Namespace::Ipc,
-        Namespace::Uts,
-    ];
-    if *network == Network::None {
-        own.push(Namespace::Network);
-    }
-    own
 }

@@ -8,6 +8,8 @@ use serde::Serialize;
 /// One process and all that surrounds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
+    /// What keeps it apart from the rest of the machine.
+    pub isolation: Isolation,
     /// What it sees as `/`.
     pub root: Rootfs,
     /// The program and its arguments; a program without `/` is looked up in the `PATH` of `env`.
@@ -36,6 +38,20 @@ pub struct Spec {
     pub security: Security,
     /// The size of the terminal it gets; no terminal if not said.
     pub terminal: Option<TerminalSize>,
+}
+
+/// What keeps a sandbox apart from the rest of the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Isolation {
+    /// Namespaces of its own.
+    Namespace,
+    /// Another root directory and nothing else: what is left in a container that may neither
+    /// unshare nor mount. The root is a [`Rootfs::Directory`] with a directory around it that is
+    /// rbuild's; what is to be mounted is copied there, or moved if it lies below `own`.
+    Chroot {
+        /// The directory below which everything belongs to rbuild.
+        own: PathBuf,
+    },
 }
 
 /// What a sandbox sees as `/`.
@@ -176,6 +192,7 @@ impl Spec {
     /// A sandbox with Docker's defaults: root in `/`, on the host's network.
     pub fn new(root: Rootfs, args: Vec<String>) -> Spec {
         Spec {
+            isolation: Isolation::Namespace,
             root,
             args,
             env: Vec::new(),

@@ -138,6 +138,19 @@ fn forbid_more_devices(dev: &Mount, place: &Root) -> Result<(), Error> {
     dev.restrict(NO_DEVICES, Depth::One)
 }
 
+/// Makes what `/dev` has where nothing can be mounted: devices as far as this process may make
+/// them, else files of that name, and no terminals.
+pub(super) fn fill_dev(dir: &Dir) -> Result<(), Error> {
+    make_devices(dir)?;
+    for (name, target) in LINKS {
+        dir.symlink(Path::new(target), name)?;
+    }
+    for name in ["pts", "shm", "mqueue"] {
+        dir.make_dir(name, 0o1777)?;
+    }
+    Ok(())
+}
+
 /// Makes the devices; returns those that this process may not make, as empty files.
 fn make_devices(dir: &Dir) -> Result<Vec<&'static str>, Error> {
     let mut missing = Vec::new();

@@ -12,6 +12,7 @@ use crate::snapshot::SnapshotId;
 use crate::snapshot::error::cannot;
 use crate::snapshot::error::on_tree;
 use crate::sys::Dir;
+use crate::sys::family;
 
 /// What the name of a directory under way begins with; no snapshot's does.
 pub(super) const PREFIX: &str = ".tmp-";
@@ -88,6 +89,8 @@ pub(super) fn remove_dead(store: &Path) -> Result<usize> {
             opened => opened.map_err(cannot("read", &path))?,
         };
         if lock.try_lock().is_ok() {
+            // What ran in it, where nothing else held it.
+            family::end_strays(&path).map_err(on_tree(&path))?;
             remove_tree(&path)?;
             removed += 1;
         }

@@ -81,6 +81,18 @@ impl Capabilities {
         self.0 & other.0 == other.0
     }
 
+    /// The set without one of a name.
+    #[must_use]
+    pub fn without(self, name: &str) -> Capabilities {
+        Capabilities(self.0 & !Capabilities::named(name).map_or(0, |one| one.0))
+    }
+
+    /// Tells whether this thread has all of them.
+    pub fn are_held(self) -> bool {
+        Capabilities::of_thread()
+            .is_ok_and(|sets| Capabilities(sets.effective.bits()).contains(self))
+    }
+
     fn of_thread() -> Result<CapabilitySets> {
         rustix::thread::capabilities(None).call(|| "capget()".to_owned())
     }
@@ -91,6 +103,13 @@ pub fn effective() -> Owner {
     let uid = rustix::process::geteuid().as_raw();
     let gid = rustix::process::getegid().as_raw();
     Owner { uid, gid }
+}
+
+/// Tells whether this process is in the user namespace that the machine began with.
+pub fn is_initial_user_namespace() -> bool {
+    // Only there every number stands for itself.
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
 /// Makes all but these capabilities unreachable for this thread and what it executes.

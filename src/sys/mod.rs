@@ -15,10 +15,12 @@
 )]
 
 pub mod channel;
+pub mod family;
 pub mod file;
 pub mod id;
 pub mod mount;
 pub mod namespace;
+pub mod overlay;
 pub mod process;
 pub mod random;
 pub mod seccomp;
@@ -26,7 +28,6 @@ pub mod tty;
 
 mod dir;
 mod error;
-mod overlay;
 mod remove;
 mod resolve;
 mod root;

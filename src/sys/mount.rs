@@ -159,6 +159,13 @@ pub fn pivot_into(root: &Dir) -> Result<()> {
     rustix::process::chdir("/").call(|| r#"chdir("/")"#.to_owned())
 }
 
+/// Makes a directory `/` of this process, where no mount can be made so.
+pub fn change_root(root: &Dir) -> Result<()> {
+    rustix::process::fchdir(root).call(|| format!("fchdir({:?})", path_of(root)))?;
+    rustix::process::chroot(".").call(|| r#"chroot(".")"#.to_owned())?;
+    rustix::process::chdir("/").call(|| r#"chdir("/")"#.to_owned())
+}
+
 pub(super) fn set(context: &OwnedFd, key: &str, value: &str) -> rustix::io::Result<()> {
     match value {
         "" => rustix::mount::fsconfig_set_flag(context, key),

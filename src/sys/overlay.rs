@@ -126,6 +126,28 @@ impl Overlay<'_> {
     }
 }
 
+/// Tries to mount an overlay whose directories are below `place`; nothing is left of it.
+pub fn try_below(place: &Path) -> Result<()> {
+    let folder = place.join(format!(".overlay-{}", std::process::id()));
+    let made = ["lower", "upper", "work"].map(|name| folder.join(name));
+    let [lower, upper, work] = &made;
+    let tried = || {
+        for path in &made {
+            std::fs::create_dir_all(path).call(|| format!("mkdir({path:?})"))?;
+        }
+        let overlay = Overlay {
+            lowers: std::slice::from_ref(lower),
+            upper: Some((upper, work)),
+            options: &[],
+        };
+        overlay.mount_apart(lower).map(|_| ())
+    };
+    let tried = tried();
+    let removed =
+        Dir::open(place).and_then(|dir| dir.remove_all(folder.file_name().unwrap_or_default()));
+    tried.and(removed)
+}
+
 fn set_path(context: &OwnedFd, key: &str, path: &Path, opened: &mut Vec<Dir>) -> Result<()> {
     let text = || format!("fsconfig(\"overlay\", {key:?}, {path:?})");
     if path.as_os_str().len() <= VALUE_MAX {

@@ -42,7 +42,10 @@ pub(super) async fn run(worker: &Worker, op: ExecOp, task: &Task) -> Result<Made
         let chain = tree::snapshot_ids(inputs[0].chain())?;
         let active = worker.snapshots.prepare(&chain)?;
         let prepared = mounts::prepare(&worker, &op, &inputs, &cancel)?;
-        let spec = spec(&worker, &op, &active, &prepared);
+        let spec = Spec {
+            isolation: worker.options.ladder.isolation()?,
+            ..spec(&worker, &op, &active, &prepared)
+        };
         let status = execute(&worker, &spec, &step, |killer| {
             // Nobody listens any more once the build was canceled; the sandbox is then killed.
             let _canceled = send_killer.send(killer);

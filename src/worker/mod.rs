@@ -31,6 +31,7 @@ mod xattr;
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -45,9 +46,15 @@ use crate::graph::Op;
 use crate::layer::Compression;
 use crate::oci::Layer;
 use crate::oci::Reference;
+use crate::progress::Sink;
 use crate::progress::Step;
 use crate::remote::Client;
+use crate::sandbox::Ladder;
+use crate::sandbox::Level;
+use crate::snapshot;
 use crate::snapshot::Active;
+use crate::snapshot::Kind;
+use crate::snapshot::Lazy;
 use crate::snapshot::SnapshotId;
 use crate::snapshot::Snapshotter;
 use crate::snapshot::View;
@@ -91,6 +98,8 @@ pub struct Options {
     pub epoch: Option<i64>,
     /// How layers are compressed.
     pub compression: Compression,
+    /// What keeps commands apart from the machine.
+    pub ladder: Arc<Ladder>,
     /// The program that becomes a sandbox's init.
     pub binary: PathBuf,
 }
@@ -98,9 +107,10 @@ pub struct Options {
 impl Options {
     /// What is needed to unpack images and nothing else: no contexts, nothing lent.
     #[must_use]
-    pub fn plain(root: PathBuf, binary: PathBuf) -> Self {
+    pub fn plain(root: PathBuf, ladder: Arc<Ladder>, binary: PathBuf) -> Self {
         Self {
             root,
+            ladder,
             contexts: BTreeMap::new(),
             secrets: BTreeMap::new(),
             ssh: BTreeMap::new(),
@@ -111,6 +121,24 @@ impl Options {
             binary,
         }
     }
+}
+
+/// Opens the snapshots below `root`; the ladder decides, when it is asked first, how root
+/// filesystems are made.
+///
+/// # Errors
+/// [`snapshot::Error`] if their directory cannot be made.
+pub fn snapshots(
+    root: &Path,
+    ladder: &Arc<Ladder>,
+) -> Result<Arc<dyn Snapshotter>, snapshot::Error> {
+    let ladder = Arc::clone(ladder);
+    // What is refused is told where a sandbox is begun; reading goes on as well as it can.
+    let decide = move || match ladder.choose() {
+        Ok(choice) if !choice.mounts => Kind::Copy,
+        _ => Kind::Overlay,
+    };
+    Ok(Arc::new(Lazy::open(&root.join("snapshots"), decide)?))
 }
 
 /// Carries out the operations of one build. Cheap to clone.
@@ -139,6 +167,22 @@ impl Worker {
             client,
             indexes: Arc::default(),
         }
+    }
+
+    /// Begins real work: finds out what this machine allows, says what is weaker than it could be,
+    /// and clears away what a killed process left running where nothing else does.
+    ///
+    /// # Errors
+    /// [`Error::Sandbox`] if what was asked for is not allowed.
+    pub fn begin(&self, sink: &Sink) -> Result<(), Error> {
+        let choice = self.options.ladder.choose()?;
+        if let Some(note) = choice.note() {
+            sink.warn(note);
+        }
+        if choice.level == Level::Chroot {
+            self.snapshots.prune()?;
+        }
+        Ok(())
     }
 
     /// Names all that decides a layer's bytes beside its change set; part of what the cache keeps

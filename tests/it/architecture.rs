@@ -31,10 +31,11 @@ const ROOMS: [(&str, u32, &str); 18] = [
     ),
     // Managing what is stored needs neither a Dockerfile nor a sandbox.
     ("manage", 6, "cache snapshot store remote oci progress"),
+    // Of `sandbox`, only which ways of keeping commands apart there are.
     (
         "build",
         6,
-        "worker solver cache export dockerfile snapshot remote graph layer store oci progress",
+        "worker solver cache export dockerfile snapshot remote graph layer sandbox store oci progress",
     ),
     (
         "run",

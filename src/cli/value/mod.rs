@@ -8,6 +8,7 @@ pub(super) mod context;
 mod duration;
 mod fields;
 mod host;
+pub(super) mod ladder;
 pub(super) mod limit;
 pub(super) mod output;
 pub(super) mod run;

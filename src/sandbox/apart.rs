@@ -1,0 +1,52 @@
+//! What of the machine a sandbox has for itself, by its [`Isolation`].
+
+use crate::sandbox::Error;
+use crate::sandbox::spec::Access;
+use crate::sandbox::spec::Isolation;
+use crate::sandbox::spec::Network;
+use crate::sandbox::spec::Rootfs;
+use crate::sandbox::spec::Spec;
+use crate::sys::family;
+use crate::sys::namespace::Namespace;
+use crate::sys::process;
+
+/// The signal that ends all of it: where it has no process namespace, its first process has to see
+/// to that.
+pub(super) fn kill_signal(isolation: &Isolation) -> i32 {
+    match isolation {
+        Isolation::Namespace => process::KILL,
+        Isolation::Chroot { .. } => family::END,
+    }
+}
+
+/// Refuses what only namespaces give, rather than run without.
+pub(super) fn check(spec: &Spec) -> Result<(), Error> {
+    if spec.isolation == Isolation::Namespace {
+        return Ok(());
+    }
+    let what = match &spec.root {
+        _ if spec.network != Network::Host => "a network of its own",
+        _ if spec.root_access == Access::ReadOnly => "a read-only root file system",
+        Rootfs::Overlay { .. } => "a root file system of layers",
+        Rootfs::Directory(_) => return Ok(()),
+    };
+    Err(Error::NeedsNamespaces {
+        what: what.to_owned(),
+    })
+}
+
+pub(super) fn namespaces(spec: &Spec) -> Vec<Namespace> {
+    if spec.isolation != Isolation::Namespace {
+        return Vec::new();
+    }
+    let mut own = vec![
+        Namespace::Mount,
+        Namespace::Pid,
+        Namespace::Ipc,
+        Namespace::Uts,
+    ];
+    if spec.network == Network::None {
+        own.push(Namespace::Network);
+    }
+    own
+}

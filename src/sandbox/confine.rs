@@ -1,0 +1,79 @@
+//! The last steps: what the process gives up before it becomes the program.
+
+use std::io;
+use std::path::Path;
+
+use crate::sandbox::init::Inside;
+use crate::sandbox::report::Problem;
+use crate::sandbox::seccomp;
+use crate::sandbox::seccomp::Machine;
+use crate::sandbox::spec::Isolation;
+use crate::sandbox::spec::Security;
+use crate::sys;
+use crate::sys::id;
+use crate::sys::id::Capabilities;
+use crate::sys::process;
+
+pub(super) fn set_limits(inside: &mut Inside) -> Result<(), Problem> {
+    for limit in &inside.spec.ulimits {
+        process::set_limit(&limit.name, limit.soft, limit.hard)?;
+    }
+    Ok(())
+}
+
+/// Tried as root first: a directory that root may enter and the user may not is allowed, as in
+/// Docker.
+pub(super) fn try_cwd(inside: &mut Inside) -> Result<(), Problem> {
+    match process::change_dir(Path::new(&inside.spec.cwd)) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        changed => {
+            inside.in_cwd = true;
+            Ok(changed?)
+        }
+    }
+}
+
+pub(super) fn enter_cwd(inside: &mut Inside) -> Result<(), Problem> {
+    if !inside.in_cwd {
+        process::change_dir(Path::new(&inside.spec.cwd))?;
+    }
+    Ok(())
+}
+
+/// Done as long as this process may: what follows is allowed by the filter.
+pub(super) fn filter_calls(inside: &mut Inside) -> Result<(), Problem> {
+    if inside.spec.security == Security::Insecure {
+        return Ok(());
+    }
+    let mut sets = Vec::new();
+    for name in &inside.spec.capabilities {
+        let unknown = || Problem::UnknownName { name: name.clone() };
+        sets.push(Capabilities::named(name).ok_or_else(unknown)?);
+    }
+    inside.capabilities = Capabilities::union(sets);
+    if inside.spec.isolation != Isolation::Namespace {
+        // Who may change the root directory again leaves it.
+        inside.capabilities = inside.capabilities.without("SYS_CHROOT");
+    }
+    let filter = seccomp::filter(Machine::THIS, inside.capabilities);
+    match sys::seccomp::install(&filter) {
+        // In a container without the right to it, that container's own filter holds.
+        Err(error)
+            if inside.spec.isolation != Isolation::Namespace
+                && error.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            Ok(())
+        }
+        installed => Ok(installed?),
+    }
+}
+
+pub(super) fn become_user(inside: &mut Inside) -> Result<(), Problem> {
+    id::limit_capabilities(inside.capabilities)?;
+    let identity = inside.identity();
+    Ok(id::become_user(
+        identity.owner,
+        &identity.groups,
+        inside.capabilities,
+    )?)
+}

@@ -1,0 +1,292 @@
+//! What a sandbox finds at its mount points where nothing can be mounted: copies, put there before
+//! and taken away afterwards, so that no change set has them.
+//!
+//! What the image has at such a place waits meanwhile beside the root file system. A directory that
+//! belongs to rbuild, such as a cache, is moved in and out again instead of copied.
+
+use std::ffi::OsStr;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::io::Write;
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::sandbox::spec::Access;
+use crate::sandbox::spec::MountSource;
+use crate::sandbox::spec::Spec;
+use crate::sandbox::stub::Place;
+use crate::sandbox::stub::Stubs;
+use crate::sandbox::system;
+use crate::sys::Dir;
+use crate::sys::Error;
+use crate::sys::FileKind;
+use crate::sys::MakeDirs;
+use crate::sys::Owner;
+use crate::sys::Result;
+use crate::sys::Root;
+use crate::sys::Stat;
+use crate::sys::Symlinks;
+use crate::sys::file;
+
+/// The name of the directory, beside the root file system, where what was there waits.
+const ASIDE: &str = "aside";
+
+/// Parts of `/proc` that say the same to every process, shown as they are now.
+const PROC_FILES: [&str; 8] = [
+    "cpuinfo",
+    "filesystems",
+    "loadavg",
+    "meminfo",
+    "stat",
+    "uptime",
+    "version",
+    "sys/kernel/osrelease",
+];
+
+/// A root file system with things in it that are not its own.
+#[derive(Debug)]
+pub(super) struct Furnished {
+    root: PathBuf,
+    aside: Dir,
+    stubs: Stubs,
+    placed: Vec<Placed>,
+}
+
+/// One thing that was put somewhere.
+#[derive(Debug)]
+struct Placed {
+    dir: Dir,
+    name: OsString,
+    /// Where it belongs, if it was moved.
+    home: Option<(Dir, OsString)>,
+}
+
+impl Furnished {
+    /// Furnishes the root file system at `root`. What lies below `own` may be moved.
+    pub(super) fn new(root: &Path, own: &Path, spec: &Spec) -> Result<Furnished> {
+        let (beside, _) = parent_of(root)?;
+        beside.remove_all(ASIDE)?;
+        beside.make_dir(ASIDE, 0o700)?;
+        let mut furnished = Furnished {
+            root: root.to_owned(),
+            aside: beside.open_dir(ASIDE)?,
+            stubs: Stubs::default(),
+            placed: Vec::new(),
+        };
+        let done = furnished.furnish(own, spec);
+        match done {
+            Ok(()) => Ok(furnished),
+            Err(error) => {
+                // The first failure is the one to tell.
+                let _ = furnished.clear();
+                Err(error)
+            }
+        }
+    }
+
+    fn furnish(&mut self, own: &Path, spec: &Spec) -> Result<()> {
+        self.place("/proc", Place::Directory, |dir, name| {
+            make_folder(dir, name, 0o555, fill_proc)
+        })?;
+        self.place("/sys", Place::Directory, |dir, name| {
+            dir.make_dir(name, 0o555)
+        })?;
+        self.place("/dev", Place::Directory, |dir, name| {
+            make_folder(dir, name, 0o755, system::fill_dev)
+        })?;
+        for mount in &spec.mounts {
+            let target = mount.target.as_str();
+            match &mount.source {
+                MountSource::Bind { path, access } => {
+                    self.bind(target, path, (*access, path.starts_with(own)))?;
+                }
+                MountSource::Tmpfs { mode, .. } => {
+                    let make = |dir: &Dir, name: &OsStr| dir.make_dir(name, *mode);
+                    self.place(target, Place::Directory, make)?;
+                }
+                MountSource::File {
+                    content,
+                    mode,
+                    uid,
+                    gid,
+                    ..
+                } => {
+                    let owner = Owner {
+                        uid: *uid,
+                        gid: *gid,
+                    };
+                    self.place(target, Place::File, |dir, name| {
+                        let mut made = dir.create_file(name, 0o600)?;
+                        let text = || format!("write({} bytes)", content.len());
+                        made.write_all(content)
+                            .map_err(|source| Error::new(text(), source))?;
+                        file::set_owner(&made, owner)?;
+                        file::set_mode(&made, *mode)
+                    })?;
+                }
+                MountSource::Layered { .. } => {
+                    let refused = io::ErrorKind::Unsupported.into();
+                    return Err(Error::new(format!("mount({target:?})"), refused));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn bind(&mut self, target: &str, path: &Path, how: (Access, bool)) -> Result<()> {
+        let (from, from_name) = parent_of(path)?;
+        let stat = from.stat(&from_name)?;
+        // A link of the host leads where the host says.
+        if stat.kind == FileKind::Symlink {
+            let real = fs::canonicalize(path)
+                .map_err(|source| Error::new(format!("realpath({path:?})"), source))?;
+            return self.bind(target, &real, how);
+        }
+        let kind = match stat.is_dir() {
+            true => Place::Directory,
+            false => Place::File,
+        };
+        match how {
+            (Access::ReadOnly, _) => self.place(target, kind, |dir, name| {
+                copy_all((&from, &from_name), &stat, (dir, name))
+            }),
+            (Access::ReadWrite, true) if stat.is_dir() => {
+                self.place(target, kind, |dir, name| from.rename(&from_name, dir, name))?;
+                let placed = self.placed.last_mut().expect("it was just placed");
+                placed.home = Some((from, from_name));
+                Ok(())
+            }
+            // Another name of a socket leads to whoever listens on it.
+            (Access::ReadWrite, true) => {
+                self.place(target, kind, |dir, name| from.link(&from_name, dir, name))
+            }
+            (Access::ReadWrite, false) => {
+                let refused = io::ErrorKind::Unsupported.into();
+                Err(Error::new(format!("mount({path:?})"), refused))
+            }
+        }
+    }
+
+    /// Puts something at a place, which is free while `make` makes it.
+    fn place(
+        &mut self,
+        target: &str,
+        kind: Place,
+        make: impl FnOnce(&Dir, &OsStr) -> Result<()>,
+    ) -> Result<()> {
+        let root = Root::open(&self.root)?;
+        self.stubs.place(&root, Path::new(target), kind)?;
+        let real = root.real_path(Path::new(target))?.path;
+        let (dir, name) = root.parent(&real)?;
+        let modified = dir.stat(".")?.modified;
+        dir.rename(&name, &self.aside, self.placed.len().to_string())?;
+        self.placed.push(Placed {
+            dir: dir.try_clone()?,
+            name: name.clone(),
+            home: None,
+        });
+        make(&dir, &name)?;
+        dir.set_modified(".", modified)
+    }
+
+    /// Takes everything away again and puts back what was there; to be called once.
+    pub(super) fn clear(&mut self) -> Result<()> {
+        let mut placed = std::mem::take(&mut self.placed);
+        while let Some(thing) = placed.pop() {
+            let modified = thing.dir.stat(".")?.modified;
+            if let Some((home, name)) = &thing.home {
+                let _gone = forgiving(thing.dir.rename(&thing.name, home, name))?;
+            }
+            thing.dir.remove_all(&thing.name)?;
+            let back = placed.len().to_string();
+            // The directory it was in may be gone: then so is this.
+            if forgiving(self.aside.rename(back, &thing.dir, &thing.name))? {
+                thing.dir.set_modified(".", modified)?;
+            }
+        }
+        self.stubs.remove(&self.root)?;
+        let (beside, _) = parent_of(&self.root)?;
+        beside.remove_all(ASIDE)
+    }
+}
+
+/// Tells whether it was done; that there is nothing to do it with is no failure.
+fn forgiving(done: Result<()>) -> Result<bool> {
+    match done {
+        Err(error) if error.is_not_found() => Ok(false),
+        done => done.map(|()| true),
+    }
+}
+
+fn parent_of(path: &Path) -> Result<(Dir, OsString)> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        let root = io::ErrorKind::InvalidInput.into();
+        return Err(Error::new(format!("open({path:?})"), root));
+    };
+    Ok((Dir::open(parent)?, name.to_owned()))
+}
+
+fn make_folder(
+    dir: &Dir,
+    name: &OsStr,
+    mode: u32,
+    fill: impl FnOnce(&Dir) -> Result<()>,
+) -> Result<()> {
+    dir.make_dir(name, 0o755)?;
+    fill(&dir.open_dir(name)?)?;
+    dir.set_mode(name, mode)
+}
+
+fn fill_proc(proc: &Dir) -> Result<()> {
+    let root = Root::new(proc.try_clone()?);
+    let options = MakeDirs {
+        mode: 0o555,
+        owner: None,
+        modified: None,
+        symlinks: Symlinks::Refuse,
+    };
+    for path in PROC_FILES {
+        // Not every kernel has all of them.
+        let Ok(content) = fs::read(Path::new("/proc").join(path)) else {
+            continue;
+        };
+        let path = Path::new(path);
+        let made = root.make_dirs(path.parent().unwrap_or(Path::new("")), &options)?;
+        let mut file = made
+            .dir
+            .create_file(path.file_name().unwrap_or_default(), 0o444)?;
+        let written = file.write_all(&content);
+        written.map_err(|source| Error::new(format!("write({path:?})"), source))?;
+    }
+    Ok(())
+}
+
+/// Copies a file or a tree as it is; what is neither file, directory nor link is left out.
+fn copy_all(from: (&Dir, &OsStr), stat: &Stat, (into, new): (&Dir, &OsStr)) -> Result<()> {
+    let (dir, name) = from;
+    match stat.kind {
+        FileKind::Directory => {
+            into.make_dir(new, 0o700)?;
+            let (inner, inner_into) = (dir.open_dir(name)?, into.open_dir(new)?);
+            for entry in inner.entries()? {
+                let stat = inner.stat(&entry.name)?;
+                copy_all((&inner, &entry.name), &stat, (&inner_into, &entry.name))?;
+            }
+            into.set_owner(new, stat.owner)?;
+            into.set_mode(new, stat.mode)?;
+        }
+        FileKind::File => {
+            let made = into.create_file(new, 0o600)?;
+            file::copy(&dir.open_file(name)?, &made)?;
+            file::set_owner(&made, stat.owner)?;
+            file::set_mode(&made, stat.mode)?;
+        }
+        FileKind::Symlink => {
+            into.symlink(&dir.read_link(name)?, new)?;
+            into.set_owner(new, stat.owner)?;
+        }
+        _ => return Ok(()),
+    }
+    into.set_modified(new, stat.modified)
+}

@@ -1,0 +1,248 @@
+//! Which way of keeping a sandbox apart this machine allows, and which is taken.
+//!
+//! What is allowed is found out by trying, since rights, seccomp filters and security modules all
+//! have a say; once a process, and only when there is something to run.
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use crate::sandbox::Error;
+use crate::sandbox::Isolation;
+use crate::sys;
+use crate::sys::id;
+use crate::sys::id::Capabilities;
+use crate::sys::namespace;
+use crate::sys::overlay;
+
+/// How commands are to be kept apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IsolationWish {
+    /// As strongly as this machine allows.
+    Auto,
+    /// In namespaces, as root.
+    Namespace,
+    /// In namespaces below a user namespace, as any user.
+    Rootless,
+    /// By their root directory alone.
+    Chroot,
+}
+
+/// How root file systems are to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnapshotterWish {
+    /// By overlayfs where it can be mounted.
+    Auto,
+    /// By overlayfs.
+    Overlay,
+    /// By copying.
+    Copy,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wishes {
+    /// How commands are kept apart.
+    pub isolation: IsolationWish,
+    /// How root file systems are made.
+    pub snapshotter: SnapshotterWish,
+}
+
+/// A way of keeping commands apart, the strongest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Namespaces, as root.
+    Namespace,
+    /// Namespaces below a user namespace.
+    Rootless,
+    /// A root directory.
+    Chroot,
+}
+
+/// What is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// How commands are kept apart.
+    pub level: Level,
+    /// Whether root file systems are mounted; else they are copied.
+    pub mounts: bool,
+    /// Why it is not the strongest way; nothing if it is.
+    pub because: Option<String>,
+}
+
+/// What was asked for, and what is taken once somebody needs to know.
+#[derive(Debug)]
+pub struct Ladder {
+    wishes: Wishes,
+    /// The store, below which everything is rbuild's.
+    root: PathBuf,
+    choice: OnceLock<Result<Choice, Refusal>>,
+}
+
+/// What was asked for and cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Refusal {
+    what: &'static str,
+    because: String,
+    remedy: &'static str,
+}
+
+/// What a container needs to give for namespaces.
+const PRIVILEGES: &str = "run as root with CAP_SYS_ADMIN; in docker: --privileged, or --cap-add \
+                          SYS_ADMIN --security-opt seccomp=unconfined --security-opt \
+                          apparmor=unconfined";
+
+impl Wishes {
+    /// Nothing in particular.
+    pub const NONE: Wishes = Wishes {
+        isolation: IsolationWish::Auto,
+        snapshotter: SnapshotterWish::Auto,
+    };
+}
+
+impl Ladder {
+    /// Notes what is asked for. Nothing is tried yet.
+    #[must_use]
+    pub fn new(wishes: Wishes, root: &Path) -> Ladder {
+        Ladder {
+            wishes,
+            root: root.to_owned(),
+            choice: OnceLock::new(),
+        }
+    }
+
+    /// Finds out what is taken.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if this machine does not allow what was asked for.
+    pub fn choose(&self) -> Result<&Choice, Error> {
+        let choice = self.choice.get_or_init(|| choose(self.wishes, &self.root));
+        choice.as_ref().map_err(|refusal| Error::Refused {
+            what: refusal.what,
+            because: refusal.because.clone(),
+            remedy: refusal.remedy,
+        })
+    }
+
+    /// Gives what a sandbox is kept apart by.
+    ///
+    /// # Errors
+    /// As [`choose`](Self::choose).
+    pub fn isolation(&self) -> Result<Isolation, Error> {
+        Ok(match self.choose()?.level {
+            Level::Namespace | Level::Rootless => Isolation::Namespace,
+            Level::Chroot => Isolation::Chroot {
+                own: self.root.clone(),
+            },
+        })
+    }
+}
+
+impl Choice {
+    /// Says in a line what is weaker than it could be, and why; nothing where nothing is.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        let because = self.because.as_deref()?;
+        let how = match (self.level, self.mounts) {
+            (Level::Chroot, _) => "commands have a root directory of their own and nothing else",
+            (_, false) => "root file systems are copied",
+            (_, true) => return None,
+        };
+        Some(format!("{how}, since {because} (see `rbuild doctor`)"))
+    }
+}
+
+fn choose(wishes: Wishes, root: &Path) -> Result<Choice, Refusal> {
+    let (level, weak) = choose_level(wishes.isolation)?;
+    let copies = wishes.snapshotter == SnapshotterWish::Copy;
+    if level == Level::Chroot {
+        return match wishes.snapshotter {
+            SnapshotterWish::Overlay => Err(Refusal {
+                what: "--snapshotter=overlay",
+                because: "commands run in a directory (--isolation=chroot)".to_owned(),
+                remedy: "leave it out, or use --snapshotter=copy",
+            }),
+            _ => Ok(Choice {
+                level,
+                mounts: false,
+                because: weak,
+            }),
+        };
+    }
+    if copies {
+        return Ok(Choice {
+            level,
+            mounts: false,
+            because: None,
+        });
+    }
+    match (overlay::try_below(root), wishes.snapshotter) {
+        (Ok(()), _) => Ok(Choice {
+            level,
+            mounts: true,
+            because: weak,
+        }),
+        (Err(error), SnapshotterWish::Overlay) => Err(Refusal {
+            what: "--snapshotter=overlay",
+            because: told(&error),
+            remedy: "put the store (--root) on ext4, xfs or btrfs, or use --snapshotter=copy",
+        }),
+        (Err(error), _) => Ok(Choice {
+            level,
+            mounts: false,
+            because: Some(format!("overlayfs cannot be mounted ({})", told(&error))),
+        }),
+    }
+}
+
+/// Chooses the strongest way that is allowed, and says why it is no stronger.
+fn choose_level(wish: IsolationWish) -> Result<(Level, Option<String>), Refusal> {
+    let namespaces = namespace::try_all();
+    let inside = match id::is_initial_user_namespace() {
+        true => Level::Namespace,
+        false => Level::Rootless,
+    };
+    match (wish, namespaces) {
+        (IsolationWish::Auto, Ok(())) => Ok((inside, None)),
+        (IsolationWish::Namespace, Ok(())) => Ok((inside, None)),
+        (IsolationWish::Rootless, Ok(())) if inside == Level::Rootless => Ok((inside, None)),
+        (IsolationWish::Namespace, Err(error)) => Err(Refusal {
+            what: "--isolation=namespace",
+            because: told(&error),
+            remedy: PRIVILEGES,
+        }),
+        (IsolationWish::Auto, Err(error)) if may_chroot() => {
+            let because = format!("namespaces cannot be made ({})", told(&error));
+            Ok((Level::Chroot, Some(because)))
+        }
+        (IsolationWish::Chroot, _) if may_chroot() => Ok((Level::Chroot, None)),
+        (IsolationWish::Chroot, _) => Err(Refusal {
+            what: "--isolation=chroot",
+            because: "this process is not root with CAP_SYS_CHROOT".to_owned(),
+            remedy: "run rbuild as root; in Kubernetes: securityContext: runAsUser: 0",
+        }),
+        (IsolationWish::Rootless, _) => Err(Refusal {
+            what: "--isolation=rootless",
+            because: "this process is in no user namespace of its own".to_owned(),
+            remedy: "run rbuild as a user who may make user namespaces",
+        }),
+        (IsolationWish::Auto, Err(error)) => Err(Refusal {
+            what: "a sandbox",
+            because: told(&error),
+            remedy: PRIVILEGES,
+        }),
+    }
+}
+
+fn may_chroot() -> bool {
+    let needed = ["SYS_CHROOT", "CHOWN", "DAC_OVERRIDE", "FOWNER"];
+    Capabilities::union(needed.into_iter().filter_map(Capabilities::named)).are_held()
+}
+
+/// A failed call with the kernel's answer, in a line.
+fn told(error: &sys::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

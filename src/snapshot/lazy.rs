@@ -1,0 +1,112 @@
+//! Snapshots whose kind is decided when the first root file system is asked for: what is known of
+//! change sets by their names alone needs neither mounts nor copies.
+
+use std::fmt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use crate::snapshot::Active;
+use crate::snapshot::Copy;
+use crate::snapshot::Overlay;
+use crate::snapshot::Result;
+use crate::snapshot::SnapshotId;
+use crate::snapshot::Snapshotter;
+use crate::snapshot::View;
+use crate::snapshot::shelf::Shelf;
+use crate::sys::Timestamp;
+
+/// How root file systems are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// By laying directories over each other.
+    Overlay,
+    /// By copying.
+    Copy,
+}
+
+/// Snapshots of a kind that is decided late.
+pub struct Lazy {
+    store: PathBuf,
+    shelf: Shelf,
+    decide: Box<dyn Fn() -> Kind + Send + Sync>,
+    decided: OnceLock<Box<dyn Snapshotter>>,
+}
+
+impl Lazy {
+    /// Opens the snapshots in `store`, a directory that is made if it is missing.
+    pub fn open(store: &Path, decide: impl Fn() -> Kind + Send + Sync + 'static) -> Result<Self> {
+        Ok(Self {
+            store: store.to_owned(),
+            shelf: Shelf::open(store)?,
+            decide: Box::new(decide),
+            decided: OnceLock::new(),
+        })
+    }
+
+    fn decided(&self) -> Result<&dyn Snapshotter> {
+        if let Some(decided) = self.decided.get() {
+            return Ok(decided.as_ref());
+        }
+        let decided: Box<dyn Snapshotter> = match (self.decide)() {
+            Kind::Overlay => Box::new(Overlay::open(&self.store)?),
+            Kind::Copy => Box::new(Copy::open(&self.store)?),
+        };
+        Ok(self.decided.get_or_init(|| decided).as_ref())
+    }
+}
+
+impl fmt::Debug for Lazy {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Lazy")
+            .field("store", &self.store)
+            .field("decided", &self.decided)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Snapshotter for Lazy {
+    fn prepare(&self, chain: &[SnapshotId]) -> Result<Active> {
+        self.decided()?.prepare(chain)
+    }
+
+    fn commit(&self, active: Active, id: Option<SnapshotId>) -> Result<SnapshotId> {
+        self.decided()?.commit(active, id)
+    }
+
+    fn view(&self, chain: &[SnapshotId]) -> Result<View> {
+        self.decided()?.view(chain)
+    }
+
+    fn change_set(&self, id: &SnapshotId) -> Result<View> {
+        self.shelf.change_set(id)
+    }
+
+    fn exists(&self, id: &SnapshotId) -> bool {
+        self.shelf.exists(id)
+    }
+
+    fn alias(&self, id: &SnapshotId, name: &SnapshotId) -> Result<()> {
+        self.shelf.alias(id, name)
+    }
+
+    fn own_name(&self, id: &SnapshotId) -> Option<SnapshotId> {
+        self.shelf.own_name(id)
+    }
+
+    fn created(&self, id: &SnapshotId) -> Result<Timestamp> {
+        self.shelf.created(id)
+    }
+
+    fn list(&self) -> Result<Vec<SnapshotId>> {
+        self.shelf.list()
+    }
+
+    fn remove(&self, id: &SnapshotId) -> Result<()> {
+        self.shelf.remove(id)
+    }
+
+    fn prune(&self) -> Result<usize> {
+        self.shelf.prune()
+    }
+}

@@ -1,0 +1,176 @@
+//! A process that watches over others: whatever they start stays below it, whoever dies on the way.
+
+use std::io;
+
+use rustix::io::Errno;
+use rustix::process::Pid;
+use rustix::process::Signal;
+use rustix::process::WaitOptions;
+
+use crate::sys::Error;
+use crate::sys::Result;
+use crate::sys::error::Call;
+use crate::sys::process::Ended;
+
+/// The signal by which a watching process is told to end all it watches over; the last real-time
+/// signal, which programs do not use.
+pub const END: i32 = 64;
+
+/// Which side of a fork this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The process that was made.
+    Child,
+    /// The process that made it, with its number.
+    Parent(i32),
+}
+
+/// What a watching process heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// A process below it ended.
+    Child,
+    /// It is to end everything.
+    End,
+    /// A signal that is meant for what it watches over.
+    Other(i32),
+}
+
+/// Makes this process the one that orphans below it belong to, and asks for [`END`] when the thread
+/// that started it ends.
+pub fn watch_over() -> Result<()> {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+        .call(|| "prctl(PR_SET_CHILD_SUBREAPER)".to_owned())?;
+    // SAFETY: plain numbers; the kernel checks them.
+    match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, END) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()).call(|| "prctl(PR_SET_PDEATHSIG)".to_owned()),
+    }
+}
+
+/// Makes a copy of this process, which must have one thread.
+pub fn fork() -> Result<Side> {
+    // SAFETY: with one thread, nothing is held that the child could wait for in vain.
+    match unsafe { libc::fork() } {
+        0 => Ok(Side::Child),
+        child if child > 0 => Ok(Side::Parent(child)),
+        _ => Err(Error::new("fork()", io::Error::last_os_error())),
+    }
+}
+
+/// Waits for any signal. All are blocked in a process that [`launch`](super::process::launch) made.
+pub fn listen() -> Heard {
+    let mut number = 0;
+    // SAFETY: both live on this stack, and a full set is a valid set.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::sigaddset(&raw mut all, END);
+        libc::sigwait(&raw const all, &raw mut number);
+    }
+    match number {
+        libc::SIGCHLD => Heard::Child,
+        END => Heard::End,
+        other => Heard::Other(other),
+    }
+}
+
+/// Takes leave of a process below this one that has ended; nothing if none has. Fails with
+/// `ECHILD` when there are no processes below.
+pub fn reap() -> Result<Option<(i32, Ended)>> {
+    let waited = rustix::process::wait(WaitOptions::NOHANG).call(|| "wait()".to_owned())?;
+    Ok(waited.map(|(pid, status)| {
+        let ended = match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => Ended::Exited(code),
+            (None, signal) => Ended::Killed(signal.unwrap_or(libc::SIGKILL)),
+        };
+        (pid.as_raw_nonzero().get(), ended)
+    }))
+}
+
+/// Sends a signal to a process directly below this one; one that has ended is no failure.
+pub fn signal_child(child: i32, number: i32) {
+    // SAFETY: plain numbers; the number of a child is not taken by another before it was reaped.
+    unsafe { libc::kill(child, number) };
+}
+
+/// Kills all processes below this one, also those that are started meanwhile, and takes leave of
+/// them.
+pub fn end_all() {
+    loop {
+        for child in children() {
+            signal_child(child, libc::SIGKILL);
+        }
+        match reap() {
+            Ok(Some(_)) => {}
+            Ok(None) => std::thread::sleep(std::time::Duration::from_millis(1)),
+            Err(_) => return,
+        }
+    }
+}
+
+/// The processes directly below this one.
+fn children() -> Vec<i32> {
+    let own = std::process::id();
+    let numbers = |list: String| {
+        let numbers = list.split_whitespace().map(str::parse);
+        numbers.filter_map(std::result::Result::ok).collect()
+    };
+    // Not every kernel has the list (CONFIG_PROC_CHILDREN).
+    std::fs::read_to_string(format!("/proc/self/task/{own}/children"))
+        .map_or_else(|_| children_of(own), numbers)
+}
+
+/// Finds the processes directly below another by looking at all.
+fn children_of(parent: u32) -> Vec<i32> {
+    let is_below = |number: &i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
+        // The name, in parentheses, may hold anything; behind it come the state and the parent.
+        let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
+        after.split_whitespace().nth(1) == Some(parent.to_string().as_str())
+    };
+    let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers.filter(is_below).collect()
+}
+
+/// Ends this process as a signal would have: its parent sees the same.
+pub fn die_by(number: i32) -> ! {
+    let none = rustix::process::Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    // The core file, if any, was written by the process that this one stands for.
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+    super::process::reset_signals();
+    // SAFETY: plain numbers.
+    unsafe {
+        libc::kill(libc::getpid(), number);
+        libc::_exit(128 + number)
+    }
+}
+
+/// Kills the processes whose root directory is the given one: what a watching process that was
+/// itself killed left behind.
+pub fn end_strays(root: &std::path::Path) -> Result<()> {
+    let failed = |source| Error::new("read(\"/proc\")", source);
+    for entry in std::fs::read_dir("/proc").map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let number = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
+        let Some(pid) = number.and_then(Pid::from_raw) else {
+            continue;
+        };
+        let lives_there =
+            std::fs::read_link(entry.path().join("root")).is_ok_and(|its| its.starts_with(root));
+        if lives_there {
+            match rustix::process::kill_process(pid, Signal::KILL) {
+                Ok(()) | Err(Errno::SRCH) => {}
+                Err(errno) => return Err(errno).call(|| format!("kill({pid:?})")),
+            }
+        }
+    }
+    Ok(())
+}
