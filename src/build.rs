@@ -96,6 +96,7 @@ fn lower_options(request: &Request, context: &Context, ignore: &[String]) -> doc
         no_cache_filter: request.no_cache_filter.clone(),
         network: request.network,
         is_insecure_allowed: request.is_insecure_allowed,
+        is_host_network_allowed: request.is_host_network_allowed,
         extra_hosts: request.extra_hosts.clone(),
         shm_size_bytes: request.shm_size_bytes,
         ulimits: request.ulimits.clone(),

@@ -87,7 +87,7 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
         RunNetwork::Host => sandbox::Network::Host,
         RunNetwork::Own => sandbox::Network::None,
     };
-    spec.mounts = worker::network_files(&request.hostname, &request.extra_hosts);
+    spec.mounts = worker::network_files(&request.hostname, &request.extra_hosts, None);
     spec.mounts.extend(volumes);
     spec.root_access = request.root_access;
     let options = SpawnOptions {

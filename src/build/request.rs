@@ -45,6 +45,8 @@ pub struct Request {
     pub network: Network,
     /// Whether a `RUN` may have all rights: `--allow security.insecure`.
     pub is_insecure_allowed: bool,
+    /// Whether a `RUN` may ask for the host's network: `--allow network.host`.
+    pub is_host_network_allowed: bool,
     /// `--add-host`: name and address.
     pub extra_hosts: Vec<(String, String)>,
     /// The size of `/dev/shm` in bytes.

@@ -107,11 +107,13 @@ command line, 3 for the machine (rights, disk, kernel), 4 for a registry, 70 for
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "How RUN runs")]
 pub(super) struct RunFlags {
-    /// The network of a RUN that names none: default, host or none. The default is the host's.
+    /// The network of a RUN that names none: default, host or none. The default is one of its own
+    /// that leads outside, but not to what listens on this machine's loopback interface; for that
+    /// there is host.
     #[arg(long, value_name = "MODE", default_value = "default", hide_default_value = true, value_parser = value::network)]
     pub network: Network,
-    /// What RUN may do beyond the usual: security.insecure for RUN --security=insecure;
-    /// network.host, which needs no permission.
+    /// What RUN may do beyond the usual: security.insecure for RUN --security=insecure,
+    /// network.host for RUN --network=host, which --network=host allows too.
     #[arg(
         long = "allow",
         value_name = "PERMISSION",

@@ -25,6 +25,7 @@ use crate::build::Request;
 use crate::build::Secret;
 use crate::dockerfile::nearest;
 use crate::export::Target;
+use crate::graph::Network;
 use crate::oci::Platform;
 use crate::oci::Reference;
 use crate::progress::Sink;
@@ -67,6 +68,9 @@ pub(super) fn build(
         pull: arguments.cache.pull,
         network: run.network,
         is_insecure_allowed: run.allowed.contains(&Permission::Insecure),
+        // Who asks for it on the command line allows it.
+        is_host_network_allowed: run.network == Network::Host
+            || run.allowed.contains(&Permission::HostNetwork),
         extra_hosts: run.extra_hosts,
         shm_size_bytes: run.shm_size,
         ulimits: run.ulimits,

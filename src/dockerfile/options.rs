@@ -41,6 +41,8 @@ pub struct Options {
     pub network: Network,
     /// Whether a `RUN` may have all rights: `--allow security.insecure`.
     pub is_insecure_allowed: bool,
+    /// Whether a `RUN` may ask for the host's network: `--allow network.host`.
+    pub is_host_network_allowed: bool,
     /// `--add-host`: name and address.
     pub extra_hosts: Vec<(String, String)>,
     /// The size of `/dev/shm` in bytes.
@@ -67,6 +69,7 @@ impl Options {
             no_cache_filter: Vec::new(),
             network: Network::Default,
             is_insecure_allowed: false,
+            is_host_network_allowed: false,
             extra_hosts: Vec::new(),
             shm_size_bytes: None,
             ulimits: Vec::new(),

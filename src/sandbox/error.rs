@@ -109,6 +109,15 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// No program that leads a network outside is installed.
+    #[error("neither slirp4netns nor pasta is installed")]
+    NoNetworkProgram,
+    /// A network could not be made or led outside.
+    #[error("{program} did not lead the sandbox's network outside")]
+    Outbound {
+        /// The program that was to do it.
+        program: &'static str,
+    },
     /// The sandbox's network could not be entered.
     #[error("cannot enter the sandbox's network")]
     Network(#[source] sys::Error),

@@ -23,6 +23,7 @@
 //! | `close_range` | 5.9 | no open file leaks in | closed one by one |
 //! | `fchmodat2` | 6.6 | a mode set without following a link | a handle, and two calls more |
 //! | `seccomp` filters | 3.17 | calls that no container needs are refused | refused |
+//! | slirp4netns or pasta | - | a way out of a network of its own | the host's network |
 //! | `mknod` of devices | - | `/dev/null` and its like | the host's devices are shown |
 //! | session keyrings | 2.6.10 | keys of its own | the user's keys are shared |
 //!
@@ -35,6 +36,7 @@ mod furnish;
 mod init;
 mod ladder;
 mod network;
+mod outbound;
 mod program;
 mod report;
 mod rootfs;
@@ -57,6 +59,7 @@ pub use self::ladder::Level;
 pub use self::ladder::SnapshotterWish;
 pub use self::ladder::Wishes;
 pub use self::network::SandboxNetwork;
+pub use self::outbound::Outbound;
 pub use self::spawn::ExitStatus;
 pub use self::spawn::Killer;
 pub use self::spawn::Running;

@@ -69,6 +69,11 @@ fn find(name: &str, path: &str) -> Result<PathBuf, Error> {
     Err(Error::new(call, io::ErrorKind::NotFound.into()))
 }
 
+/// Finds a program of the host in the usual places.
+pub(super) fn find_here(name: &str) -> Option<PathBuf> {
+    find(name, DEFAULT_PATH).ok()
+}
+
 fn problem(name: &str, error: &Error) -> Problem {
     let program = name.to_owned();
     match error.kind() {

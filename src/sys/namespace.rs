@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use rustix::thread::LinkNameSpaceType;
+use rustix::thread::UnshareFlags;
 
 use crate::sys::Dir;
 use crate::sys::Error;
@@ -76,6 +77,34 @@ pub fn try_all() -> Result<()> {
 pub fn network_of(pid: u32) -> Result<File> {
     let path = format!("/proc/{pid}/ns/net");
     File::open(&path).map_err(|source| Error::new(format!("open({path:?})"), source))
+}
+
+/// Makes a network namespace with a loopback interface that is on. It exists as long as this
+/// handle, or a process in it.
+pub fn new_network() -> Result<File> {
+    let thread = std::thread::Builder::new().name("new network".to_owned());
+    // A thread that has moved into a namespace is of no use for anything else.
+    let thread = thread.spawn(|| {
+        const PATH: &str = "/proc/thread-self/ns/net";
+        // SAFETY: nothing but the network is given up, and this thread has no socket yet.
+        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
+            .call(|| "unshare(CLONE_NEWNET)".to_owned())?;
+        raise_loopback()?;
+        File::open(PATH).call(|| format!("open({PATH:?})"))
+    });
+    let thread = thread.call(|| "clone(CLONE_THREAD)".to_owned())?;
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Whether the network that this thread is on leads beyond its own addresses.
+pub fn has_default_route() -> Result<bool> {
+    const PATH: &str = "/proc/thread-self/net/route";
+    let table = std::fs::read_to_string(PATH).call(|| format!("read({PATH:?})"))?;
+    // Interface, destination, gateway, …: a destination of zeros is everywhere.
+    let destination = |line: &str| line.split_whitespace().nth(1) == Some("00000000");
+    Ok(table.lines().any(destination))
 }
 
 /// Opens a network namespace that has a name in the file system.

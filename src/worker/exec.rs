@@ -12,7 +12,9 @@ use crate::progress::Stream;
 use crate::sandbox;
 use crate::sandbox::ExitStatus;
 use crate::sandbox::Input;
+use crate::sandbox::Isolation;
 use crate::sandbox::Killer;
+use crate::sandbox::Outbound;
 use crate::sandbox::Output;
 use crate::sandbox::Rootfs;
 use crate::sandbox::SpawnOptions;
@@ -42,15 +44,23 @@ pub(super) async fn run(worker: &Worker, op: ExecOp, task: &Task) -> Result<Made
         let chain = tree::snapshot_ids(inputs[0].chain())?;
         let active = worker.snapshots.prepare(&chain)?;
         let prepared = mounts::prepare(&worker, &op, &inputs, &cancel)?;
+        let isolation = worker.options.ladder.isolation()?;
+        let network = match (chosen(&worker, &op), &isolation) {
+            (Network::Default, Isolation::Namespace) => worker.networks.take(step.sink()),
+            _ => None,
+        };
         let spec = Spec {
-            isolation: worker.options.ladder.isolation()?,
-            ..spec(&worker, &op, &active, &prepared)
+            isolation,
+            ..spec(&worker, &op, (&active, &prepared, network.as_ref()))
         };
         let status = execute(&worker, &spec, &step, |killer| {
             // Nobody listens any more once the build was canceled; the sandbox is then killed.
             let _canceled = send_killer.send(killer);
         })?;
         drop(prepared);
+        if let (Some(network), Security::Sandbox) = (network, op.security) {
+            worker.networks.give_back(network);
+        }
         match status.code {
             0 => change_set::commit(&*worker.snapshots, active),
             code => Err(Error::Exit {
@@ -87,8 +97,20 @@ fn command_line(args: &[String]) -> String {
     }
 }
 
+/// The network that a command is to have.
+fn chosen(worker: &Worker, op: &ExecOp) -> Network {
+    match op.network {
+        Network::Default => worker.options.network,
+        named => named,
+    }
+}
+
 /// Describes the sandbox of `op`.
-fn spec(worker: &Worker, op: &ExecOp, active: &Active, prepared: &Prepared) -> Spec {
+fn spec(
+    worker: &Worker,
+    op: &ExecOp,
+    (active, prepared, network): (&Active, &Prepared, Option<&Outbound>),
+) -> Spec {
     let root = match active.stack() {
         Stack::Overlay {
             lowers,
@@ -109,16 +131,12 @@ fn spec(worker: &Worker, op: &ExecOp, active: &Active, prepared: &Prepared) -> S
     spec.cwd.clone_from(&op.cwd);
     spec.user.clone_from(&op.user);
     spec.hostname.clone_from(&op.hostname);
-    let network = if op.network == Network::Default {
-        worker.options.network
-    } else {
-        op.network
+    spec.network = match (chosen(worker, op), network) {
+        (Network::None, _) => sandbox::Network::None,
+        (Network::Host | Network::Default, None) => sandbox::Network::Host,
+        (Network::Host | Network::Default, Some(own)) => sandbox::Network::Join(own.path()),
     };
-    spec.network = match network {
-        Network::None => sandbox::Network::None,
-        Network::Host | Network::Default => sandbox::Network::Host,
-    };
-    spec.mounts = lent::network_files(&op.hostname, &op.extra_hosts);
+    spec.mounts = lent::network_files(&op.hostname, &op.extra_hosts, network);
     spec.mounts.extend(prepared.mounts.iter().cloned());
     if let Some(bundle) = &worker.options.ca_bundle {
         lent::add_certificates(&mut spec, bundle);

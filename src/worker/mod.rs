@@ -20,6 +20,7 @@ mod lent;
 mod mkdir;
 mod mode;
 mod mounts;
+mod network;
 mod output;
 mod owner;
 mod place;
@@ -66,6 +67,7 @@ use crate::solver::Output;
 use crate::solver::Selection;
 use crate::solver::Task;
 use crate::store::Store;
+use crate::worker::network::Networks;
 
 pub use error::Error;
 pub use git::Fetching;
@@ -149,6 +151,7 @@ pub struct Worker {
     snapshots: Arc<dyn Snapshotter>,
     client: Client,
     indexes: Arc<Mutex<HashMap<String, Arc<StatIndex>>>>,
+    networks: Arc<Networks>,
 }
 
 impl Worker {
@@ -166,6 +169,7 @@ impl Worker {
             snapshots,
             client,
             indexes: Arc::default(),
+            networks: Arc::default(),
         }
     }
 

@@ -60,7 +60,14 @@ fn what_cannot_be_planned_is_refused() {
 
 #[test]
 fn what_only_a_build_refuses_can_be_checked() {
-    for name in ["insecure", "device", "owner", "owner-link", "pattern"] {
+    for name in [
+        "insecure",
+        "host-network",
+        "device",
+        "owner",
+        "owner-link",
+        "pattern",
+    ] {
         let (_, text) = REFUSED.iter().find(|(known, _)| *known == name).unwrap();
         let options = Case::default().options();
         let checked = dockerfile::check(text, &options, &|_| None);
@@ -164,7 +171,7 @@ proptest::proptest! {
 }
 
 /// Dockerfiles that parse and mean nothing.
-const REFUSED: [(&str, &str); 35] = [
+const REFUSED: [(&str, &str); 36] = [
     ("no-stage", "ARG x=1"),
     ("base-blank", "FROM $base"),
     ("base-name", "FROM scratch AS build\nFROM Build"),
@@ -214,6 +221,7 @@ const REFUSED: [(&str, &str); 35] = [
         "FROM scratch\nRUN --device=vendor.com/gpu=0,required x",
     ),
     ("insecure", "FROM scratch\nRUN --security=insecure x"),
+    ("host-network", "FROM scratch\nRUN --network=host x"),
     ("owner", "FROM scratch\nCOPY --chown=app:0 a b"),
     ("owner-workdir", "FROM scratch\nUSER app\nWORKDIR /x"),
     ("owner-link", "FROM alpine\nADD --link --chown=0:app a b"),

@@ -37,6 +37,7 @@ use crate::support::Feature;
 use crate::support::require;
 
 mod calls;
+mod network;
 
 const BUSYBOX: &str = "/bin/busybox";
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nbin:x:2:2:bin:/bin:/bin/sh\n\

@@ -55,7 +55,6 @@ pub(super) fn network(text: &str) -> Result<Network, String> {
 pub(super) enum Permission {
     #[value(name = "security.insecure")]
     Insecure,
-    /// Everyone has it: it is accepted for the sake of scripts written for docker.
     #[value(name = "network.host")]
     HostNetwork,
 }

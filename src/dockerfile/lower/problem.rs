@@ -169,6 +169,9 @@ pub enum PlanProblem {
     /// A command wants all rights, and nobody allowed it.
     #[error("RUN --security=insecure is not allowed")]
     Insecure,
+    /// A command wants the host's network, and nobody allowed it.
+    #[error("RUN --network=host is not allowed")]
+    HostNetwork,
     /// `SOURCE_DATE_EPOCH` is no number of seconds.
     #[error("SOURCE_DATE_EPOCH cannot be `{text}`")]
     Epoch {
@@ -216,6 +219,7 @@ impl PlanProblem {
                 Some("write FROM scratch and a single ADD of a URL or git repository".to_owned())
             }
             Self::Insecure => Some("it has the rights of root on this machine; allow it with --allow security.insecure".to_owned()),
+            Self::HostNetwork => Some("it reaches all that listens on this machine; allow it with --allow network.host".to_owned()),
             Self::Epoch { .. } => Some("write the seconds since 1970".to_owned()),
             _ => None,
         }

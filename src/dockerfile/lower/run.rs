@@ -64,11 +64,7 @@ pub(super) fn run(cursor: &mut Cursor<'_, '_, '_>, run: &Run) -> Result<(), Erro
         cwd: cursor.state.cwd.clone(),
         user: cursor.state.config.config.user.clone(),
         hostname: hostname.cloned().unwrap_or_else(|| HOSTNAME.to_owned()),
-        network: match run.network {
-            instruction::Network::Default => options.network,
-            instruction::Network::None => Network::None,
-            instruction::Network::Host => Network::Host,
-        },
+        network: network(cursor, run),
         security: security(cursor, run),
         mounts: mounts.list,
         extra_hosts: options.extra_hosts.clone(),
@@ -92,6 +88,20 @@ fn check_devices(cursor: &mut Cursor<'_, '_, '_>, run: &Run) {
             cursor.warn(format!(
                 "the device `{name}` is not available; the command runs without it"
             ));
+        }
+    }
+}
+
+fn network(cursor: &mut Cursor<'_, '_, '_>, run: &Run) -> Network {
+    let options = cursor.shared.options;
+    match run.network {
+        instruction::Network::Default => options.network,
+        instruction::Network::None => Network::None,
+        instruction::Network::Host => {
+            if !options.is_host_network_allowed {
+                cursor.refuse(cursor.step.span(), PlanProblem::HostNetwork);
+            }
+            Network::Host
         }
     }
 }

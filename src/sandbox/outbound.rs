@@ -1,0 +1,206 @@
+//! A network of a sandbox's own that reaches the world, but not what listens on the host's
+//! loopback interface.
+//!
+//! slirp4netns or pasta carries it: a process that takes packets from the network's only interface
+//! and makes connections of its own for them, as any program of the host. Nothing of the host is
+//! changed for this, no firewall and no setting, so nothing has to be put back, and when that
+//! process or this one is killed, nothing is left.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
+use std::os::fd::AsRawFd;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use std::time::Instant;
+
+use crate::sandbox::Error;
+use crate::sandbox::program;
+use crate::sys;
+use crate::sys::namespace;
+use crate::sys::process;
+use crate::sys::process::Launch;
+
+/// How long a program may take to bring a network up, and how often it is looked for.
+const TIMEOUT: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// A program that leads a network outside.
+struct Carrier {
+    name: &'static str,
+    /// How it is called; the network namespace is its open file number 3.
+    args: &'static [&'static str],
+    /// Where it answers to name servers' clients, with the host's name servers behind it.
+    name_server: Ipv4Addr,
+}
+
+/// In the order in which they are tried: the first takes a few milliseconds, the second a few
+/// tens.
+const CARRIERS: [Carrier; 2] = [
+    Carrier {
+        name: "slirp4netns",
+        args: &[
+            "--configure",
+            "--mtu=65520",
+            "--disable-host-loopback",
+            "--enable-sandbox",
+            "--netns-type=path",
+            "/proc/self/fd/3",
+            "tap0",
+        ],
+        name_server: Ipv4Addr::new(10, 0, 2, 3),
+    },
+    Carrier {
+        name: "pasta",
+        args: &[
+            "--foreground",
+            "--quiet",
+            "--runas=0:0",
+            "--config-net",
+            "--no-map-gw",
+            "--dns-forward=169.254.1.1",
+            "--tcp-ports=none",
+            "--udp-ports=none",
+            "--tcp-ns=none",
+            "--udp-ns=none",
+            "--netns=/proc/self/fd/3",
+        ],
+        name_server: Ipv4Addr::new(169, 254, 1, 1),
+    },
+];
+
+/// A network that sandboxes can be put on, one after the other. Dropped, it is no more.
+#[derive(Debug)]
+pub struct Outbound {
+    namespace: File,
+    name_server: Ipv4Addr,
+    carrier: OwnedFd,
+    keeper: Option<JoinHandle<()>>,
+}
+
+impl Outbound {
+    /// Makes a network and returns when it leads outside.
+    pub fn open() -> Result<Outbound, Error> {
+        let mut failed = Error::NoNetworkProgram;
+        for carrier in &CARRIERS {
+            let Some(path) = program::find_here(carrier.name) else {
+                continue;
+            };
+            match Outbound::carried(carrier, path) {
+                Ok(network) => return Ok(network),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+
+    /// Where the network is found, as long as this exists.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        let (process, file) = (std::process::id(), self.namespace.as_raw_fd());
+        PathBuf::from(format!("/proc/{process}/fd/{file}"))
+    }
+
+    /// Where the host's name servers are reached from this network, wherever they are.
+    #[must_use]
+    pub fn name_server(&self) -> Ipv4Addr {
+        self.name_server
+    }
+
+    /// Whether it still leads outside.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.keeper.as_ref().is_some_and(|it| !it.is_finished())
+    }
+
+    fn carried(carrier: &'static Carrier, path: PathBuf) -> Result<Outbound, Error> {
+        let namespace = namespace::new_network().map_err(Error::Network)?;
+        let handed = namespace.try_clone();
+        let handed = handed.map_err(|error| sys::Error::new("dup()", error));
+        let handed = handed.map_err(Error::Network)?;
+        let (tell, told) = mpsc::sync_channel(1);
+        // The carrier is killed when the thread that started it ends, so one is there for it.
+        let keeper = std::thread::Builder::new().name("network".to_owned());
+        let keeper = keeper.spawn(move || keep(carrier, &path, handed, &tell));
+        let keeper = keeper.map_err(Error::Thread)?;
+        let failed = Error::Outbound {
+            program: carrier.name,
+        };
+        let Ok(started) = told.recv() else {
+            return Err(failed);
+        };
+        let network = Outbound {
+            namespace,
+            name_server: carrier.name_server,
+            carrier: started,
+            keeper: Some(keeper),
+        };
+        match network.comes_up()? {
+            true => Ok(network),
+            false => Err(failed),
+        }
+    }
+
+    /// Waits until there is a way out of the network.
+    fn comes_up(&self) -> Result<bool, Error> {
+        let look = || {
+            namespace::enter_network(&self.namespace)?;
+            let begin = Instant::now();
+            while self.is_alive() && begin.elapsed() < TIMEOUT {
+                if namespace::has_default_route()? {
+                    return Ok(true);
+                }
+                std::thread::sleep(PAUSE);
+            }
+            Ok(false)
+        };
+        // A thread belongs to one network, so one is started for this.
+        let joined = std::thread::scope(|scope| scope.spawn(look).join());
+        let found = joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        found.map_err(Error::Network)
+    }
+}
+
+/// Starts the carrier, tells how to end it, and stays until it has ended.
+fn keep(carrier: &Carrier, path: &Path, namespace: File, tell: &mpsc::SyncSender<OwnedFd>) {
+    let text = |text: &str| CString::new(text).expect("the names have no NUL");
+    let words = [carrier.name]
+        .into_iter()
+        .chain(carrier.args.iter().copied());
+    let args: Vec<CString> = words.map(text).collect();
+    let null = File::options().read(true).write(true).open("/dev/null");
+    let Ok(null) = null else { return };
+    let files = [null.as_fd(), null.as_fd(), null.as_fd(), namespace.as_fd()];
+    let launch = Launch {
+        program: path,
+        args: &args,
+        env: &[],
+        files: &files,
+        namespaces: &[],
+    };
+    // Whoever waits learns of a failure by not being told.
+    let Ok(child) = process::launch(&launch) else {
+        return;
+    };
+    let handle = child.pidfd();
+    drop((null, namespace));
+    let is_told = handle.is_ok_and(|handle| tell.send(handle).is_ok());
+    if !is_told && let Ok(handle) = child.pidfd() {
+        let _ended = process::signal(handle, process::KILL);
+    }
+    let _ended = child.wait();
+}
+
+impl Drop for Outbound {
+    fn drop(&mut self) {
+        let _ended = process::signal(&self.carrier, process::KILL);
+        if let Some(keeper) = self.keeper.take() {
+            let _ended = keeper.join();
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The network of a `RUN` that asks for none: one of its own that leads outside.
+//!
+//! Making one takes a few milliseconds, so they are kept for the commands that come after. No two
+//! commands share one at the same time, and nothing of a command is left on it when it has ended:
+//! its processes are gone, and it could not change interfaces or routes.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use crate::progress::Sink;
+use crate::sandbox::Outbound;
+
+/// The networks of one build.
+#[derive(Debug, Default)]
+pub(super) struct Networks {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    idle: Vec<Outbound>,
+    is_refused: bool,
+}
+
+impl Networks {
+    /// Gives a network to use alone; none if this machine cannot make one, which is said once.
+    pub(super) fn take(&self, sink: &Sink) -> Option<Outbound> {
+        {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            while let Some(network) = state.idle.pop() {
+                if network.is_alive() {
+                    return Some(network);
+                }
+            }
+            if state.is_refused {
+                return None;
+            }
+        }
+        // Others may make theirs meanwhile.
+        let refusal = match Outbound::open() {
+            Ok(network) => return Some(network),
+            Err(refusal) => refusal,
+        };
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if !std::mem::replace(&mut state.is_refused, true) {
+            let cause = std::error::Error::source(&refusal);
+            let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+            sink.warn(format!(
+                "commands run on the network of this machine, since {refusal}{cause}"
+            ));
+        }
+        None
+    }
+
+    /// Takes a network back that nobody uses any more, and that nobody could have changed.
+    pub(super) fn give_back(&self, network: Outbound) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.idle.push(network);
+    }
+}

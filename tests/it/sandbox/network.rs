@@ -1,0 +1,101 @@
+//! A network of a sandbox's own that leads outside.
+
+use std::net::IpAddr;
+use std::net::TcpListener;
+use std::net::UdpSocket;
+use std::path::Path;
+
+use rbuild::sandbox::Network;
+use rbuild::sandbox::Outbound;
+
+use crate::support::Feature;
+use crate::support::require;
+
+use super::able;
+use super::shell;
+
+fn network() -> Option<Outbound> {
+    let there = able() && require(&[Feature::Program("slirp4netns")]);
+    there.then(|| Outbound::open().unwrap())
+}
+
+/// An address of this machine that is not its loopback interface's; no packet is sent for this.
+fn own_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
+#[test]
+fn it_reaches_the_machine_as_others_do_but_not_its_loopback() {
+    let Some(network) = network() else { return };
+    let Some(address) = own_address() else {
+        return crate::support::skip("this machine has no address");
+    };
+    let outer = TcpListener::bind((address, 0)).unwrap();
+    let inner = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (reached, hidden) = (outer.local_addr().unwrap(), inner.local_addr().unwrap());
+    std::thread::spawn(move || {
+        // Whoever connects is let go at once, so that nobody waits for more.
+        for connection in outer.incoming() {
+            drop(connection);
+        }
+    });
+    let try_port = |host: &str, port| format!("nc -w 3 {host} {port} </dev/null && echo {host}");
+    let attempts = [
+        try_port("127.0.0.1", hidden.port()),
+        // What slirp4netns calls the machine itself.
+        try_port("10.0.2.2", hidden.port()),
+        try_port(&address.to_string(), hidden.port()),
+        try_port(&address.to_string(), reached.port()),
+    ];
+    let mut case = shell(&format!("{}; true", attempts.join("; ")));
+    case.spec.network = Network::Join(network.path());
+    assert_eq!(case.output(), address.to_string());
+}
+
+#[test]
+fn servers_on_two_networks_do_not_see_each_other() {
+    let Some(network) = network() else { return };
+    let other = Outbound::open().unwrap();
+    let script = "nc -l -p 7777 </dev/null & for i in 1 2 3 4 5 6 7 8 9; do \
+        nc -w 1 127.0.0.1 7777 </dev/null && exec cat /proc/net/dev; sleep 0.2; done; exit 1";
+    for network in [&network, &other] {
+        let mut case = shell(script);
+        case.spec.network = Network::Join(network.path());
+        let seen = case.output();
+        assert!(seen.contains("tap0:") && !seen.contains("eth0:"), "{seen}");
+    }
+    // The network can be used again, and nothing of the server is left on it.
+    let mut case = shell("! nc -w 1 127.0.0.1 7777 </dev/null");
+    case.spec.network = Network::Join(network.path());
+    case.output();
+}
+
+#[test]
+fn nothing_is_left_of_it() {
+    let Some(network) = network() else { return };
+    assert!(network.is_alive());
+    let mine = format!("/proc/{}/task", std::process::id());
+    let children = |folder: &str| -> Vec<String> {
+        let tasks = std::fs::read_dir(folder).unwrap();
+        let lists = tasks
+            .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok());
+        let numbers: Vec<String> = lists
+            .flat_map(|list| {
+                list.split_whitespace()
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        numbers
+    };
+    let namespace = std::fs::read_link(network.path()).unwrap();
+    let carried = |pid: &String| {
+        let file = Path::new("/proc").join(pid).join("fd/3");
+        std::fs::read_link(file).is_ok_and(|link| link == namespace)
+    };
+    let carrier = children(&mine).into_iter().find(carried).unwrap();
+    drop(network);
+    assert!(!Path::new("/proc").join(&carrier).exists());
+}
