@@ -169,6 +169,10 @@ fn files() -> Vec<(PathBuf, String)> {
                 folders.push(path);
                 continue;
             }
+            if path.extension().is_none_or(|kind| kind != "rs") {
+                // A table that a source file includes.
+                continue;
+            }
             let inside = path.strip_prefix(&source).expect("it was found below");
             let first = inside.iter().next().expect("a name").to_string_lossy();
             found.push((path.clone(), first.trim_end_matches(".rs").to_owned()));
