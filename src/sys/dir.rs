@@ -62,6 +62,9 @@ pub enum Node {
 
 pub(super) const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
+/// How much of a directory one call lists: most fit.
+const LISTING_BYTES: usize = 32 << 10;
+
 impl Dir {
     /// Opens a directory of the host; symbolic links in the path are followed.
     pub fn open(path: &Path) -> Result<Dir> {
@@ -110,16 +113,19 @@ impl Dir {
         // The handle itself is only a place (O_PATH); reading needs one of its own.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = self.open_as(Path::new("."), flags, Mode::empty())?;
-        for entry in rustix::fs::Dir::new(fd).call(text)? {
+        let mut buffer = Vec::with_capacity(LISTING_BYTES);
+        let mut listing = rustix::fs::RawDir::new(fd, buffer.spare_capacity_mut());
+        while let Some(entry) = listing.next() {
             let entry = entry.call(text)?;
-            let name = OsString::from_vec(entry.file_name().to_bytes().to_vec());
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
             if name == "." || name == ".." {
                 continue;
             }
             let kind = match entry.file_type() {
-                rustix::fs::FileType::Unknown => self.stat(&name)?.kind,
+                rustix::fs::FileType::Unknown => self.stat(name)?.kind,
                 known => FileKind::of(known),
             };
+            let name = name.to_owned();
             found.push(DirEntry { name, kind });
         }
         Ok(found)

@@ -4,6 +4,8 @@
 //! count; times do not. A file that the stat index knows is not opened.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -28,15 +30,16 @@ use crate::worker::xattr;
 
 /// Up to this many unknown files are read one after the other: threads cost more than they save.
 const SEQUENTIAL_MAX: usize = 16;
+/// Up to this many files are looked up in the index by one thread.
+const LOOKED_UP_ALONE_MAX: usize = 4096;
+
 const BUFFER_BYTES: usize = 128 << 10;
 
 /// One file or directory of a selection.
 struct Item<'a> {
-    /// Its path from the root of the source.
-    path: PathBuf,
-    /// Its path in what is copied.
-    below: PathBuf,
-    stat: &'a Stat,
+    node: &'a Node,
+    /// Which item is the directory it is in; none for what the selection itself names.
+    parent: Option<usize>,
     /// Which item is the same file under another name, if one came before.
     same_as: Option<usize>,
 }
@@ -51,86 +54,119 @@ pub(super) fn digest(
     let mut hasher = ContentHasher::new();
     for one in selected {
         let items = items(one);
-        let contents = contents(root, &items, index)?;
+        let source = Source {
+            root,
+            selected: one,
+            items: &items,
+        };
+        let contents = source.contents(index)?;
         hasher.update_sized(kind_name(one.node.stat.kind).as_bytes());
         hasher.update(&(items.len() as u64).to_le_bytes());
+        let mut line = Vec::new();
+        let mut place = Place::default();
         for (item, content) in items.iter().zip(contents) {
-            update(&mut hasher, item, owner, &content);
+            line.clear();
+            write_line(&mut line, place.of(item), (item, owner), &content);
+            hasher.update(&line);
         }
     }
     Ok(hasher.finish())
 }
 
-/// Lists what is copied in order. A directory that a source names is not copied itself, only what
-/// is in it; a file's name counts, because it may become the copy's.
+/// Lists what is copied in order, directories before what is in them. A directory that a source
+/// names is not copied itself, only what is in it; a file's name counts, because it may become the
+/// copy's.
 fn items(selected: &Selected) -> Vec<Item<'_>> {
     let mut items = Vec::new();
     let mut seen = HashMap::new();
     if selected.node.stat.is_dir() {
-        for child in &selected.node.children {
-            push(
-                &mut items,
-                &mut seen,
-                child,
-                (&selected.path, Path::new("")),
-            );
-        }
+        push_all(&mut items, &mut seen, &selected.node.children, None);
     } else {
-        let stat = &selected.node.stat;
-        let below = PathBuf::from(&selected.base_name);
         items.push(Item {
-            path: selected.path.clone(),
-            below,
-            stat,
+            node: &selected.node,
+            parent: None,
             same_as: None,
         });
     }
     items
 }
 
-fn push<'a>(
+fn push_all<'a>(
     items: &mut Vec<Item<'a>>,
     seen: &mut HashMap<(u64, u64), usize>,
-    node: &'a Node,
-    (path, below): (&Path, &Path),
+    nodes: &'a [Node],
+    parent: Option<usize>,
 ) {
-    let (path, below) = (path.join(&node.name), below.join(&node.name));
-    let mut same_as = None;
-    if node.stat.links > 1 && !node.stat.is_dir() {
-        same_as = seen.get(&node.stat.identity).copied();
-        seen.entry(node.stat.identity).or_insert(items.len());
-    }
-    items.push(Item {
-        path: path.clone(),
-        below: below.clone(),
-        stat: &node.stat,
-        same_as,
-    });
-    for child in &node.children {
-        push(items, seen, child, (&path, &below));
+    for node in nodes {
+        let position = items.len();
+        let mut same_as = None;
+        if node.stat.links > 1 && !node.stat.is_dir() {
+            same_as = seen.get(&node.stat.identity).copied();
+            seen.entry(node.stat.identity).or_insert(position);
+        }
+        items.push(Item {
+            node,
+            parent,
+            same_as,
+        });
+        push_all(items, seen, &node.children, Some(position));
     }
 }
 
-fn update(hasher: &mut ContentHasher, item: &Item<'_>, owner: Option<Owner>, content: &[u8; 32]) {
-    let stat = item.stat;
+/// Where an item is in what is copied, kept from one item to the next.
+#[derive(Default)]
+struct Place {
+    path: Vec<u8>,
+    /// The directories on the way with the lengths of their paths; the outermost has no number.
+    above: Vec<(usize, usize)>,
+    next: usize,
+}
+
+impl Place {
+    /// Gives the path of the item that follows the last one.
+    fn of(&mut self, item: &Item<'_>) -> &[u8] {
+        while self.above.last().map(|(directory, _)| *directory) != item.parent {
+            self.above.pop();
+        }
+        self.path
+            .truncate(self.above.last().map_or(0, |(_, length)| *length));
+        if !self.path.is_empty() {
+            self.path.push(b'/');
+        }
+        self.path.extend_from_slice(item.node.name.as_bytes());
+        if item.node.stat.is_dir() {
+            self.above.push((self.next, self.path.len()));
+        }
+        self.next += 1;
+        &self.path
+    }
+}
+
+/// Adds what counts of an item; the length of its path comes first, all else has a fixed one or its
+/// own.
+fn write_line(
+    line: &mut Vec<u8>,
+    below: &[u8],
+    (item, owner): (&Item<'_>, Option<Owner>),
+    content: &[u8; 32],
+) {
+    let stat = &item.node.stat;
     let owner = owner.unwrap_or(stat.owner);
     let mode = if stat.kind == FileKind::Symlink {
         0
     } else {
         stat.mode
     };
-    hasher.update_sized(item.below.as_os_str().as_bytes());
-    hasher.update_sized(kind_name(stat.kind).as_bytes());
-    for number in [mode, owner.uid, owner.gid, stat.device.0, stat.device.1] {
-        hasher.update(&number.to_le_bytes());
+    for text in [below, kind_name(stat.kind).as_bytes()] {
+        line.extend_from_slice(&(text.len() as u64).to_le_bytes());
+        line.extend_from_slice(text);
     }
-    hasher.update(
-        &item
-            .same_as
-            .map_or(u64::MAX, |index| index as u64)
-            .to_le_bytes(),
-    );
-    hasher.update(content);
+    for number in [mode, owner.uid, owner.gid, stat.device.0, stat.device.1] {
+        line.extend_from_slice(&number.to_le_bytes());
+    }
+    let same_as = item.same_as.map_or(u64::MAX, |index| index as u64);
+    line.extend_from_slice(&same_as.to_le_bytes());
+    line.extend_from_slice(content);
 }
 
 pub(super) fn kind_name(kind: FileKind) -> &'static str {
@@ -145,31 +181,77 @@ pub(super) fn kind_name(kind: FileKind) -> &'static str {
     }
 }
 
-/// Gives the digest of each item's own content, from the index or by reading.
-fn contents(
-    root: &Root,
-    items: &[Item<'_>],
-    index: Option<&StatIndex>,
-) -> Result<Vec<[u8; 32]>, Error> {
-    let known: Vec<Option<ContentDigest>> = items
-        .iter()
-        .map(|item| index.and_then(|index| index.get(&stamp(item.stat))))
-        .collect();
-    let unknown = known.iter().filter(|known| known.is_none()).count();
-    let content = |(item, known): (&Item<'_>, &Option<ContentDigest>)| match known {
-        Some(digest) => Ok(*digest.as_bytes()),
-        None => {
-            let digest = read_item(root, item)?;
-            if let Some(index) = index {
-                index.insert(&stamp(item.stat), &digest);
+/// A selection, and where its files are read.
+struct Source<'a> {
+    root: &'a Root,
+    selected: &'a Selected,
+    items: &'a [Item<'a>],
+}
+
+impl Source<'_> {
+    /// Gives the digest of each item's own content, from the index or by reading.
+    fn contents(&self, index: Option<&StatIndex>) -> Result<Vec<[u8; 32]>, Error> {
+        let items = self.items;
+        let look = |item: &Item<'_>| index.and_then(|index| index.get(&stamp(&item.node.stat)));
+        let known: Vec<Option<ContentDigest>> = if items.len() > LOOKED_UP_ALONE_MAX {
+            items.par_iter().map(look).collect()
+        } else {
+            items.iter().map(look).collect()
+        };
+        let unknown = known.iter().filter(|known| known.is_none()).count();
+        let content = |(position, known): (usize, &Option<ContentDigest>)| match known {
+            Some(digest) => Ok(*digest.as_bytes()),
+            None => {
+                let digest = self.read(position)?;
+                if let Some(index) = index {
+                    index.insert(&stamp(&items[position].node.stat), &digest);
+                }
+                Ok(*digest.as_bytes())
             }
-            Ok(*digest.as_bytes())
+        };
+        if unknown <= SEQUENTIAL_MAX {
+            return known.iter().enumerate().map(content).collect();
         }
-    };
-    if unknown <= SEQUENTIAL_MAX {
-        return items.iter().zip(&known).map(content).collect();
+        known.par_iter().enumerate().map(content).collect()
     }
-    items.par_iter().zip(&known).map(content).collect()
+
+    /// Gives the path of an item from the root of the source.
+    fn path(&self, position: usize) -> PathBuf {
+        if !self.selected.node.stat.is_dir() {
+            return self.selected.path.clone();
+        }
+        let item = &self.items[position];
+        let above = match item.parent {
+            Some(parent) => self.path(parent),
+            None => self.selected.path.clone(),
+        };
+        above.join(&item.node.name)
+    }
+
+    fn read(&self, position: usize) -> Result<ContentDigest, Error> {
+        let path = self.path(position);
+        let stat = &self.items[position].node.stat;
+        let (dir, name) = match self.root.parent(&path) {
+            Ok(found) => found,
+            Err(_) if path.as_os_str().is_empty() => {
+                (self.root.dir().try_clone()?, OsString::from("."))
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let mut hasher = ContentHasher::new();
+        match stat.kind {
+            FileKind::File => read_file((&dir, &name), &path, stat, &mut hasher)?,
+            FileKind::Symlink => {
+                hasher.update_sized(dir.read_link(&name)?.as_os_str().as_bytes());
+            }
+            _ => {}
+        }
+        for (key, value) in xattr::read(&dir, &name) {
+            hasher.update_sized(key.as_bytes());
+            hasher.update_sized(&value);
+        }
+        Ok(hasher.finish())
+    }
 }
 
 fn stamp(stat: &Stat) -> FileStamp {
@@ -182,41 +264,18 @@ fn stamp(stat: &Stat) -> FileStamp {
     }
 }
 
-fn read_item(root: &Root, item: &Item<'_>) -> Result<ContentDigest, Error> {
-    let (dir, name) = match root.parent(&item.path) {
-        Ok(found) => found,
-        Err(_) if item.path.as_os_str().is_empty() => {
-            (root.dir().try_clone()?, std::ffi::OsString::from("."))
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let mut hasher = ContentHasher::new();
-    match item.stat.kind {
-        FileKind::File => read_file(&dir, &name, item, &mut hasher)?,
-        FileKind::Symlink => {
-            hasher.update_sized(dir.read_link(&name)?.as_os_str().as_bytes());
-        }
-        _ => {}
-    }
-    for (key, value) in xattr::read(&dir, &name) {
-        hasher.update_sized(key.as_bytes());
-        hasher.update_sized(&value);
-    }
-    Ok(hasher.finish())
-}
-
 fn read_file(
-    dir: &Dir,
-    name: &std::ffi::OsStr,
-    item: &Item<'_>,
+    (dir, name): (&Dir, &OsStr),
+    path: &Path,
+    stat: &Stat,
     hasher: &mut ContentHasher,
 ) -> Result<(), Error> {
     let mut file = dir.open_file(name)?;
-    let mut buffer = vec![0; BUFFER_BYTES.min(item.stat.size as usize + 1)];
+    let mut buffer = vec![0; BUFFER_BYTES.min(stat.size as usize + 1)];
     let mut total = 0_u64;
     loop {
         let count = file.read(&mut buffer).map_err(|source| {
-            Error::from(sys::Error::new(format!("read({:?})", item.path), source))
+            Error::from(sys::Error::new(format!("read({path:?})"), source))
         })?;
         if count == 0 {
             break;

@@ -12,6 +12,7 @@ mod content;
 mod copy;
 mod error;
 mod exec;
+mod filter;
 mod git;
 mod http;
 mod image;

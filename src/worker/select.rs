@@ -14,9 +14,8 @@ use crate::sys::Dir;
 use crate::sys::Root;
 use crate::sys::Stat;
 use crate::worker::Error;
-
-/// Directories deeper than this are refused; no path of the kernel's is as long.
-const DEPTH_MAX: usize = 1024;
+use crate::worker::filter::Filter;
+use crate::worker::filter::is_ignored;
 
 /// A file that is copied, or a directory with what is copied of it.
 #[derive(Clone, Debug)]
@@ -60,16 +59,9 @@ pub(super) struct Wish<'a> {
 /// Finds what `wish` asks for below `root`. A pattern may match nothing; a plain path may not.
 pub(super) fn select(root: &Root, wish: &Wish<'_>) -> Result<Vec<Selected>, Error> {
     let (path, include) = pivot(wish);
-    let filter = Filter {
-        ignore: wish.ignore,
-        include: include
-            .as_ref()
-            .map(|pattern| Patterns::new([pattern]))
-            .transpose()?,
-        exclude: (!wish.excludes.is_empty())
-            .then(|| Patterns::new(wish.excludes))
-            .transpose()?,
-    };
+    let filter = Filter::new(wish.ignore)
+        .including(include.as_deref())?
+        .excluding(wish.excludes)?;
     let mut all = Vec::new();
     for found in matches(root, &path, wish)? {
         let real = root.real_path(&found)?;
@@ -139,11 +131,6 @@ fn require(wish: &Wish<'_>, base: &str, pattern: &str, all: &[Selected]) -> Resu
     }
     let path = Path::new(base.trim_start_matches('/')).join(pattern);
     Err(missing(wish, &path, &path))
-}
-
-fn is_ignored(ignore: Option<&Patterns>, path: &Path) -> bool {
-    let text = path.to_string_lossy();
-    !text.is_empty() && ignore.is_some_and(|patterns| patterns.matches(&text))
 }
 
 /// The error for a path that leads to nothing: says so if an ignore pattern is the reason.
@@ -231,92 +218,6 @@ fn exists(
     if !may_hold || !dir.stat(name)?.is_dir() {
         return Ok(false);
     }
-    let filter = Filter {
-        ignore,
-        include: None,
-        exclude: None,
-    };
-    let children = filter.children(&dir.open_dir(name)?, path, Path::new(""))?;
+    let children = Filter::new(ignore).children(&dir.open_dir(name)?, path, Path::new(""))?;
     Ok(!children.is_empty())
-}
-
-/// What decides which names of a directory are copied.
-struct Filter<'a> {
-    /// By path from the root of the source: these do not exist.
-    ignore: Option<&'a Patterns>,
-    /// By path below the copied directory: only these.
-    include: Option<Patterns>,
-    /// By path below the copied directory: not these.
-    exclude: Option<Patterns>,
-}
-
-impl Filter<'_> {
-    fn excludes(&self, path: &str) -> bool {
-        self.exclude
-            .as_ref()
-            .is_some_and(|patterns| patterns.matches(path))
-    }
-
-    /// Selects what of a directory is copied: `path` is its place in the source, `below` its place
-    /// in the copied directory.
-    fn children(&self, dir: &Dir, path: &Path, below: &Path) -> Result<Vec<Node>, Error> {
-        if below.components().count() > DEPTH_MAX {
-            return Err(Error::SourceTooDeep {
-                path: path.to_owned(),
-            });
-        }
-        let mut names: Vec<OsString> = dir.entries()?.into_iter().map(|entry| entry.name).collect();
-        names.sort_unstable();
-        let mut nodes = Vec::with_capacity(names.len());
-        for name in names {
-            if let Some(node) = self.child(dir, name, path, below)? {
-                nodes.push(node);
-            }
-        }
-        Ok(nodes)
-    }
-
-    fn child(
-        &self,
-        dir: &Dir,
-        name: OsString,
-        path: &Path,
-        below: &Path,
-    ) -> Result<Option<Node>, Error> {
-        let path = path.join(&name);
-        let below = below.join(&name);
-        let ignored = is_ignored(self.ignore, &path);
-        let text = path.to_string_lossy();
-        if ignored
-            && !self
-                .ignore
-                .is_some_and(|patterns| patterns.may_unmatch_below(&text))
-        {
-            return Ok(None);
-        }
-        let stat = dir.stat(&name)?;
-        let below_text = below.to_string_lossy();
-        let included = self
-            .include
-            .as_ref()
-            .is_none_or(|patterns| patterns.matches(&below_text));
-        let wanted = included && !self.excludes(&below_text);
-        if !stat.is_dir() {
-            let node = Node {
-                name,
-                stat,
-                wanted,
-                children: Vec::new(),
-            };
-            return Ok(Some(node).filter(|_| wanted && !ignored));
-        }
-        let children = self.children(&dir.open_dir(&name)?, &path, &below)?;
-        let kept = (wanted && !ignored) || !children.is_empty();
-        Ok(kept.then_some(Node {
-            name,
-            stat,
-            wanted,
-            children,
-        }))
-    }
 }
