@@ -55,7 +55,7 @@ fn pack(folder: &Path, compression: Compression, out: impl io::Write) -> layer::
     let root = Root::open(folder).expect("a folder");
     let options = PackOptions {
         clamp_epoch: Some(0),
-        compression,
+        ..PackOptions::new(compression)
     };
     layer::pack(&root, Below::Nothing, &options, out).expect("it packs")
 }

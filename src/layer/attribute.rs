@@ -27,6 +27,11 @@ pub fn read(dir: &Dir, name: &OsStr) -> Result<Attributes> {
     Ok(found)
 }
 
+/// Tells whether an attribute names users and groups of the host.
+pub(super) fn is_access_list(key: &OsStr) -> bool {
+    key.as_bytes().starts_with(b"system.posix_acl_")
+}
+
 fn belongs(key: &OsStr) -> bool {
     let bytes = key.as_bytes();
     match bytes {

@@ -3,9 +3,6 @@
 use std::io;
 use std::io::Write;
 
-use crate::layer::gzip::Gzip;
-use crate::oci::Digest;
-use crate::oci::Digester;
 use crate::oci::media_type;
 
 /// How a layer's tar is compressed.
@@ -41,26 +38,21 @@ impl Compression {
     }
 }
 
-/// How many bytes are compressed at a time.
-///
-/// It is part of what decides a blob's digest, so it depends on nothing.
-pub(super) const BLOCK: usize = 1 << 20;
-
-/// Compresses blocks of a tar into a blob.
+/// Writes a blob from pieces of a tar, in order.
 pub(super) enum Encoder<W: Write> {
-    None(Blob<W>),
-    Gzip(Gzip<W>),
-    Zstd(Box<zstd::stream::write::Encoder<'static, Blob<W>>>),
+    None(W),
+    /// The pieces come compressed.
+    Gzip(W),
+    Zstd(Box<zstd::stream::write::Encoder<'static, W>>),
 }
 
 impl<W: Write> Encoder<W> {
     pub(super) fn new(compression: Compression, out: W) -> io::Result<Self> {
-        let blob = Blob::new(out);
         Ok(match compression {
-            Compression::None => Self::None(blob),
-            Compression::Gzip { level } => Self::Gzip(Gzip::new(level, blob)?),
+            Compression::None => Self::None(out),
+            Compression::Gzip { .. } => Self::Gzip(out),
             Compression::Zstd { level } => {
-                let mut encoder = zstd::stream::write::Encoder::new(blob, level.into())?;
+                let mut encoder = zstd::stream::write::Encoder::new(out, level.into())?;
                 // One worker writes the same bytes as many, but other bytes than none: with at
                 // least one the digest does not depend on the machine.
                 let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -70,58 +62,21 @@ impl<W: Write> Encoder<W> {
         })
     }
 
-    /// Takes the next bytes, at most [`BLOCK`], and gives back a buffer to fill.
-    pub(super) fn write(&mut self, block: Vec<u8>) -> io::Result<Vec<u8>> {
+    /// Takes the next piece: its part of the tar, and of the blob if it comes compressed.
+    pub(super) fn write(&mut self, tar: &[u8], blob: &[u8]) -> io::Result<()> {
         match self {
-            Self::None(blob) => blob.write_all(&block)?,
-            Self::Gzip(gzip) => return gzip.write(block),
-            Self::Zstd(encoder) => encoder.write_all(&block)?,
+            Self::None(out) => out.write_all(tar),
+            Self::Gzip(out) => out.write_all(blob),
+            Self::Zstd(encoder) => encoder.write_all(tar),
         }
-        Ok(block)
     }
 
-    /// Writes what is left; gives the blob's digest and size.
-    pub(super) fn finish(self) -> io::Result<(Digest, u64)> {
-        let blob = match self {
-            Self::None(blob) => blob,
-            Self::Gzip(gzip) => gzip.finish()?,
+    /// Writes what is left.
+    pub(super) fn finish(self) -> io::Result<()> {
+        let mut out = match self {
+            Self::None(out) | Self::Gzip(out) => out,
             Self::Zstd(encoder) => encoder.finish()?,
         };
-        blob.finish()
-    }
-}
-
-/// Digests and counts what is written.
-pub(super) struct Blob<W> {
-    out: W,
-    digester: Digester,
-    size: u64,
-}
-
-impl<W: Write> Blob<W> {
-    fn new(out: W) -> Self {
-        Self {
-            out,
-            digester: Digester::new(),
-            size: 0,
-        }
-    }
-
-    fn finish(mut self) -> io::Result<(Digest, u64)> {
-        self.out.flush()?;
-        Ok((self.digester.finish(), self.size))
-    }
-}
-
-impl<W: Write> Write for Blob<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let length = self.out.write(bytes)?;
-        self.digester.update(&bytes[..length]);
-        self.size += length as u64;
-        Ok(length)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+        out.flush()
     }
 }

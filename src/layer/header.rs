@@ -10,6 +10,8 @@ use tar::EntryType;
 use tar::Header;
 
 use crate::layer::attribute::Attributes;
+use crate::sys::FileKind;
+use crate::sys::Stat;
 
 /// One block of a tar.
 pub(super) const BLOCK: usize = 512;
@@ -57,6 +59,34 @@ impl EntryHeader {
             device: (0, 0),
             xattrs: Vec::new(),
         }
+    }
+
+    /// Makes the header of a file from its metadata. A link's target and attributes are to be added.
+    pub(super) fn of(mut path: Vec<u8>, stat: &Stat, newest: i64) -> Self {
+        if stat.is_dir() {
+            path.push(b'/');
+        }
+        Self {
+            kind: entry_type(stat.kind),
+            mode: stat.mode,
+            uid: stat.owner.uid,
+            gid: stat.owner.gid,
+            size: if stat.kind == FileKind::File {
+                stat.size
+            } else {
+                0
+            },
+            mtime: stat.modified.seconds.min(newest),
+            device: stat.device,
+            ..Self::empty(path)
+        }
+    }
+
+    /// Makes it that of a hard link to another entry.
+    pub(super) fn become_link(&mut self, first: Vec<u8>) {
+        self.kind = EntryType::Link;
+        self.link = first;
+        self.size = 0;
     }
 
     /// Gives the blocks that stand before the content.
@@ -163,6 +193,17 @@ impl EntryHeader {
             name.pop();
         }
         name
+    }
+}
+
+fn entry_type(kind: FileKind) -> EntryType {
+    match kind {
+        FileKind::File | FileKind::Socket => EntryType::Regular,
+        FileKind::Directory => EntryType::Directory,
+        FileKind::Symlink => EntryType::Symlink,
+        FileKind::CharDevice => EntryType::Char,
+        FileKind::BlockDevice => EntryType::Block,
+        FileKind::Fifo => EntryType::Fifo,
     }
 }
 

@@ -2,53 +2,63 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::io;
-use std::io::Read;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-
-use tar::EntryType;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::layer::Below;
 use crate::layer::Change;
 use crate::layer::ChangeKind;
 use crate::layer::Compression;
-use crate::layer::Error;
+use crate::layer::Earlier;
 use crate::layer::Extent;
+use crate::layer::Piece;
 use crate::layer::Result;
-use crate::layer::attribute;
 use crate::layer::change::cannot_read;
 use crate::layer::change::changes;
-use crate::layer::compress::BLOCK;
-use crate::layer::compress::Encoder;
-use crate::layer::header;
 use crate::layer::header::EntryHeader;
+use crate::layer::item::Item;
+use crate::layer::item::Source;
+use crate::layer::pipeline::Pipeline;
 use crate::layer::whiteout;
-use crate::oci::Descriptor;
 use crate::oci::DiffId;
-use crate::oci::Digester;
-use crate::oci::Layer;
-use crate::sys::FileKind;
 use crate::sys::Root;
 use crate::sys::Stat;
 
 /// How a layer is written.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct PackOptions {
     /// The time, in seconds since 1970, that no entry may be newer than; newer ones get it.
     pub clamp_epoch: Option<i64>,
     /// How the tar is compressed.
     pub compression: Compression,
+    /// A layer that may have many of the same pieces. It changes no byte of the new one.
+    pub earlier: Option<Arc<Earlier>>,
+}
+
+impl PackOptions {
+    /// Keeps all times and knows of no earlier layer.
+    #[must_use]
+    pub fn new(compression: Compression) -> Self {
+        Self {
+            clamp_epoch: None,
+            compression,
+            earlier: None,
+        }
+    }
 }
 
 /// A layer that was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packed {
-    /// Its diff id, and the blob's digest, size and media type.
-    pub layer: Layer,
-    /// The size of the uncompressed tar.
+    /// The digest of its tar.
+    pub diff_id: DiffId,
+    /// The size of its tar.
     pub diff_size: u64,
+    /// What the blob consists of, in order; nothing if it is not compressed by gzip.
+    pub pieces: Vec<Piece>,
     /// Whether unpacking it gives the change set again, but for fractions of a second.
     pub extent: Extent,
 }
@@ -56,33 +66,51 @@ pub struct Packed {
 /// Writes the changes that `tree` makes to `below` as a layer.
 ///
 /// Same inputs, same bytes: entries come in the order of their paths, owners as numbers, times as
-/// whole seconds. Digests, compression and writing overlap; memory does not grow with the layer.
+/// whole seconds. Reading, compression, digests and writing overlap; memory does not grow with the
+/// layer's files.
 pub fn pack(
     tree: &Root,
     below: Below<'_>,
     options: &PackOptions,
     out: impl Write,
 ) -> Result<Packed> {
-    let mut packer = Packer {
-        tar: TarStream::new(options.compression, out)?,
-        clamp_epoch: options.clamp_epoch.unwrap_or(i64::MAX),
-        is_clamped: false,
-        names: HashMap::new(),
-        waiting: HashMap::new(),
-    };
-    let told = changes(tree, below, |change| packer.add(change))?;
-    let extent = match packer.is_clamped {
-        true => Extent::Part,
-        false => told,
-    };
-    packer.tar.finish(options.compression, extent)
+    let top = tree.dir().try_clone().map_err(cannot_read(Path::new("")))?;
+    let root = Arc::new(Root::new(top));
+    let mut packer = Packer::new(options, out)?;
+    let extent = changes(tree, below, |change| packer.add(&root, change))?;
+    packer.finish(extent)
+}
+
+/// A file of a layer that is packed without a change set on disk.
+#[derive(Debug)]
+pub struct NewFile {
+    /// The path inside the root file system, relative.
+    pub path: PathBuf,
+    /// The metadata it has there. Names of one identity and several links are one file.
+    pub stat: Stat,
+    /// Where its content and attributes are.
+    pub source: Source,
+}
+
+/// Writes files as a layer: the same as if they were a change set with nothing below. They come
+/// in the order of their paths, component by component, with the directories they are in.
+pub fn pack_files(
+    files: impl IntoIterator<Item = NewFile>,
+    options: &PackOptions,
+    out: impl Write,
+) -> Result<Packed> {
+    let mut packer = Packer::new(options, out)?;
+    for file in files {
+        packer.add_file(&file.path, &file.stat, file.source, true)?;
+    }
+    packer.finish(Extent::Whole)
 }
 
 /// A file's identity: its device and its number there.
 type Identity = (u64, u64);
 
 struct Packer<W: Write> {
-    tar: TarStream<W>,
+    pipeline: Pipeline<W>,
     clamp_epoch: i64,
     /// Whether an entry is newer than it may be.
     is_clamped: bool,
@@ -93,97 +121,91 @@ struct Packer<W: Write> {
 }
 
 impl<W: Write> Packer<W> {
-    fn add(&mut self, change: &Change<'_>) -> Result<()> {
+    fn new(options: &PackOptions, out: W) -> Result<Self> {
+        Ok(Self {
+            pipeline: Pipeline::new(options, out)?,
+            clamp_epoch: options.clamp_epoch.unwrap_or(i64::MAX),
+            is_clamped: false,
+            names: HashMap::new(),
+            waiting: HashMap::new(),
+        })
+    }
+
+    fn finish(self, told: Extent) -> Result<Packed> {
+        let extent = match self.is_clamped {
+            true => Extent::Part,
+            false => told,
+        };
+        self.pipeline.finish(extent)
+    }
+
+    fn add(&mut self, root: &Arc<Root>, change: &Change<'_>) -> Result<()> {
+        let source = || Source::Tree {
+            root: Arc::clone(root),
+            path: change.path.to_owned(),
+            owns_access_lists: true,
+        };
         match change.kind {
-            ChangeKind::Written(stat) => self.add_file(change, &stat, true),
-            ChangeKind::Linked(stat) => self.add_file(change, &stat, false),
+            ChangeKind::Written(stat) => self.add_file(change.path, &stat, source(), true),
+            ChangeKind::Linked(stat) => self.add_file(change.path, &stat, source(), false),
             ChangeKind::Deleted => {
                 let hiding = whiteout::hiding(change.name);
-                let path = change.path.with_file_name(hiding);
-                self.tar.entry(&EntryHeader::empty(bytes(&path)))
+                self.add_whiteout(&change.path.with_file_name(hiding))
             }
-            ChangeKind::Emptied => {
-                let path = change.path.join(whiteout::OPAQUE_NAME);
-                self.tar.entry(&EntryHeader::empty(bytes(&path)))
-            }
+            ChangeKind::Emptied => self.add_whiteout(&change.path.join(whiteout::OPAQUE_NAME)),
         }
     }
 
-    fn add_file(&mut self, change: &Change<'_>, stat: &Stat, written: bool) -> Result<()> {
+    fn add_whiteout(&mut self, path: &Path) -> Result<()> {
+        self.pipeline.add(Item {
+            header: EntryHeader::empty(bytes(path)),
+            source: Source::Nothing,
+        })
+    }
+
+    fn add_file(
+        &mut self,
+        path: &Path,
+        stat: &Stat,
+        source: Source,
+        written: bool,
+    ) -> Result<()> {
         self.is_clamped |= stat.modified.seconds > self.clamp_epoch;
-        let mut header = self.header(change, stat)?;
+        let mut item = Item {
+            header: EntryHeader::of(bytes(path), stat, self.clamp_epoch),
+            source,
+        };
+        let header = &mut item.header;
         let several = stat.links > 1 && !stat.is_dir();
         if several && let Some(first) = self.names.get(&stat.identity) {
-            header.kind = EntryType::Link;
-            header.link.clone_from(first);
-            header.size = 0;
+            header.become_link(first.clone());
         } else if !written {
             let waiting = self.waiting.entry(stat.identity).or_default();
-            waiting.push(header.path);
+            waiting.push(std::mem::take(&mut header.path));
             return Ok(());
         } else if several {
             self.names.insert(stat.identity, header.path.clone());
         }
-        self.tar.entry(&header)?;
-        if header.kind == EntryType::Regular {
-            self.tar.content(change, header.size)?;
-        }
-        self.add_waiting(&mut header, stat)
-    }
-
-    fn add_waiting(&mut self, header: &mut EntryHeader, stat: &Stat) -> Result<()> {
-        let Some(waiting) = self.waiting.remove(&stat.identity) else {
+        let waiting = self.waiting.remove(&stat.identity);
+        let links = waiting.map(|paths| (paths, item.clone()));
+        self.pipeline.add(item)?;
+        let Some((paths, mut link)) = links else {
             return Ok(());
         };
-        header.kind = EntryType::Link;
-        header.link.clone_from(&header.path);
-        header.size = 0;
-        for path in waiting {
-            header.path = path;
-            self.tar.entry(header)?;
+        let first = link.header.path.clone();
+        link.header.become_link(first);
+        for path in paths {
+            link.header.path = path;
+            self.pipeline.add(link.clone())?;
         }
         Ok(())
-    }
-
-    fn header(&self, change: &Change<'_>, stat: &Stat) -> Result<EntryHeader> {
-        let mut header = EntryHeader {
-            kind: entry_type(stat.kind),
-            mode: stat.mode,
-            uid: stat.owner.uid,
-            gid: stat.owner.gid,
-            mtime: stat.modified.seconds.min(self.clamp_epoch),
-            device: stat.device,
-            ..EntryHeader::empty(bytes(change.path))
-        };
-        match stat.kind {
-            FileKind::File => header.size = stat.size,
-            FileKind::Directory => header.path.push(b'/'),
-            FileKind::Symlink => {
-                let target = change.dir.read_link(change.name);
-                header.link = bytes(&target.map_err(cannot_read(change.path))?);
-            }
-            _ => {}
-        }
-        let attributes = attribute::read(change.dir, change.name);
-        header.xattrs = attributes.map_err(cannot_read(change.path))?;
-        Ok(header)
-    }
-}
-
-fn entry_type(kind: FileKind) -> EntryType {
-    match kind {
-        FileKind::File | FileKind::Socket => EntryType::Regular,
-        FileKind::Directory => EntryType::Directory,
-        FileKind::Symlink => EntryType::Symlink,
-        FileKind::CharDevice => EntryType::Char,
-        FileKind::BlockDevice => EntryType::Block,
-        FileKind::Fifo => EntryType::Fifo,
     }
 }
 
 fn bytes(path: &Path) -> Vec<u8> {
     OsStr::new(path).as_bytes().to_vec()
 }
+<<<<<<< HEAD
 
 /// Cuts the tar into blocks for the encoder and digests them on the way.
 struct TarStream<W: Write> {
@@ -302,3 +324,5 @@ impl<W: Write> TarStream<W> {
 fn cannot_write(source: io::Error) -> Error {
     Error::WriteBlob { source }
 }
+=======
+>>>>>>> 40e448e (Cut layers at the borders of files, and take pieces of earlier layers over)

@@ -81,6 +81,16 @@ pub fn set_modified(file: impl AsFd, modified: Timestamp) -> Result<()> {
         .call(|| format!("futimens({:?})", path_of(file.as_fd())))
 }
 
+/// Tells whether an open file may have extended attributes.
+pub fn has_attributes(file: &File) -> bool {
+    let mut none: [u8; 0] = [];
+    // With no room for an answer the kernel tells the length of the list.
+    !matches!(
+        rustix::fs::flistxattr(file, &mut none),
+        Ok(0) | Err(Errno::OPNOTSUPP)
+    )
+}
+
 /// Metadata of what a descriptor refers to.
 pub fn stat(fd: impl AsFd) -> Result<Stat> {
     rustix::fs::fstat(fd.as_fd())

@@ -52,10 +52,7 @@ pub fn copy_tree(tree: &View, directory: &Path) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Layer`] if the archive cannot be written.
 pub fn write_tree(tree: &View, out: impl Write) -> Result<(), Error> {
-    let options = PackOptions {
-        clamp_epoch: None,
-        compression: Compression::None,
-    };
+    let options = PackOptions::new(Compression::None);
     layer::pack(tree.root(), Below::Nothing, &options, out)?;
     Ok(())
 }

@@ -104,6 +104,7 @@ pub(super) async fn pack(worker: &Worker, task: LayerTask) -> Result<Layer, Erro
     let options = PackOptions {
         clamp_epoch: worker.options.epoch,
         compression: worker.options.compression,
+        earlier: None,
     };
     blocking(move || {
         let mut below = snapshot_ids(task.output.chain())?;
@@ -121,12 +122,15 @@ pub(super) async fn pack(worker: &Worker, task: LayerTask) -> Result<Layer, Erro
             .map_or(Below::Nothing, |view| Below::Tree(view.root()));
         let mut writer = store.writer()?;
         let packed = layer::pack(tree.root(), below, &options, &mut writer)?;
-        writer.commit_as(&packed.layer.blob)?;
+        let layer = Layer {
+            diff_id: packed.diff_id,
+            blob: writer.commit(options.compression.media_type())?,
+        };
         if packed.extent == Extent::Whole {
             // Who builds on this image, or runs it, has its layer unpacked already.
-            snapshots.alias(&id, &layer_id(&packed.layer.diff_id)?)?;
+            snapshots.alias(&id, &layer_id(&layer.diff_id)?)?;
         }
-        Ok(packed.layer)
+        Ok(layer)
     })
     .await
 }

@@ -57,7 +57,7 @@ const HOMES: [(&str, &str); 16] = [
     ("petgraph", "graph"),
     ("oci_spec", "oci"),
     ("sha2", "oci"),
-    ("blake3", "cache"),
+    ("blake3", "cache layer"),
     ("tar", "layer export"),
     ("flate2", "layer"),
     ("libdeflater", "layer"),

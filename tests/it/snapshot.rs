@@ -243,7 +243,7 @@ fn a_layer_becomes_a_snapshot_and_the_same_layer_again() {
         });
         let options = PackOptions {
             clamp_epoch: Some(0),
-            compression: Compression::DEFAULT,
+            ..PackOptions::new(Compression::DEFAULT)
         };
         let below = snapshots.view(std::slice::from_ref(&base)).unwrap();
         let pack = |id: &SnapshotId| {
@@ -255,9 +255,9 @@ fn a_layer_becomes_a_snapshot_and_the_same_layer_again() {
         };
         let (packed, blob) = pack(&top);
         let active = snapshots.prepare(&[]).unwrap();
-        let options = UnpackOptions::layer(Some(packed.layer.diff_id));
+        let options = UnpackOptions::layer(Some(packed.diff_id));
         active.unpack(blob.as_slice(), &options).unwrap();
-        let id = SnapshotId::new(packed.layer.diff_id.0.hex()).unwrap();
+        let id = SnapshotId::new(packed.diff_id.0.hex()).unwrap();
         snapshots.commit(active, Some(id.clone())).unwrap();
         let view = snapshots.view(&[base.clone(), id.clone()]).unwrap();
         assert_eq!(get(view.root(), "etc/group").unwrap(), "root");
@@ -548,10 +548,7 @@ fn through_a_layer(
     id: &SnapshotId,
     chain: &[SnapshotId],
 ) -> (SnapshotId, Extent) {
-    let options = PackOptions {
-        clamp_epoch: None,
-        compression: Compression::None,
-    };
+    let options = PackOptions::new(Compression::None);
     let (tree, below) = (
         snapshots.change_set(id).unwrap(),
         snapshots.view(chain).unwrap(),

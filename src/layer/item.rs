@@ -1,0 +1,205 @@
+//! One entry of a layer that is being packed, before its content is read.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tar::EntryType;
+
+use crate::layer::Error;
+use crate::layer::Result;
+use crate::layer::attribute;
+use crate::layer::change::cannot_read;
+use crate::layer::header;
+use crate::layer::header::EntryHeader;
+use crate::sys;
+use crate::sys::Dir;
+use crate::sys::Root;
+
+/// An entry to be written.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    /// All that is known without looking at the file: attributes and a link's target are not.
+    pub(super) header: EntryHeader,
+    pub(super) source: Source,
+}
+
+/// Where the rest of an entry is found.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    /// There is no more.
+    Nothing,
+    /// The file itself.
+    Tree {
+        root: Arc<Root>,
+        path: PathBuf,
+        /// Whether its access lists are its own, not its host's.
+        owns_access_lists: bool,
+    },
+    /// An archive, in which the content begins at an offset. The header says all else.
+    Archive { archive: Arc<File>, offset: u64 },
+}
+
+impl Item {
+    /// Says whether content follows the header.
+    pub(super) fn has_content(&self) -> bool {
+        self.header.kind == EntryType::Regular && self.header.size > 0
+    }
+
+    /// Gives how many bytes of tar it takes, unless it has attributes or does not fit in ustar.
+    pub(super) fn usual_bytes(&self) -> u64 {
+        let block = header::BLOCK as u64;
+        let content = if self.has_content() {
+            self.header.size.saturating_add(block - 1) / block * block
+        } else {
+            0
+        };
+        content.saturating_add(block)
+    }
+}
+
+/// Reads items into tar bytes, one after the other; neighbours often lie in one directory.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    last: Option<(PathBuf, Dir)>,
+}
+
+impl Reader {
+    /// Adds an item with its content.
+    pub(super) fn entry(&mut self, item: &Item, out: &mut Vec<u8>) -> Result<()> {
+        let file = self.header(item, out)?;
+        if !item.has_content() {
+            return Ok(());
+        }
+        self.content(item, file, (0, item.header.size), out)
+    }
+
+    /// Adds a part of an item's content; with the last part, what fills up the tar's block.
+    pub(super) fn part(
+        &mut self,
+        item: &Item,
+        part: (u64, u64),
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let file = match &item.source {
+            Source::Tree { root, path, .. } => {
+                let (dir, name) = self.dir(root, path).map_err(cannot_read(path))?;
+                Some(dir.open_file(name).map_err(cannot_read(path))?)
+            }
+            Source::Archive { .. } | Source::Nothing => None,
+        };
+        self.content(item, file, part, out)
+    }
+
+    /// Adds the header of an item; gives its file, if it is one with content.
+    pub(super) fn header(&mut self, item: &Item, out: &mut Vec<u8>) -> Result<Option<File>> {
+        let Source::Tree {
+            root,
+            path,
+            owns_access_lists,
+        } = &item.source
+        else {
+            out.extend_from_slice(&item.header.encode());
+            return Ok(None);
+        };
+        let mut header = item.header.clone();
+        let (dir, name) = self.dir(root, path).map_err(cannot_read(path))?;
+        let mut file = None;
+        if item.has_content() {
+            file = Some(dir.open_file(name).map_err(cannot_read(path))?);
+        }
+        if header.kind == EntryType::Symlink {
+            let target = dir.read_link(name).map_err(cannot_read(path))?;
+            header.link = target.as_os_str().as_bytes().to_vec();
+        }
+        // An open file can be asked at once whether it has any.
+        if file.as_ref().is_none_or(sys::file::has_attributes) {
+            header.xattrs = attribute::read(dir, name).map_err(cannot_read(path))?;
+        }
+        if !owns_access_lists {
+            header
+                .xattrs
+                .retain(|(key, _)| !attribute::is_access_list(key));
+        }
+        out.extend_from_slice(&header.encode());
+        Ok(file)
+    }
+
+    fn content(
+        &self,
+        item: &Item,
+        file: Option<File>,
+        (from, length): (u64, u64),
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let is_last = from + length == item.header.size;
+        match (&item.source, &file) {
+            (Source::Archive { archive, offset }, _) => {
+                fill(archive, item, (offset + from, length, After::More), out)
+            }
+            (_, Some(file)) if is_last => fill(file, item, (from, length, After::End), out),
+            (_, Some(file)) => fill(file, item, (from, length, After::More), out),
+            (_, None) => Ok(()),
+        }?;
+        if is_last {
+            out.resize(out.len().next_multiple_of(header::BLOCK), 0);
+        }
+        Ok(())
+    }
+
+    /// Opens the directory that a file is in.
+    fn dir<'p>(&mut self, root: &Root, path: &'p Path) -> sys::Result<(&Dir, &'p OsStr)> {
+        let parent = path.parent().unwrap_or(Path::new(""));
+        let name = path.file_name().unwrap_or(OsStr::new("."));
+        let kept = self.last.take().filter(|(kept, _)| kept == parent);
+        let kept = match kept {
+            Some(kept) => kept,
+            None => (parent.to_owned(), root.open_dir(parent)?),
+        };
+        Ok((&self.last.insert(kept).1, name))
+    }
+}
+
+/// What must follow the bytes that are read of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    End,
+    More,
+}
+
+/// Reads so many bytes from an offset; with nothing to follow, the file must end there.
+fn fill(
+    file: &File,
+    item: &Item,
+    (offset, length, after): (u64, u64, After),
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    let path = || PathBuf::from(OsStr::from_bytes(&item.header.path));
+    let start = out.len();
+    let length = usize::try_from(length).expect("a part is no larger than a block");
+    let asked = length + usize::from(after == After::End);
+    out.resize(start + asked, 0);
+    let mut found = 0;
+    while found < length {
+        let place = offset + found as u64;
+        match file.read_at(&mut out[start + found..], place) {
+            Ok(0) => break,
+            Ok(count) => found += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(source) => return Err(Error::Read { path: path(), source }),
+        }
+    }
+    if found != length {
+        return Err(Error::Changed {
+            path: path(),
+            size: item.header.size,
+        });
+    }
+    out.truncate(start + length);
+    Ok(())
+}
