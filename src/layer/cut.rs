@@ -13,7 +13,7 @@ use crate::layer::item::Item;
 pub(super) const PIECE_MAX: u64 = 1 << 20;
 
 /// A piece of fewer bytes costs too much of what compression gains.
-const PIECE_MIN: u64 = PIECE_MAX / 2;
+const PIECE_MIN: u64 = PIECE_MAX / 4;
 
 /// After how many more bytes a piece ends on average.
 const SPREAD: u64 = PIECE_MAX / 4;
@@ -43,15 +43,14 @@ impl Cutter {
 
 /// Chooses entries by their paths, large ones more often.
 fn is_chosen(item: &Item, bytes: u64) -> bool {
-    // FNV-1a: any function would do that spreads and never changes.
-    let hash = item
-        .header
-        .path
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
-    (hash >> 32) % SPREAD < bytes
+    // FNV-1a, with its bits mixed since those of similar names are similar: any function would do
+    // that spreads and never changes.
+    let path = item.header.path.iter();
+    let hash = path.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let mixed = (hash ^ hash >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    (mixed >> 32) % SPREAD < bytes
 }
 
 #[cfg(test)]

@@ -31,18 +31,27 @@ pub(super) struct Item {
 
 /// Where the rest of an entry is found.
 #[derive(Debug, Clone)]
-pub(super) enum Source {
-    /// There is no more.
+pub enum Source {
+    /// There is no more: an empty file or a directory without attributes.
     Nothing,
     /// The file itself.
     Tree {
+        /// The tree that it is in.
         root: Arc<Root>,
+        /// Its path there.
         path: PathBuf,
         /// Whether its access lists are its own, not its host's.
         owns_access_lists: bool,
     },
-    /// An archive, in which the content begins at an offset. The header says all else.
-    Archive { archive: Arc<File>, offset: u64 },
+    /// An archive, in which the content lies in one piece. There are no attributes.
+    Archive {
+        /// The archive.
+        archive: Arc<File>,
+        /// Where in it the content begins.
+        offset: u64,
+        /// Where a symbolic link leads.
+        target: Vec<u8>,
+    },
 }
 
 impl Item {
@@ -80,12 +89,7 @@ impl Reader {
     }
 
     /// Adds a part of an item's content; with the last part, what fills up the tar's block.
-    pub(super) fn part(
-        &mut self,
-        item: &Item,
-        part: (u64, u64),
-        out: &mut Vec<u8>,
-    ) -> Result<()> {
+    pub(super) fn part(&mut self, item: &Item, part: (u64, u64), out: &mut Vec<u8>) -> Result<()> {
         let file = match &item.source {
             Source::Tree { root, path, .. } => {
                 let (dir, name) = self.dir(root, path).map_err(cannot_read(path))?;
@@ -98,16 +102,21 @@ impl Reader {
 
     /// Adds the header of an item; gives its file, if it is one with content.
     pub(super) fn header(&mut self, item: &Item, out: &mut Vec<u8>) -> Result<Option<File>> {
+        let mut header = item.header.clone();
         let Source::Tree {
             root,
             path,
             owns_access_lists,
         } = &item.source
         else {
-            out.extend_from_slice(&item.header.encode());
+            if let (Source::Archive { target, .. }, EntryType::Symlink) =
+                (&item.source, header.kind)
+            {
+                header.link.clone_from(target);
+            }
+            out.extend_from_slice(&header.encode());
             return Ok(None);
         };
-        let mut header = item.header.clone();
         let (dir, name) = self.dir(root, path).map_err(cannot_read(path))?;
         let mut file = None;
         if item.has_content() {
@@ -139,9 +148,12 @@ impl Reader {
     ) -> Result<()> {
         let is_last = from + length == item.header.size;
         match (&item.source, &file) {
-            (Source::Archive { archive, offset }, _) => {
-                fill(archive, item, (offset + from, length, After::More), out)
-            }
+            (
+                Source::Archive {
+                    archive, offset, ..
+                },
+                _,
+            ) => fill(archive, item, (offset + from, length, After::More), out),
             (_, Some(file)) if is_last => fill(file, item, (from, length, After::End), out),
             (_, Some(file)) => fill(file, item, (from, length, After::More), out),
             (_, None) => Ok(()),
@@ -191,7 +203,12 @@ fn fill(
             Ok(0) => break,
             Ok(count) => found += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(source) => return Err(Error::Read { path: path(), source }),
+            Err(source) => {
+                return Err(Error::Read {
+                    path: path(),
+                    source,
+                });
+            }
         }
     }
     if found != length {

@@ -35,8 +35,8 @@ const PIECES_PER_THREAD: usize = 2;
 pub(super) struct Pipeline<W: Write> {
     cutter: Cutter,
     parts: Vec<Part>,
-    under_way: VecDeque<mpsc::Receiver<Result<Box<Work>>>>,
-    idle: Vec<Box<Work>>,
+    under_way: VecDeque<mpsc::Receiver<Result<Work>>>,
+    idle: Vec<Work>,
     limit: usize,
     manner: Manner,
     end: End<W>,
@@ -164,7 +164,7 @@ impl<W: Write> Pipeline<W> {
 
 /// Waits for a piece. On a thread that makes pieces itself, this helps with those under way: they
 /// may wait for nobody else.
-fn wait(receiver: &mpsc::Receiver<Result<Box<Work>>>) -> Result<Result<Box<Work>>> {
+fn wait(receiver: &mpsc::Receiver<Result<Work>>) -> Result<Result<Work>> {
     while let Some(rayon::Yield::Executed) = rayon::yield_now() {
         if let Ok(work) = receiver.try_recv() {
             return Ok(work);

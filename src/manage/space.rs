@@ -13,6 +13,7 @@ use crate::manage::Error;
 use crate::oci::Descriptor;
 use crate::oci::ImageConfig;
 use crate::oci::Index;
+use crate::oci::Layer;
 use crate::oci::Manifest;
 use crate::oci::media_type;
 use crate::snapshot::Overlay;
@@ -130,10 +131,25 @@ pub fn prune(root: &Path, forget: Forget, now: SystemTime) -> Result<Freed, Erro
     } else {
         freed.size_bytes += remove_unfinished(root)?;
     }
-    let pruned = store.prune(&alone, &[])?;
+    let roots = layers_alone(&snapshots, &alive)?;
+    let pruned = store.prune(&alone, &roots)?;
     freed.files += pruned.files;
     freed.size_bytes += pruned.size_bytes;
     Ok(freed)
+}
+
+/// Gives the blobs of those change sets of which there is only a layer.
+fn layers_alone(
+    snapshots: &Overlay,
+    alive: &BTreeSet<SnapshotId>,
+) -> Result<Vec<Descriptor>, Error> {
+    let mut blobs = Vec::new();
+    for id in alive.iter().filter(|id| snapshots.exists(id)) {
+        let layer = snapshots.layer_alone(id)?;
+        let layer = layer.and_then(|text| serde_json::from_slice::<Layer>(&text).ok());
+        blobs.extend(layer.map(|layer| layer.blob));
+    }
+    Ok(blobs)
 }
 
 /// Removes a folder that need not be there, and gives what it took.

@@ -22,7 +22,7 @@ use crate::sys::Dir;
 use crate::sys::Timestamp;
 
 /// Where a snapshot lists such directories, beside its tree; most have none.
-const LIST: &str = "implied";
+pub(super) const LIST: &str = "implied";
 
 /// Notes the directories that a layer implies in the directory of its snapshot.
 pub(super) fn note(place: &Path, implied: &[PathBuf]) -> Result<()> {

@@ -74,6 +74,14 @@ impl Snapshotter for Lazy {
         self.decided()?.commit(active, id)
     }
 
+    fn keep_layer(&self, layer: &[u8]) -> Result<SnapshotId> {
+        self.shelf.keep_layer(layer)
+    }
+
+    fn layer_alone(&self, id: &SnapshotId) -> Result<Option<Vec<u8>>> {
+        self.shelf.layer_alone(id)
+    }
+
     fn view(&self, chain: &[SnapshotId]) -> Result<View> {
         self.decided()?.view(chain)
     }

@@ -2,7 +2,8 @@
 //!
 //! A **snapshot** is a change set on disk, in the form of an overlay's upper directory. It knows
 //! nothing of what it lies on: a root file system is a *chain*, a list of snapshots with the lowest
-//! first, and the same snapshot may be part of many. A committed snapshot never changes.
+//! first, and the same snapshot may be part of many. A committed snapshot never changes. Of a change
+//! set that nobody has read yet, it may only be known which layer holds it.
 //!
 //! It does not know why a change set was made, nor how it looks as a layer ([`crate::layer`]).
 //!
@@ -46,8 +47,16 @@ pub trait Snapshotter: Send + Sync + fmt::Debug {
     fn prepare(&self, chain: &[SnapshotId]) -> Result<Active>;
 
     /// Makes a change set a snapshot, under the name given or a new one. A snapshot that has the
-    /// name already stays: equal names stand for equal content.
+    /// name already stays: equal names stand for equal content. If it was kept as a layer, it has a
+    /// tree from now on.
     fn commit(&self, active: Active, id: Option<SnapshotId>) -> Result<SnapshotId>;
+
+    /// Keeps a change set of which there is a layer and no tree: `layer` says which, in whatever
+    /// form the caller reads. Until it is committed with a tree, nothing can lie on it.
+    fn keep_layer(&self, layer: &[u8]) -> Result<SnapshotId>;
+
+    /// Tells what was said of the layer of a change set that has no tree; nothing if it has one.
+    fn layer_alone(&self, id: &SnapshotId) -> Result<Option<Vec<u8>>>;
 
     /// Opens the root file system that a chain is, for reading.
     fn view(&self, chain: &[SnapshotId]) -> Result<View>;

@@ -124,6 +124,14 @@ impl Snapshotter for Overlay {
         self.shelf.keep(active.scratch, id)
     }
 
+    fn keep_layer(&self, layer: &[u8]) -> Result<SnapshotId> {
+        self.shelf.keep_layer(layer)
+    }
+
+    fn layer_alone(&self, id: &SnapshotId) -> Result<Option<Vec<u8>>> {
+        self.shelf.layer_alone(id)
+    }
+
     fn view(&self, chain: &[SnapshotId]) -> Result<View> {
         if chain.is_empty() {
             return self.shelf.view_empty();

@@ -45,8 +45,9 @@ impl Scratch {
         &self.path
     }
 
-    /// Moves it to its final name, unless another process was first with the same content.
-    pub(super) fn keep(self, place: &Path) -> Result<()> {
+    /// Moves it to its final name, unless there is one of that name: equal names stand for equal
+    /// content.
+    pub(super) fn keep(self, place: &Path) -> Result<Kept> {
         match fs::rename(&self.path, place) {
             // A directory replaces only an empty one: there is one with something in it, or a
             // second name of one.
@@ -58,11 +59,21 @@ impl Scratch {
                         | io::ErrorKind::NotADirectory
                 ) =>
             {
-                Ok(())
+                Ok(Kept::Found(self))
             }
-            renamed => renamed.map_err(cannot("rename", &self.path)),
+            renamed => renamed
+                .map(|()| Kept::Moved)
+                .map_err(cannot("rename", &self.path)),
         }
     }
+}
+
+/// What became of a directory that was finished.
+pub(super) enum Kept {
+    /// It has its final name.
+    Moved,
+    /// There was one already, and this one is still what it was.
+    Found(Scratch),
 }
 
 impl Drop for Scratch {

@@ -14,7 +14,9 @@ use crate::snapshot::View;
 use crate::snapshot::alias;
 use crate::snapshot::error::cannot;
 use crate::snapshot::error::on_tree;
+use crate::snapshot::implied;
 use crate::snapshot::scratch;
+use crate::snapshot::scratch::Kept;
 use crate::snapshot::scratch::Scratch;
 use crate::sys::Dir;
 use crate::sys::Root;
@@ -22,6 +24,9 @@ use crate::sys::Timestamp;
 
 /// The tree of a snapshot, in its directory.
 pub(super) const TREE: &str = "fs";
+
+/// What is known of a change set that was never on disk: what its layer is.
+const LAYER: &str = "layer";
 
 /// A directory with nothing in it.
 const EMPTY: &str = ".empty";
@@ -74,8 +79,34 @@ impl Shelf {
         };
         let place = self.place(&id);
         alias::forget_dangling(&place)?;
-        scratch.keep(&place)?;
+        match scratch.keep(&place)? {
+            Kept::Moved => {}
+            // It was there already. If only its layer was known, this is its tree.
+            Kept::Found(scratch) => fill(&scratch, &place)?,
+        }
         Ok(id)
+    }
+
+    /// Keeps a change set that only has a layer.
+    pub(super) fn keep_layer(&self, layer: &[u8]) -> Result<SnapshotId> {
+        let scratch = self.scratch()?;
+        let path = scratch.path().join(LAYER);
+        fs::write(&path, layer).map_err(cannot("create", path))?;
+        self.keep(scratch, None)
+    }
+
+    /// Tells what the layer is of a change set that has no tree.
+    pub(super) fn layer_alone(&self, id: &SnapshotId) -> Result<Option<Vec<u8>>> {
+        if self.tree(id).is_dir() {
+            return Ok(None);
+        }
+        let path = self.place(id).join(LAYER);
+        match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(Error::Missing { id: id.clone() })
+            }
+            read => read.map(Some).map_err(cannot("read", path)),
+        }
     }
 
     /// The root file system of a chain of nothing.
@@ -111,11 +142,16 @@ impl Shelf {
         self.exists(id).then(name)
     }
 
-    /// The last thing that changes the directory of a snapshot is its commit.
+    /// The last thing that changes the directory of a snapshot is its commit; that of a layer may
+    /// get a tree later.
     pub(super) fn created(&self, id: &SnapshotId) -> Result<Timestamp> {
         let missing = || Error::Missing { id: id.clone() };
         let place = Dir::open(&self.place(id)).map_err(|_| missing())?;
-        let stat = place.stat(".").map_err(on_tree(self.place(id)))?;
+        let find = || match place.find(LAYER)? {
+            Some(layer) => Ok(layer),
+            None => place.stat("."),
+        };
+        let stat = find().map_err(on_tree(self.place(id)))?;
         Ok(stat.modified)
     }
 
@@ -153,4 +189,21 @@ impl Shelf {
         }
         scratch::remove_dead(&self.path)
     }
+}
+
+/// Moves a tree to where only a layer is; another process may be first.
+fn fill(scratch: &Scratch, place: &Path) -> Result<()> {
+    for name in [implied::LIST, TREE] {
+        let from = scratch.path().join(name);
+        match fs::rename(&from, place.join(name)) {
+            // There is one with something in it, or nothing is implied.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound
+                ) => {}
+            renamed => renamed.map_err(cannot("rename", from))?,
+        }
+    }
+    Ok(())
 }

@@ -80,7 +80,7 @@ pub struct Selection<'a> {
 }
 
 /// A vertex to carry out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Task {
     /// Which.
     pub id: VertexId,

@@ -6,6 +6,7 @@ use std::io;
 use std::io::Read;
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use crate::oci::Descriptor;
 use crate::oci::Digest;
@@ -163,6 +164,19 @@ impl BlobWriter {
     pub fn reader(&self) -> Result<File, Error> {
         let handle = self.temporary.file.try_clone();
         handle.map_err(|source| Error::Write {
+            path: self.temporary.path().to_owned(),
+            source,
+        })
+    }
+
+    /// Tells when it was begun, by the clock that files get their times from.
+    ///
+    /// # Errors
+    /// [`Error::Write`] if the kernel does not tell.
+    pub fn begun(&self) -> Result<SystemTime, Error> {
+        let metadata = self.temporary.file.metadata();
+        let modified = metadata.and_then(|metadata| metadata.modified());
+        modified.map_err(|source| Error::Write {
             path: self.temporary.path().to_owned(),
             source,
         })

@@ -83,10 +83,10 @@ pub fn set_modified(file: impl AsFd, modified: Timestamp) -> Result<()> {
 
 /// Tells whether an open file may have extended attributes.
 pub fn has_attributes(file: &File) -> bool {
-    let mut none: [u8; 0] = [];
-    // With no room for an answer the kernel tells the length of the list.
+    // If the list is longer than this, the answer is a failure, but not of these.
+    let mut list = [0; 64];
     !matches!(
-        rustix::fs::flistxattr(file, &mut none),
+        rustix::fs::flistxattr(file, &mut list),
         Ok(0) | Err(Errno::OPNOTSUPP)
     )
 }

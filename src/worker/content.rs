@@ -274,9 +274,9 @@ fn read_file(
     let mut buffer = vec![0; BUFFER_BYTES.min(stat.size as usize + 1)];
     let mut total = 0_u64;
     loop {
-        let count = file.read(&mut buffer).map_err(|source| {
-            Error::from(sys::Error::new(format!("read({path:?})"), source))
-        })?;
+        let count = file
+            .read(&mut buffer)
+            .map_err(|source| Error::from(sys::Error::new(format!("read({path:?})"), source)))?;
         if count == 0 {
             break;
         }

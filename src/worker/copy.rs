@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::cache::ContentDigest;
 use crate::cache::ContentHasher;
@@ -14,7 +13,6 @@ use crate::progress::Step;
 use crate::snapshot::Active;
 use crate::snapshot::Snapshotter;
 use crate::solver::Made;
-use crate::solver::Output;
 use crate::solver::Selection;
 use crate::solver::Task;
 use crate::sys;
@@ -25,6 +23,7 @@ use crate::worker::Error;
 use crate::worker::Worker;
 use crate::worker::blocking;
 use crate::worker::content;
+use crate::worker::direct;
 use crate::worker::owner;
 use crate::worker::place;
 use crate::worker::place::Manner;
@@ -60,7 +59,7 @@ pub(super) fn content(
     Ok(Some(hasher.finish()))
 }
 
-fn wish<'a>(op: &'a CopyOp, path: &'a str, tree: &'a Tree) -> Wish<'a> {
+pub(super) fn wish<'a>(op: &'a CopyOp, path: &'a str, tree: &'a Tree) -> Wish<'a> {
     Wish {
         path,
         literal: false,
@@ -72,14 +71,17 @@ fn wish<'a>(op: &'a CopyOp, path: &'a str, tree: &'a Tree) -> Wish<'a> {
 
 /// Copies what `op` says.
 pub(super) async fn run(worker: &Worker, op: CopyOp, task: &Task) -> Result<Made, Error> {
-    let worker = worker.clone();
-    let inputs = task.inputs.clone();
-    let step = task.step.clone();
-    blocking(move || copy(&worker, &op, &inputs, &step)).await
+    let (worker, task) = (worker.clone(), task.clone());
+    blocking(move || match direct::run(&worker, &op, &task)? {
+        Some(made) => Ok(made),
+        None => copy(&worker, &op, &task),
+    })
+    .await
 }
 
-fn copy(worker: &Worker, op: &CopyOp, inputs: &[Arc<Output>], step: &Step) -> Result<Made, Error> {
-    let below = tree::snapshot_ids(inputs[0].chain())?;
+fn copy(worker: &Worker, op: &CopyOp, task: &Task) -> Result<Made, Error> {
+    let (inputs, step) = (&task.inputs, &task.step);
+    let below = tree::whole(worker, inputs[0].chain())?;
     let chain = if op.link { &[] } else { below.as_slice() };
     let active = worker.snapshots.prepare(chain)?;
     let target = active.mount()?;
@@ -95,12 +97,7 @@ fn copy(worker: &Worker, op: &CopyOp, inputs: &[Arc<Output>], step: &Step) -> Re
                 unpack,
             } => {
                 let tree = Tree::open(worker, &inputs[*input])?;
-                let manner = Manner {
-                    owner: chown.or(tree.owner),
-                    parent_owner: chown.unwrap_or(ROOT),
-                    mode: op.mode.clone(),
-                    keeps_paths: op.parents,
-                };
+                let manner = manner(op, chown, &tree);
                 for selected in select::select(tree.root(), &wish(op, path, &tree))? {
                     let add = Add {
                         source: tree.root(),
@@ -119,9 +116,27 @@ fn copy(worker: &Worker, op: &CopyOp, inputs: &[Arc<Output>], step: &Step) -> Re
     commit(&*worker.snapshots, active)
 }
 
+/// Gives what a copy says of the files of one of its inputs.
+pub(super) fn manner(op: &CopyOp, chown: Option<Owner>, tree: &Tree) -> Manner {
+    Manner {
+        owner: chown.or(tree.owner),
+        parent_owner: chown.unwrap_or(ROOT),
+        mode: op.mode.clone(),
+        keeps_paths: op.parents,
+    }
+}
+
+/// Says whether a selected file is an archive, by its content.
+pub(super) fn is_archive(source: &Root, selected: &Selected) -> Result<bool, Error> {
+    if selected.node.stat.kind != FileKind::File {
+        return Ok(false);
+    }
+    Ok(layer::is_archive(source.open_file(&selected.path)?))
+}
+
 /// Finds out whose the copies become. A copy by `--link` is made on an empty root, but its names
 /// are those of the root it will lie on.
-fn find_owner(
+pub(super) fn find_owner(
     worker: &Worker,
     op: &CopyOp,
     below: &[crate::snapshot::SnapshotId],
@@ -205,10 +220,7 @@ impl Add<'_> {
     /// Unpacks a file that is an archive, by its content, into the destination, which is then a
     /// directory; says whether it was one.
     fn unpack(&self, selected: &Selected) -> Result<bool, Error> {
-        if selected.node.stat.kind != FileKind::File {
-            return Ok(false);
-        }
-        if !layer::is_archive(self.source.open_file(&selected.path)?) {
+        if !is_archive(self.source, selected)? {
             return Ok(false);
         }
         let destination = Path::new(&self.op.destination);

@@ -41,7 +41,7 @@ pub(super) async fn run(worker: &Worker, op: ExecOp, task: &Task) -> Result<Made
     let cancel = task.cancel.clone();
     let (send_killer, killer) = tokio::sync::oneshot::channel();
     let running = blocking(move || {
-        let chain = tree::snapshot_ids(inputs[0].chain())?;
+        let chain = tree::whole(&worker, inputs[0].chain())?;
         let active = worker.snapshots.prepare(&chain)?;
         let prepared = mounts::prepare(&worker, &op, &inputs, &cancel)?;
         let isolation = worker.options.ladder.isolation()?;

@@ -17,10 +17,11 @@ use crate::worker::tree;
 
 /// Makes the directory and those above it, each owned by the user the image has then.
 pub(super) async fn run(worker: &Worker, op: MkdirOp, task: &Task) -> Result<Made, Error> {
-    let snapshots = worker.snapshots.clone();
-    let chain = tree::snapshot_ids(task.inputs[0].chain())?;
-    let step = task.step.clone();
+    let worker = worker.clone();
+    let (input, step) = (task.inputs[0].clone(), task.step.clone());
     blocking(move || {
+        let snapshots = &worker.snapshots;
+        let chain = tree::whole(&worker, input.chain())?;
         let active = snapshots.prepare(&chain)?;
         let root = active.mount()?;
         let owner = owner::look_up(&root, &op.owner);
@@ -35,7 +36,7 @@ pub(super) async fn run(worker: &Worker, op: MkdirOp, task: &Task) -> Result<Mad
         };
         root.make_dirs(Path::new(&op.path), &options)?;
         drop(root);
-        change_set::commit(&*snapshots, active)
+        change_set::commit(&**snapshots, active)
     })
     .await
 }

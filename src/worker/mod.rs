@@ -10,6 +10,8 @@ mod cache_mount;
 mod change_set;
 mod content;
 mod copy;
+mod direct;
+mod draft;
 mod error;
 mod exec;
 mod filter;
@@ -46,6 +48,8 @@ use crate::graph::ImageOp;
 use crate::graph::Network;
 use crate::graph::Op;
 use crate::layer::Compression;
+use crate::layer::Earlier;
+use crate::layer::PackOptions;
 use crate::oci::Layer;
 use crate::oci::Reference;
 use crate::progress::Sink;
@@ -244,7 +248,7 @@ impl Worker {
     /// # Errors
     /// [`Error::Snapshot`] if it cannot be mounted.
     pub fn view(&self, output: &Output) -> Result<View, Error> {
-        Ok(self.snapshots.view(&tree::snapshot_ids(output.chain())?)?)
+        Ok(self.snapshots.view(&tree::whole(self, output.chain())?)?)
     }
 
     /// Writes what was learned of the contexts' files, for the next build.
@@ -257,6 +261,15 @@ impl Worker {
             .values()
             .try_for_each(|index| index.save())
             .map_err(Error::from)
+    }
+
+    /// Says how layers are packed; `earlier` is one that may have many of the same pieces.
+    fn pack_options(&self, earlier: Option<Arc<Earlier>>) -> PackOptions {
+        PackOptions {
+            clamp_epoch: self.options.epoch,
+            compression: self.options.compression,
+            earlier,
+        }
     }
 
     /// Gives the stat index of a context; none for one that was unpacked or fetched for this build
@@ -289,7 +302,7 @@ impl solver::Worker for Worker {
     }
 
     fn is_whole(&self, record: &Record) -> bool {
-        self.snapshots.exists(&record.change_set)
+        tree::is_whole(self, &record.change_set)
     }
 
     fn has_layer(&self, layer: &Layer) -> bool {

@@ -155,7 +155,7 @@ struct Bind<'a> {
 impl Bind<'_> {
     fn prepare(&self, input: &Output, prepared: &mut Prepared) -> Result<MountSource, Error> {
         match &input.body {
-            Body::Root(chain) => self.of_chain(&tree::snapshot_ids(chain)?, prepared),
+            Body::Root(chain) => self.of_chain(&tree::whole(self.worker, chain)?, prepared),
             Body::Context(op) if op.ignore.is_empty() && !self.writable => {
                 self.of_directory(tree::context_path(self.worker, op))
             }

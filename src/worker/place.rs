@@ -55,11 +55,13 @@ impl Manner {
         }
     }
 
-    fn owner_of(&self, stat: &Stat) -> Owner {
+    /// Says whose a file becomes.
+    pub(super) fn owner_of(&self, stat: &Stat) -> Owner {
         self.owner.unwrap_or(stat.owner)
     }
 
-    fn mode_of(&self, stat: &Stat) -> u32 {
+    /// Says which mode a file gets.
+    pub(super) fn mode_of(&self, stat: &Stat) -> u32 {
         match &self.mode {
             Some(mode) => super::mode::apply(mode, stat.mode, stat.is_dir()),
             None => stat.mode,

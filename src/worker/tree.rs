@@ -7,8 +7,9 @@ use crate::graph::Patterns;
 use crate::layer;
 use crate::layer::Below;
 use crate::layer::Extent;
-use crate::layer::PackOptions;
+use crate::layer::UnpackOptions;
 use crate::oci::Layer;
+use crate::snapshot;
 use crate::snapshot::SnapshotId;
 use crate::snapshot::View;
 use crate::solver::Body;
@@ -20,6 +21,7 @@ use crate::sys::Root;
 use crate::worker::Error;
 use crate::worker::Worker;
 use crate::worker::blocking;
+use crate::worker::direct::Stoppable;
 
 const ROOT: Owner = Owner { uid: 0, gid: 0 };
 
@@ -45,7 +47,7 @@ impl Tree {
         match &output.body {
             Body::Context(op) => Self::open_context(worker, op),
             Body::Root(chain) => {
-                let view = worker.snapshots.view(&snapshot_ids(chain)?)?;
+                let view = worker.snapshots.view(&whole(worker, chain)?)?;
                 Ok(Self {
                     files: Files::View(view),
                     ignore: None,
@@ -81,15 +83,50 @@ pub(super) fn context_path<'a>(worker: &'a Worker, op: &ContextOp) -> &'a PathBu
     path.expect("every context of the plan was opened before it was lowered")
 }
 
-/// Gives the snapshots of a root filesystem, lowest first.
-pub(super) fn snapshot_ids(chain: &[ChangeSet]) -> Result<Vec<SnapshotId>, Error> {
-    chain
-        .iter()
-        .map(|change_set| match change_set {
-            ChangeSet::Layer(diff_id) => layer_id(diff_id),
-            ChangeSet::Made(id) => Ok(id.clone()),
-        })
-        .collect()
+/// Gives the snapshots of a root filesystem, lowest first. A change set of which there is only a
+/// layer is unpacked.
+pub(super) fn whole(worker: &Worker, chain: &[ChangeSet]) -> Result<Vec<SnapshotId>, Error> {
+    let mut ids = Vec::with_capacity(chain.len());
+    for change_set in chain {
+        ids.push(match change_set {
+            ChangeSet::Layer(diff_id) => layer_id(diff_id)?,
+            ChangeSet::Made(id) => {
+                if let Some(layer) = layer_alone(worker, id)? {
+                    unpack(worker, id, &layer)?;
+                }
+                id.clone()
+            }
+        });
+    }
+    Ok(ids)
+}
+
+/// Says whether a change set is there, as a tree or as a layer to make it from.
+pub(super) fn is_whole(worker: &Worker, id: &SnapshotId) -> bool {
+    match layer_alone(worker, id) {
+        Ok(None) => true,
+        Ok(Some(layer)) => worker.store.contains(&layer.blob),
+        Err(_) => false,
+    }
+}
+
+/// Gives the layer of a change set that has no tree.
+fn layer_alone(worker: &Worker, id: &SnapshotId) -> Result<Option<Layer>, Error> {
+    let Some(text) = worker.snapshots.layer_alone(id)? else {
+        return Ok(None);
+    };
+    // What cannot be read is as good as gone.
+    let layer = serde_json::from_slice(&text);
+    let missing = |_| snapshot::Error::Missing { id: id.clone() };
+    Ok(Some(layer.map_err(missing)?))
+}
+
+fn unpack(worker: &Worker, id: &SnapshotId, layer: &Layer) -> Result<(), Error> {
+    let active = worker.snapshots.prepare(&[])?;
+    let blob = worker.store.open_blob(&layer.blob)?;
+    active.unpack(blob, &UnpackOptions::layer(Some(layer.diff_id)))?;
+    worker.snapshots.commit(active, Some(id.clone()))?;
+    Ok(())
 }
 
 /// Gives the snapshot of an image's layer.
@@ -99,15 +136,10 @@ pub(super) fn layer_id(diff_id: &crate::oci::DiffId) -> Result<SnapshotId, Error
 
 /// Packs the highest change set of a root filesystem into a layer of the store.
 pub(super) async fn pack(worker: &Worker, task: LayerTask) -> Result<Layer, Error> {
-    let snapshots = worker.snapshots.clone();
-    let store = worker.store.clone();
-    let options = PackOptions {
-        clamp_epoch: worker.options.epoch,
-        compression: worker.options.compression,
-        earlier: None,
-    };
+    let worker = worker.clone();
     blocking(move || {
-        let mut below = snapshot_ids(task.output.chain())?;
+        let (snapshots, options) = (&worker.snapshots, worker.pack_options(None));
+        let mut below = whole(&worker, task.output.chain())?;
         let id = below
             .pop()
             .expect("a packed change set is part of its root filesystem");
@@ -120,8 +152,12 @@ pub(super) async fn pack(worker: &Worker, task: LayerTask) -> Result<Layer, Erro
         let below = view
             .as_ref()
             .map_or(Below::Nothing, |view| Below::Tree(view.root()));
-        let mut writer = store.writer()?;
-        let packed = layer::pack(tree.root(), below, &options, &mut writer)?;
+        let mut writer = worker.store.writer()?;
+        let out = Stoppable {
+            out: &mut writer,
+            cancel: &task.cancel,
+        };
+        let packed = layer::pack(tree.root(), below, &options, out)?;
         let layer = Layer {
             diff_id: packed.diff_id,
             blob: writer.commit(options.compression.media_type())?,

@@ -112,6 +112,7 @@ fn what_is_packed_is_unpacked_the_same() {
     );
     attribute("sub", "user.words", b"a=b\nc\0");
     attribute("sub", "trusted.overlay.opaque", b"y");
+    attribute("sub", "user.overlay.opaque", b"y");
     let compressions = [
         Compression::None,
         Compression::DEFAULT,
@@ -695,7 +696,8 @@ fn pieces_of_an_earlier_layer_change_no_byte() {
     assert_eq!(taken_over(&damaged), expected);
     let is_new = |piece: &&Piece| !first.pieces.contains(piece);
     let new = changed.pieces.iter().filter(is_new).count();
-    assert!(new <= 3 && changed.pieces.len() >= 8, "{new}");
+    let of = changed.pieces.len();
+    assert!(new <= 5 && of >= 20, "{new} of {of}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod cache;
 mod checks;
 mod cli;
 mod crash;
+mod direct;
 mod dockerfile;
 mod escape;
 mod examples;

@@ -264,7 +264,7 @@ fn a_layer_becomes_a_snapshot_and_the_same_layer_again() {
         assert_eq!(get(view.root(), "etc/passwd").unwrap(), "root");
         assert_eq!(get(view.root(), "old"), None);
         let (again, same_blob) = pack(&id);
-        assert_eq!((again.layer, same_blob), (packed.layer, blob));
+        assert_eq!((again.diff_id, same_blob), (packed.diff_id, blob));
     });
 }
 

@@ -45,6 +45,16 @@ pub(crate) fn describe(layout: &Path) -> String {
     text
 }
 
+/// Gives the digests of the layers of the only image of an OCI layout.
+pub(crate) fn layer_digests(layout: &Path) -> Vec<String> {
+    let index = read_json(&layout.join("index.json"));
+    let manifest = read_json(&blob(layout, &index["manifests"][0]));
+    let layers = manifest["layers"].as_array().unwrap().iter();
+    layers
+        .map(|layer| layer["digest"].as_str().unwrap().to_owned())
+        .collect()
+}
+
 fn blob(layout: &Path, descriptor: &Value) -> std::path::PathBuf {
     let digest = descriptor["digest"].as_str().unwrap();
     layout.join("blobs").join(digest.replace(':', "/"))
