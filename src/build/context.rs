@@ -178,7 +178,7 @@ impl Context {
         let step = request
             .sink
             .step(&format!("[internal] load git source {url}"));
-        op.keep_git_dir = request.build_args.iter().any(|(name, value)| {
+        op.keep_git_dir |= request.build_args.iter().any(|(name, value)| {
             name == KEEP_GIT_DIR && !matches!(value.as_str(), "" | "0" | "false")
         });
         let folder = self.make_folder(local)?.join("repository");

@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::fmt::Write;
+use std::ops::Range;
 
 use anstyle::AnsiColor;
 use anstyle::Style;
@@ -62,48 +63,106 @@ pub(super) fn hint(text: &str, out: &mut String) {
     let _ = writeln!(out, "{HINT}hint:{HINT:#} {text}");
 }
 
-/// Writes the lines around a place: a caret line under a piece of one line, arrows before several.
+/// Writes the lines around a place.
 pub(super) fn excerpt(place: &Place, out: &mut String) {
-    let lines: Vec<&str> = place.text.lines().collect();
-    let (first, column) = position(&place.text, place.bytes.start);
-    let (last, _) = position(
-        &place.text,
-        place.bytes.end.saturating_sub(1).max(place.bytes.start),
-    );
-    let from = first.saturating_sub(AROUND);
-    let until = (last + AROUND + 1).min(lines.len());
-    let digits = until.to_string().len();
-    let margin =
-        |number: &str, arrow: &str| format!("{MARGIN}{number:>digits$} |{MARGIN:#}{arrow}");
-    let _ = writeln!(
-        out,
-        "{MARGIN}{:>digits$}-->{MARGIN:#} {}:{}:{}",
-        "",
-        place.file,
-        first + 1,
-        column + 1
-    );
-    for (index, line) in lines.iter().enumerate().take(until).skip(from) {
-        let marked = first != last && (first..=last).contains(&index);
-        if marked && index == first + LONG && last > first + LONG {
-            let _ = writeln!(out, "{}", margin("…", " > …"));
-        }
-        if marked && index >= first + LONG && index < last {
-            continue;
-        }
-        let arrow = if marked { " > " } else { " " };
-        let pad = if first != last && !marked { "  " } else { "" };
-        let number = (index + 1).to_string();
-        let shown = printable(line);
+    Excerpts::new(&place.file, &place.text).write(&place.bytes, out);
+}
+
+/// A text of which places are shown.
+pub(super) struct Excerpts<'a> {
+    file: &'a str,
+    text: &'a str,
+    /// Where each line begins.
+    starts: Vec<usize>,
+}
+
+impl<'a> Excerpts<'a> {
+    /// Looks for the lines of a text.
+    pub(super) fn new(file: &'a str, text: &'a str) -> Self {
+        let ends = text.match_indices('\n').map(|(end, _)| end + 1);
+        let starts = std::iter::once(0).chain(ends).collect();
+        Self { file, text, starts }
+    }
+
+    /// Writes the lines around some bytes: a caret line under a piece of one line, arrows before
+    /// several.
+    pub(super) fn write(&self, bytes: &Range<usize>, out: &mut String) {
+        let (first, column) = self.position(bytes.start);
+        let (last, _) = self.position(bytes.end.saturating_sub(1).max(bytes.start));
+        let is_ended = self.text.is_empty() || self.text.ends_with('\n');
+        let count = self.starts.len() - usize::from(is_ended);
+        let until = (last + AROUND + 1).min(count);
+        let margin = Margin {
+            digits: until.to_string().len(),
+        };
         let _ = writeln!(
             out,
-            "{}",
-            format!("{}{pad}{shown}", margin(&number, arrow)).trim_end()
+            "{} {}:{}:{}",
+            margin.arrow(),
+            self.file,
+            first + 1,
+            column + 1
         );
-        if first == last && index == first {
-            let carets = carets(line, column, place.bytes.len());
-            let _ = writeln!(out, "{} {ERROR}{carets}{ERROR:#}", margin("", ""));
+        for index in first.saturating_sub(AROUND)..until.min(last).min(first + LONG) {
+            self.write_line(index, (first, last), &margin, out);
         }
+        if last > first + LONG {
+            let _ = writeln!(out, "{}", margin.before("…", " > …"));
+        }
+        for index in last..until {
+            self.write_line(index, (first, last), &margin, out);
+            if first == last && index == first {
+                let carets = carets(self.line(index), column, bytes.len());
+                let _ = writeln!(out, "{} {ERROR}{carets}{ERROR:#}", margin.before("", ""));
+            }
+        }
+    }
+
+    fn write_line(
+        &self,
+        index: usize,
+        (first, last): (usize, usize),
+        margin: &Margin,
+        out: &mut String,
+    ) {
+        let several = first != last;
+        let marked = several && (first..=last).contains(&index);
+        let arrow = if marked { " > " } else { " " };
+        let pad = if several && !marked { "  " } else { "" };
+        let number = (index + 1).to_string();
+        let shown = printable(self.line(index));
+        let line = format!("{}{pad}{shown}", margin.before(&number, arrow));
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+
+    /// Gives a line without its end.
+    fn line(&self, index: usize) -> &'a str {
+        let start = self.starts.get(index).copied().unwrap_or(self.text.len());
+        self.text[start..].lines().next().unwrap_or_default()
+    }
+
+    /// Gives line and column of a byte, both from 0, the column in characters.
+    fn position(&self, byte: usize) -> (usize, usize) {
+        let byte = self.text.floor_char_boundary(byte);
+        let line = self.starts.partition_point(|start| *start <= byte) - 1;
+        (line, self.text[self.starts[line]..byte].chars().count())
+    }
+}
+
+/// What stands left of the lines.
+struct Margin {
+    digits: usize,
+}
+
+impl Margin {
+    fn arrow(&self) -> String {
+        let digits = self.digits;
+        format!("{MARGIN}{:>digits$}-->{MARGIN:#}", "")
+    }
+
+    fn before(&self, number: &str, arrow: &str) -> String {
+        let digits = self.digits;
+        format!("{MARGIN}{number:>digits$} |{MARGIN:#}{arrow}")
     }
 }
 
@@ -131,18 +190,6 @@ fn shown_width(letter: char) -> usize {
         '\t' => 4,
         other => unicode_width::UnicodeWidthChar::width(other).unwrap_or(0),
     }
-}
-
-/// Gives line and column of a byte, both from 0, the column in characters.
-fn position(text: &str, byte: usize) -> (usize, usize) {
-    let byte = (0..=byte.min(text.len()))
-        .rev()
-        .find(|at| text.is_char_boundary(*at))
-        .unwrap_or(0);
-    let before = &text[..byte];
-    let line = before.matches('\n').count();
-    let start = before.rfind('\n').map_or(0, |at| at + 1);
-    (line, before[start..].chars().count())
 }
 
 #[cfg(test)]

@@ -51,6 +51,12 @@ pub enum Problem {
         /// The limit.
         longest: usize,
     },
+    /// The here-documents of an instruction stand for too much.
+    #[error("the here-documents are longer than {longest} bytes in all")]
+    HeredocsTooLong {
+        /// The limit.
+        longest: usize,
+    },
     /// A directive stands twice.
     #[error("the parser directive `{name}` stands here for the second time")]
     DirectiveTwice {
@@ -374,6 +380,12 @@ pub enum ExpandError {
     TooLong {
         /// The limit.
         longest: usize,
+    },
+    /// The values put in everywhere in the Dockerfile are too long in all.
+    #[error("the values that the Dockerfile puts in are longer than {most} bytes in all")]
+    TooMuch {
+        /// The limit.
+        most: usize,
     },
     /// A pattern escapes a character that needs none.
     #[error("invalid pattern ({pattern}) in substitution: invalid escape '\\{escaped}'")]

@@ -21,6 +21,7 @@ use crate::graph::Network;
 use crate::graph::Op;
 use crate::graph::SecretMount;
 use crate::graph::Security;
+use crate::graph::mask_userinfo;
 
 /// A part of an op: its name, and what it is.
 pub type Field<'a> = (&'static str, Value<'a>);
@@ -125,7 +126,7 @@ fn http_fields(http: &HttpOp) -> Vec<Field<'_>> {
     } = http;
     vec![
         ("op", text("http")),
-        ("url", text(url)),
+        ("url", owned(mask_userinfo(url))),
         ("file name", text(file_name)),
         (
             "checksum",
@@ -146,7 +147,7 @@ fn git_fields(git: &GitOp) -> Vec<Field<'_>> {
     } = git;
     vec![
         ("op", text("git")),
-        ("remote", text(remote)),
+        ("remote", owned(mask_userinfo(remote))),
         ("reference", optional(reference.as_deref().map(text))),
         ("subdir", optional(subdir.as_deref().map(text))),
         ("keep git dir", flag(*keep_git_dir)),

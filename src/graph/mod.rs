@@ -10,6 +10,7 @@ mod mount;
 mod op;
 mod pattern;
 mod plan;
+mod userinfo;
 
 pub use canonical::Field;
 pub use canonical::Value;
@@ -43,3 +44,4 @@ pub use pattern::clean_path;
 pub use pattern::glob_matches;
 pub use pattern::has_wildcards;
 pub use plan::Plan;
+pub use userinfo::mask_userinfo;

@@ -119,3 +119,14 @@ pub enum Error {
 
 /// What every function of this room returns.
 pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// Says whether what an archive holds is to blame, not the machine.
+    #[must_use]
+    pub fn is_archives(&self) -> bool {
+        matches!(
+            self,
+            Self::ReadBlob { .. } | Self::Archive { .. } | Self::Limit { .. }
+        )
+    }
+}

@@ -10,8 +10,15 @@ impl Error {
         match self {
             Self::Resolve { source, .. }
             | Self::Pull { source, .. }
-            | Self::Push { source, .. }
-            | Self::Download { source, .. } => source.hint(),
+            | Self::Push { source, .. } => source.hint(),
+            Self::Download { url, source } => match source.status() {
+                Some(404) => Some("see whether the URL is right".to_owned()),
+                Some(401 | 403) => Some(format!(
+                    "give a token for it with --secret id=HTTP_AUTH_TOKEN_{},src=FILE",
+                    host(url)
+                )),
+                _ => source.hint(),
+            },
             Self::Everywhere { attempts } => {
                 attempts.iter().rev().find_map(|(_, error)| error.hint())
             }

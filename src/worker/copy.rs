@@ -224,14 +224,15 @@ impl Add<'_> {
             return Ok(false);
         }
         let destination = Path::new(&self.op.destination);
-        let made = self.target.make_dirs(destination, &self.manner.parents())?;
+        let made = place::make_dirs(self.target, destination, &self.manner.parents())?;
         let owner = self.op.owner.as_ref().and(self.manner.owner);
         let archive = self.source.open_file(&selected.path)?;
-        layer::unpack(
-            archive,
-            &Root::new(made.dir),
-            &UnpackOptions::archive(owner),
-        )?;
+        let options = UnpackOptions::archive(owner);
+        let unpacked = layer::unpack(archive, &Root::new(made.dir), &options);
+        unpacked.map_err(|source| Error::Unpack {
+            path: selected.path.clone(),
+            source,
+        })?;
         Ok(true)
     }
 }

@@ -57,6 +57,24 @@ pub enum Error {
         /// The file, relative to the root filesystem.
         path: PathBuf,
     },
+    /// A directory is needed where there is something else.
+    #[error("cannot make the directory {path:?}: it is, or lies below, something else")]
+    DirectoryBlocked {
+        /// The directory, relative to the root filesystem.
+        path: PathBuf,
+        /// What the kernel says.
+        #[source]
+        source: sys::Error,
+    },
+    /// An archive of an `ADD` cannot be unpacked.
+    #[error("cannot unpack the archive {path:?}")]
+    Unpack {
+        /// The archive, relative to the source.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: layer::Error,
+    },
     /// The directory of a cache mount cannot be used.
     #[error("cannot use the cache mount {path:?}")]
     CacheMount {
@@ -192,6 +210,7 @@ impl Error {
             | Self::Pattern { .. }
             | Self::FileOverDirectory { .. }
             | Self::DirectoryOverFile { .. }
+            | Self::DirectoryBlocked { .. }
             | Self::Exit { .. }
             | Self::SecretMissing { .. }
             | Self::SshMissing { .. }
@@ -199,6 +218,7 @@ impl Error {
             | Self::GitReference { .. }
             | Self::GitChecksum { .. } => true,
             Self::Sandbox { source } => source.is_programs(),
+            Self::Unpack { source, .. } => source.is_archives(),
             _ => false,
         }
     }
@@ -212,6 +232,9 @@ impl Error {
             }
             Self::SourceIgnored { path, .. } => {
                 Some(format!("add a line !{} to the ignore file", path.display()))
+            }
+            Self::Unpack { source, .. } if source.is_archives() => {
+                Some("to copy the file as it is, write COPY or ADD --unpack=false".to_owned())
             }
             Self::SecretMissing { id } => Some(format!("give it with --secret id={id},src=FILE")),
             Self::Remote(error) => error.hint(),

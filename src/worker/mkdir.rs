@@ -13,6 +13,7 @@ use crate::worker::blocking;
 use crate::worker::change_set;
 use crate::worker::copy;
 use crate::worker::owner;
+use crate::worker::place;
 use crate::worker::tree;
 
 /// Makes the directory and those above it, each owned by the user the image has then.
@@ -34,7 +35,7 @@ pub(super) async fn run(worker: &Worker, op: MkdirOp, task: &Task) -> Result<Mad
             modified: None,
             symlinks: Symlinks::Follow,
         };
-        root.make_dirs(Path::new(&op.path), &options)?;
+        place::make_dirs(&root, Path::new(&op.path), &options)?;
         drop(root);
         change_set::commit(&**snapshots, active)
     })

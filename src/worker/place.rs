@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ use crate::graph::FileMode;
 use crate::sys;
 use crate::sys::Dir;
 use crate::sys::FileKind;
+use crate::sys::Made;
 use crate::sys::MakeDirs;
 use crate::sys::Node as NodeKind;
 use crate::sys::Owner;
@@ -98,6 +100,18 @@ pub(super) fn place(
     )
 }
 
+/// Makes a directory and those above it; what stands in the way is the Dockerfile's concern.
+pub(super) fn make_dirs(root: &Root, path: &Path, options: &MakeDirs) -> Result<Made, Error> {
+    root.make_dirs(path, options)
+        .map_err(|source| match source.kind() {
+            ErrorKind::NotADirectory => Error::DirectoryBlocked {
+                path: path.to_owned(),
+                source,
+            },
+            _ => source.into(),
+        })
+}
+
 /// Makes the directories that the destination needs and decides what the copy is called: gives the
 /// real path of the directory it goes to, and its name there (`.` for the root itself).
 fn prepare(
@@ -111,7 +125,7 @@ fn prepare(
         Some((above, name)) if !name.is_empty() && name != "." => above,
         _ => destination,
     };
-    target.make_dirs(Path::new(above), &manner.parents())?;
+    make_dirs(target, Path::new(above), &manner.parents())?;
     let mut real = target.real_path(Path::new(destination))?;
     let exists_as_dir = real.found.is_some_and(|stat| stat.is_dir());
     if !is_dir && exists_as_dir {
@@ -122,7 +136,7 @@ fn prepare(
     } else {
         real.path.parent().unwrap_or(Path::new(""))
     };
-    target.make_dirs(needed, &manner.parents())?;
+    make_dirs(target, needed, &manner.parents())?;
     let name = real.path.file_name().unwrap_or(OsStr::new(".")).to_owned();
     let parent = real.path.parent().unwrap_or(Path::new("")).to_owned();
     Ok((parent, name))

@@ -5,9 +5,12 @@ use std::fs;
 use proptest::prelude::*;
 use rbuild::dockerfile::Escape;
 use rbuild::dockerfile::Lexing;
+use rbuild::dockerfile::Options;
 use rbuild::dockerfile::Statement;
+use rbuild::dockerfile::check as check_rules;
 use rbuild::dockerfile::decode;
 use rbuild::dockerfile::expand;
+use rbuild::dockerfile::outline;
 use rbuild::dockerfile::parse;
 use rbuild::dockerfile::parse_ignore;
 use rbuild::dockerfile::parse_instruction;
@@ -97,7 +100,7 @@ proptest! {
             skip_quotes: mode(3),
             keep_unset: mode(4),
         };
-        let lookup = |name: &str| (name.len() == 1).then(|| "a b".to_owned());
+        let lookup = |name: &str| (name.len() == 1).then_some("a b");
         let first = expand(&text, lexing, &lookup);
         prop_assert_eq!(&first, &expand(&text, lexing, &lookup));
         if let Ok(expansion) = first {
@@ -157,7 +160,63 @@ fn hostile_input_takes_no_stack_and_little_time() {
         &many("${a//a/b}"),
     ] {
         let _ = expand(text, Lexing::default(), &|name| {
-            (name == "v").then(|| value.clone())
+            (name == "v").then_some(value.as_str())
         });
+    }
+}
+
+/// What parses at once may still mean very much: neither checks nor outlines may take long.
+#[test]
+fn hostile_meaning_takes_little_time() {
+    let numbered = |line: fn(usize) -> String| -> String { (0..4_000).map(line).collect() };
+    let wide = format!("FROM scratch\nENV a={}\n", "a".repeat(60_000));
+    for text in [
+        format!("FROM scratch\nENV a=b\n{}", "ENV a=$a$a\n".repeat(100)),
+        format!(
+            "FROM scratch\n{}",
+            numbered(|n| format!("ENV a{n}=$b{n}\n"))
+        ),
+        format!(
+            "{}FROM scratch\n",
+            numbered(|n| format!("ARG a{n}=$b{n}\n"))
+        ),
+        format!(
+            "FROM scratch\n{}",
+            numbered(|n| format!("ARG a{n}=$b{n}\n"))
+        ),
+        format!(
+            "FROM scratch\n{}",
+            numbered(|n| format!("ENV a{n}=b\nRUN x\n"))
+        ),
+        format!("FROM scratch\n{}", numbered(|n| format!("LABEL a{n}=b\n"))),
+        format!(
+            "FROM scratch\n{}",
+            numbered(|n| format!("COPY --from=a{n} / /\n"))
+        ),
+        format!(
+            "FROM scratch AS a0\n{}",
+            numbered(|n| { format!("FROM a{n} AS a{}\nLABEL a{n}=b\nENV a{n}=b\n", n + 1) })
+        ),
+        format!(
+            "FROM scratch AS a\n{}{}",
+            numbered(|n| format!("LABEL a{n}=b\n")),
+            "FROM a\n".repeat(4_000)
+        ),
+        format!(
+            "FROM scratch\n{}",
+            numbered(|n| format!("RUN --mount=type=secret,id=a{n} x\n"))
+        ),
+        format!("FROM scratch\n{}", "WORKDIR a\n".repeat(20_000)),
+        format!("FROM scratch\n{}", "EXPOSE 1-65535\n".repeat(1_000)),
+        format!("FROM scratch\n{}", "cmd x\n".repeat(4_000)),
+        format!("{wide}{}", "ENV b=${a//a/aaaaaaaaaaaaaaaa}\n".repeat(10)),
+        format!(
+            "{wide}{}",
+            "ENV b=${a##*a*a*a*aaaaaaaaaaaaaaab}\n".repeat(10)
+        ),
+    ] {
+        let options = Options::plain("linux/amd64".parse().unwrap());
+        drop(check_rules(&text, &options, &|_| None));
+        drop(outline(&parse(&text).unwrap(), &options, &|_| None));
     }
 }

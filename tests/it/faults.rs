@@ -113,6 +113,93 @@ fn a_file_to_copy_is_missing() {
 }
 
 #[test]
+fn a_file_is_where_a_directory_is_needed() {
+    for line in [
+        "COPY d /f/",
+        "COPY d/x /f/g",
+        "WORKDIR /f/g",
+        "COPY <<E /f/g/\nE",
+    ] {
+        let home = Home::new();
+        home.write("context/d/x", "");
+        let dockerfile = format!("FROM scratch\nCOPY d/x /f\n{line}\n");
+        let context = home.context(&dockerfile);
+        let output = fail_with(USER, &mut home.build(&context));
+        says(
+            &output,
+            &["Dockerfile:3", "cannot make the directory", "/f"],
+        );
+    }
+}
+
+#[test]
+fn an_archive_is_cut_off() {
+    let home = Home::new();
+    let context = home.context("FROM scratch\nADD cut.tar /x/\n");
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(4096);
+    header.set_cksum();
+    archive
+        .append_data(&mut header, "a", &[7; 4096][..])
+        .unwrap();
+    let bytes = archive.into_inner().unwrap();
+    fs::write(home.path("context/cut.tar"), &bytes[..2000]).unwrap();
+    let output = fail_with(USER, &mut home.build(&context));
+    says(
+        &output,
+        &[
+            "Dockerfile:2",
+            "cannot unpack the archive \"cut.tar\"",
+            "--unpack=false",
+        ],
+    );
+}
+
+#[test]
+fn a_password_in_a_url_is_told_to_nobody() {
+    let home = Home::new();
+    let url = "http://someone:hunter2@127.0.0.1:9/x";
+    let context = home.context(&format!("FROM scratch\nADD {url} {url} /x/\n"));
+    let output = home
+        .build(&context)
+        .args(["--progress=rawjson"])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    let of_rbuild: Vec<_> = told
+        .lines()
+        .filter(|line| !line.contains("2 | ADD"))
+        .collect();
+    assert!(
+        of_rbuild
+            .iter()
+            .any(|line| line.contains("http://xxxxx:xxxxx@127.0.0.1:9/x")),
+        "{told}"
+    );
+    assert!(
+        of_rbuild.iter().all(|line| !line.contains("hunter2")),
+        "{told}"
+    );
+}
+
+#[test]
+fn an_error_does_not_swallow_warnings() {
+    let dockerfile = "FROM scratch\nENV a b\nSTOPSIGNAL nope\n";
+    refused(
+        USER,
+        dockerfile,
+        &["Dockerfile:2: LegacyKeyValueFormat", "Dockerfile:3", "nope"],
+    );
+    let dockerfile = "FROM scratch as one\nFROM $nothing\n";
+    refused(
+        USER,
+        dockerfile,
+        &["Dockerfile:1: FromAsCasing", "Dockerfile:2"],
+    );
+}
+
+#[test]
 fn a_file_to_copy_is_ignored() {
     let home = Home::new();
     let context = home.context("FROM scratch\nCOPY debug.log /\n");

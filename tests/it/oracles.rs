@@ -84,7 +84,7 @@ fn compare_lex(case: &Value) -> Option<String> {
         keep_unset: flag("skip_unset_env"),
     };
     let word = case["word"].as_str().expect("word");
-    let lookup = |name: &str| case["env"][name].as_str().map(str::to_owned);
+    let lookup = |name: &str| case["env"][name].as_str();
     let ours = match expand(word, lexing, &lookup) {
         Ok(found) => serde_json::json!({
             "result": found.text,

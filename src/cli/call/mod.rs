@@ -75,7 +75,7 @@ pub(super) fn tell(answer: Answer, form: Form) -> Result<(), Error> {
     match (&found, form) {
         (Found::Checked(checked), Form::Json) => print_json(&json::checked(checked, &file, &text))?,
         (Found::Checked(checked), Form::Text) => {
-            print::styled(&text::checked(checked, &place))?;
+            print::styled(&text::checked(checked, &file, &text))?;
         }
         (Found::Outline(outline), Form::Json) => print_json(&json::outline(outline, &text))?,
         (Found::Outline(outline), Form::Text) => print::text(&text::outline(outline))?,

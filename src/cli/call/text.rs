@@ -1,13 +1,12 @@
 //! Answers for people.
 
 use std::fmt::Write;
-use std::ops::Range;
 
 use anstyle::AnsiColor;
 use anstyle::Style;
 
-use crate::build::Place;
 use crate::cli::report;
+use crate::cli::report::Excerpts;
 use crate::cli::table::table;
 use crate::dockerfile::Checked;
 use crate::dockerfile::Outline;
@@ -18,7 +17,8 @@ use crate::dockerfile::Warning;
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
 /// What the checks found, in the order of the lines. What ended them is told as any error is.
-pub(super) fn checked(checked: &Checked, place: &dyn Fn(Range<usize>) -> Place) -> String {
+pub(super) fn checked(checked: &Checked, file: &str, text: &str) -> String {
+    let excerpts = Excerpts::new(file, text);
     let mut warnings: Vec<&Warning> = checked.warnings.iter().collect();
     warnings.sort_by_key(|warning| warning.span.first_line);
     let mut out = String::new();
@@ -27,7 +27,7 @@ pub(super) fn checked(checked: &Checked, place: &dyn Fn(Range<usize>) -> Place) 
         let (name, message) = (rule.name(), &warning.message);
         let _ = writeln!(out, "{WARNING}warning:{WARNING:#} {name}: {message}");
         let span = warning.span;
-        report::excerpt(&place(span.start..span.end), &mut out);
+        excerpts.write(&(span.start..span.end), &mut out);
         report::hint(rule.hint(), &mut out);
         if let Some(url) = rule.url() {
             let _ = writeln!(out, "      {url}");

@@ -14,7 +14,6 @@ use crate::dockerfile::globals;
 use crate::dockerfile::globals::Globals;
 use crate::dockerfile::instruction::From;
 use crate::dockerfile::instruction::Source;
-use crate::dockerfile::nearest::nearest_exact;
 use crate::oci::Platform;
 use crate::oci::Reference;
 
@@ -55,10 +54,8 @@ pub(in crate::dockerfile) fn expand(
         .iter()
         .filter(|name| !globals.args.contains_key(*name))
     {
-        let pairs = globals.environment.pairs().iter();
-        let set = pairs.map(|(name, _)| name.as_str());
-        let known: Vec<&str> = globals.args.keys().map(String::as_str).chain(set).collect();
-        let nearest = nearest_exact(name, &known);
+        let known = globals.args.keys().map(String::as_str);
+        let nearest = linter.nearest(name, known.chain(globals.environment.names()));
         linter.find(source, Finding::UndefinedArgInFrom { name, nearest });
     }
     expansion

@@ -11,6 +11,10 @@ use crate::dockerfile::check::Rule;
 use crate::dockerfile::check::settings::Settings;
 use crate::dockerfile::check::settings::first_word;
 use crate::dockerfile::instruction::Source;
+use crate::dockerfile::nearest::nearest_exact;
+
+/// Comparing takes time in proportion to both the unknown and the known names.
+const COMPARISONS_MAX: usize = 2_000_000;
 
 /// The build argument that goes before what the Dockerfile says of the rules.
 const CHECK_ARG: &str = "BUILDKIT_DOCKERFILE_CHECK";
@@ -22,6 +26,8 @@ pub(in crate::dockerfile) struct Linter {
     settings: Option<Settings>,
     /// What has been found so far, in order.
     pub(in crate::dockerfile) warnings: Vec<Warning>,
+    /// How many more names are compared to find what was meant.
+    comparisons: usize,
 }
 
 impl Linter {
@@ -41,6 +47,7 @@ impl Linter {
         Ok(Self {
             settings: Some(settings),
             warnings: Vec::new(),
+            comparisons: COMPARISONS_MAX,
         })
     }
 
@@ -49,7 +56,20 @@ impl Linter {
         Self {
             settings: None,
             warnings: Vec::new(),
+            comparisons: 0,
         }
+    }
+
+    /// Finds the name that was meant by one that is not known. Where very many are not known, the
+    /// later ones are told without a guess.
+    pub(in crate::dockerfile) fn nearest<'n>(
+        &mut self,
+        found: &str,
+        known: impl Iterator<Item = &'n str>,
+    ) -> Option<&'n str> {
+        let known: Vec<&str> = known.take(self.comparisons).collect();
+        self.comparisons -= known.len();
+        nearest_exact(found, &known)
     }
 
     /// Notes a violation at an instruction, unless a comment above it says not to.

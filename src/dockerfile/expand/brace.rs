@@ -7,6 +7,9 @@ use crate::dockerfile::expand::pattern::Replacement;
 
 type Result<T> = std::result::Result<T, ExpandError>;
 
+/// Up to this length, holding a pattern against a value is as cheap as copying it.
+const PATTERN_BYTES: usize = 32;
+
 /// An open `${name…`.
 pub(super) struct Brace<'a> {
     pub(super) name: &'a str,
@@ -28,22 +31,32 @@ pub(super) enum Part {
 }
 
 impl Brace<'_> {
+    /// How many bytes of the value a pattern is held against; a long one counts them several times,
+    /// as it may look at each more than once.
+    pub(super) fn looked_through(&self, word: &str, value: Option<&str>) -> usize {
+        let pattern = match &self.part {
+            Part::Replacement { pattern, .. } => pattern.len(),
+            _ if matches!(self.operator, "#" | "%") => word.len(),
+            _ => return 0,
+        };
+        let times = 1 + pattern / PATTERN_BYTES;
+        value.map_or(0, |value| value.len().saturating_mul(times))
+    }
+
     /// What to put in place of `word`, `longest` bytes at most; `None` to leave it.
     pub(super) fn result(
         &self,
         word: &str,
-        value: Option<String>,
+        value: Option<&str>,
         longest: usize,
     ) -> Result<Option<String>> {
         let colon = self.operator.len() > 1;
-        let usable = value
-            .as_deref()
-            .is_some_and(|value| !(colon && value.is_empty()));
-        let text = value.as_deref().unwrap_or_default();
+        let usable = value.is_some_and(|value| !(colon && value.is_empty()));
+        let text = value.unwrap_or_default();
         match self.operator {
-            "-" | ":-" => Ok(value.filter(|_| usable)),
+            "-" | ":-" => Ok(value.filter(|_| usable).map(str::to_owned)),
             "+" | ":+" => Ok((!usable).then(String::new)),
-            "?" | ":?" if usable => Ok(value),
+            "?" | ":?" if usable => Ok(value.map(str::to_owned)),
             "?" | ":?" => Err(self.required(word, value.is_some())),
             "#" => trim(word, '#', text, Pattern::trim_prefix).map(Some),
             "%" => trim(word, '%', text, Pattern::trim_suffix).map(Some),

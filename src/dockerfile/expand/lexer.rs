@@ -3,7 +3,6 @@
 use crate::dockerfile::ExpandError;
 use crate::dockerfile::expand::Expansion;
 use crate::dockerfile::expand::Lexing;
-use crate::dockerfile::expand::VALUES_MAX;
 use crate::dockerfile::expand::brace::Brace;
 use crate::dockerfile::expand::brace::Part;
 use crate::dockerfile::expand::words::Words;
@@ -18,7 +17,7 @@ pub(super) struct Lexer<'a> {
     pub(super) text: &'a str,
     pub(super) position: usize,
     pub(super) lexing: Lexing,
-    pub(super) lookup: &'a dyn Fn(&str) -> Option<String>,
+    pub(super) lookup: &'a dyn Fn(&str) -> Option<&'a str>,
     /// What is open around `position`, outermost first.
     pub(super) open: Vec<Open<'a>>,
     /// Everything produced so far. An open element owns the end of it, from its `start`; so an
@@ -28,6 +27,7 @@ pub(super) struct Lexer<'a> {
     pub(super) found: Expansion,
     /// How many bytes of values may still be added.
     pub(super) left: usize,
+    most: usize,
 }
 
 /// An open quote or substitution.
@@ -47,7 +47,8 @@ impl<'a> Lexer<'a> {
     pub(super) fn new(
         text: &'a str,
         lexing: Lexing,
-        lookup: &'a dyn Fn(&str) -> Option<String>,
+        lookup: &'a dyn Fn(&str) -> Option<&'a str>,
+        most: usize,
     ) -> Self {
         let (open, found, words) = (Vec::new(), Expansion::default(), Words::default());
         let out = String::with_capacity(text.len());
@@ -60,11 +61,12 @@ impl<'a> Lexer<'a> {
             out,
             words,
             found,
-            left: VALUES_MAX,
+            left: most,
+            most,
         }
     }
 
-    pub(super) fn run(mut self) -> Result<Expansion> {
+    pub(super) fn run(mut self) -> Result<(Expansion, usize)> {
         loop {
             let step = match self.open.last() {
                 Some(Open {
@@ -80,7 +82,7 @@ impl<'a> Lexer<'a> {
         }
         self.found.text = self.out;
         self.found.words = self.words.finish();
-        Ok(self.found)
+        Ok((self.found, self.most - self.left))
     }
 
     /// An error at the end of the text is reported as the outermost substitution's missing end.

@@ -19,7 +19,7 @@ use crate::dockerfile::ExpandError;
 
 /// How many bytes of values one expansion may add to its text: more than any kernel takes as
 /// environment or arguments.
-const VALUES_MAX: usize = 16 << 20;
+pub(super) const VALUES_MAX: usize = 16 << 20;
 
 const TOO_LONG: ExpandError = ExpandError::TooLong {
     longest: VALUES_MAX,
@@ -80,22 +80,34 @@ pub struct Expansion {
 ///
 /// A substitution that is malformed or asks to fail (`${v:?message}`), a quote without its end, or
 /// values of more than 16 MiB.
-pub fn expand(
-    text: &str,
+pub fn expand<'a>(
+    text: &'a str,
     lexing: Lexing,
-    lookup: &dyn Fn(&str) -> Option<String>,
+    lookup: &'a dyn Fn(&str) -> Option<&'a str>,
 ) -> Result<Expansion, ExpandError> {
+    expand_within(text, lexing, lookup, VALUES_MAX).map(|(expansion, _)| expansion)
+}
+
+/// Expands a text to which values may add `most` bytes; says too how many they did, those included
+/// that were only looked through.
+pub(super) fn expand_within<'a>(
+    text: &'a str,
+    lexing: Lexing,
+    lookup: &'a dyn Fn(&str) -> Option<&'a str>,
+    most: usize,
+) -> Result<(Expansion, usize), ExpandError> {
     // Go's text/scanner, which other builders read words with, drops a leading byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if !text.contains(['$', '<', '\'', '"', '\\', '`']) {
         let words = text.split_whitespace().map(str::to_owned).collect();
-        return Ok(Expansion {
+        let expansion = Expansion {
             text: text.to_owned(),
             words,
             ..Expansion::default()
-        });
+        };
+        return Ok((expansion, 0));
     }
-    lexer::Lexer::new(text, lexing, lookup).run()
+    lexer::Lexer::new(text, lexing, lookup, most).run()
 }
 
 #[cfg(test)]
@@ -106,20 +118,19 @@ mod tests {
     use crate::dockerfile::Escape;
     use crate::dockerfile::ExpandError;
 
-    fn lookup(name: &str) -> Option<String> {
-        let value = match name {
-            "V" => "1.2.3",
-            "P" => "/a/b/c.tar.gz",
-            "S" => "two words",
-            "L" => "ab\nab",
-            "EMPTY" => "",
-            _ => return None,
-        };
-        Some(value.to_owned())
+    fn lookup(name: &str) -> Option<&'static str> {
+        match name {
+            "V" => Some("1.2.3"),
+            "P" => Some("/a/b/c.tar.gz"),
+            "S" => Some("two words"),
+            "L" => Some("ab\nab"),
+            "EMPTY" => Some(""),
+            _ => None,
+        }
     }
 
     fn expanded(text: &str) -> Result<Expansion, ExpandError> {
-        expand(text, Lexing::default(), &lookup)
+        expand(text, Lexing::default(), &|name| lookup(name))
     }
 
     #[test]
@@ -228,10 +239,12 @@ mod tests {
     fn modes_keep_what_they_say() {
         let backtick = Lexing::words(Escape::Backtick);
         assert_eq!(
-            expand(r"c:\a`$V", backtick, &lookup).unwrap().text,
+            expand(r"c:\a`$V", backtick, &|name| lookup(name))
+                .unwrap()
+                .text,
             r"c:\a$V"
         );
-        let heredoc = expand(r#"'$V' "\$V""#, Lexing::heredoc(), &lookup).unwrap();
+        let heredoc = expand(r#"'$V' "\$V""#, Lexing::heredoc(), &|name| lookup(name)).unwrap();
         assert_eq!(heredoc.text, r#"'1.2.3' "$V""#);
         let kept = Lexing {
             keep_unset: true,
@@ -239,7 +252,7 @@ mod tests {
         };
         let text = "$V $X ${X:-a} ${X//a/b}";
         assert_eq!(
-            expand(text, kept, &lookup).unwrap().text,
+            expand(text, kept, &|name| lookup(name)).unwrap().text,
             "1.2.3 $X ${X:-a} ${X/a/b}"
         );
         let raw = Lexing {
@@ -248,7 +261,9 @@ mod tests {
             ..Lexing::default()
         };
         assert_eq!(
-            expand(r#"'a' "b" \c"#, raw, &lookup).unwrap().text,
+            expand(r#"'a' "b" \c"#, raw, &|name| lookup(name))
+                .unwrap()
+                .text,
             r#"'a' "b" \c"#
         );
     }

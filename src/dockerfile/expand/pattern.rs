@@ -141,6 +141,9 @@ impl Pattern {
             return None;
         }
         let mut end = start + first.len();
+        if rest.is_empty() {
+            return Some(end);
+        }
         let mut limit = line_end(chars, end);
         for (index, run) in rest.iter().enumerate() {
             if end > limit {

@@ -20,7 +20,11 @@ impl<'a> Lexer<'a> {
 
     /// Counts a value that is added.
     fn charge(&mut self, value: &str) -> Result<()> {
-        let left = self.left.checked_sub(value.len());
+        self.charge_bytes(value.len())
+    }
+
+    fn charge_bytes(&mut self, bytes: usize) -> Result<()> {
+        let left = self.left.checked_sub(bytes);
         self.left = left.ok_or(TOO_LONG)?;
         Ok(())
     }
@@ -38,7 +42,7 @@ impl<'a> Lexer<'a> {
             return self.substitute("$");
         }
         match self.value(name) {
-            Some(value) => self.substitute(&value),
+            Some(value) => self.substitute(value),
             None if self.lexing.keep_unset => self.substitute(&self.text[start..self.position]),
             None => self.substitute(""),
         }
@@ -61,7 +65,7 @@ impl<'a> Lexer<'a> {
         &rest[..length]
     }
 
-    fn value(&mut self, name: &str) -> Option<String> {
+    fn value(&mut self, name: &str) -> Option<&'a str> {
         let value = (self.lookup)(name);
         let names = match value {
             Some(_) => &mut self.found.matched,
@@ -86,7 +90,7 @@ impl<'a> Lexer<'a> {
         match self.next() {
             Some('}') => {
                 return match self.value(name) {
-                    Some(value) => self.substitute(&value),
+                    Some(value) => self.substitute(value),
                     None if self.lexing.keep_unset => {
                         self.substitute(&self.text[opened - 2..self.position])
                     }
@@ -173,6 +177,7 @@ impl<'a> Lexer<'a> {
         } else {
             // Only now, so that what is open never holds values.
             let value = self.value(brace.name);
+            self.charge_bytes(brace.looked_through(&self.out[start..], value))?;
             if let Some(result) = brace.result(&self.out[start..], value, self.left)? {
                 self.charge(&result)?;
                 self.out.truncate(start);

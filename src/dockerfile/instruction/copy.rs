@@ -1,5 +1,7 @@
 //! `COPY [flags] <source>... <dest>`.
 
+use std::collections::HashMap;
+
 use crate::dockerfile::Error;
 use crate::dockerfile::Problem;
 use crate::dockerfile::Word;
@@ -75,6 +77,9 @@ impl Copy {
     }
 }
 
+/// How many bytes the here-documents of an instruction may have in all, repetitions included.
+const CONTENTS_MAX: usize = 64 << 20;
+
 /// The arguments of `COPY` and `ADD`.
 pub(super) struct Files {
     pub(super) json: bool,
@@ -96,10 +101,25 @@ impl Files {
                 Problem::HeredocDestination { keyword },
             ));
         }
+        // Of several here-documents of a name, each mark stands for the last.
+        let documents = arguments.heredocs.iter();
+        let documents: HashMap<&str, &str> = documents
+            .map(|document| (document.name.as_str(), document.data.as_str()))
+            .collect();
         let (mut sources, mut contents) = (Vec::new(), Vec::new());
+        let mut bytes = 0;
         for word in words {
             match heredoc::mark(&word.text) {
-                Ok(Some(mark)) => contents.push(Content::of(arguments, mark, word)),
+                Ok(Some(mark)) => {
+                    let data = documents.get(mark.name.as_str());
+                    let content = Content::new(mark, word, data.copied().unwrap_or_default());
+                    bytes += content.data.len();
+                    if bytes > CONTENTS_MAX {
+                        let longest = CONTENTS_MAX;
+                        return Err(arguments.error(Problem::HeredocsTooLong { longest }));
+                    }
+                    contents.push(content);
+                }
                 // What is no here-document's mark is a path, even if it looks like one.
                 Ok(None) | Err(_) => sources.push(word),
             }
@@ -114,14 +134,7 @@ impl Files {
 }
 
 impl Content {
-    /// The content the mark stands for: of several here-documents of a name, the last.
-    fn of(arguments: &Arguments<'_>, mark: heredoc::Mark, word: Word) -> Self {
-        let of_name = arguments
-            .heredocs
-            .iter()
-            .rev()
-            .find(|doc| doc.name.text == mark.name);
-        let data = of_name.map(|doc| doc.data.as_str()).unwrap_or_default();
+    fn new(mark: heredoc::Mark, word: Word, data: &str) -> Self {
         let data = if mark.chomp {
             heredoc::chomp(data)
         } else {

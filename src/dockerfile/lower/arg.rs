@@ -31,7 +31,7 @@ pub(super) fn arg(cursor: &mut Cursor<'_, '_, '_>, arg: &Arg) -> Result<(), Erro
             }
         }
         note(cursor, declaration, value.as_deref());
-        cursor.state.declared.push((name.clone(), value));
+        cursor.state.declared.set(name, value);
     }
     cursor.record(line);
     Ok(())

@@ -1,12 +1,15 @@
 //! What a stage is before its first instruction.
 
+use std::collections::HashMap;
+
 use crate::dockerfile::Bases;
 use crate::dockerfile::Error;
 use crate::dockerfile::NamedContext;
 use crate::dockerfile::PlanProblem;
 use crate::dockerfile::check::Finding;
 use crate::dockerfile::check::Linter;
-use crate::dockerfile::environment::Environment;
+use crate::dockerfile::lower::cursor::Declared;
+use crate::dockerfile::lower::cursor::ENTRY_BYTES;
 use crate::dockerfile::lower::cursor::Last;
 use crate::dockerfile::lower::cursor::Shared;
 use crate::dockerfile::lower::cursor::State;
@@ -19,6 +22,7 @@ use crate::dockerfile::stage::Node;
 use crate::dockerfile::stage::Origin;
 use crate::dockerfile::stage::Stages;
 use crate::dockerfile::stage::plan_error;
+use crate::graph;
 use crate::graph::ContextOp;
 use crate::graph::CopyOp;
 use crate::graph::CopySource;
@@ -37,10 +41,7 @@ pub(super) fn start(
     bases: &Bases,
 ) -> Result<State, Error> {
     let mut state = match &node.origin {
-        Origin::Stage(position) => {
-            let base = shared.states[*position].clone();
-            base.expect("a stage starts from an earlier one, which is needed then and lowered")
-        }
+        Origin::Stage(position) => shared.follow(*position, node.span)?,
         Origin::Context { .. } => {
             let mut state = load(shared, node, bases)?;
             state.config = empty_config(node);
@@ -58,9 +59,11 @@ pub(super) fn start(
     if state.config.config.env_value("PATH").is_none() {
         state.config.config.set_env("PATH", PATH);
     }
-    for pair in &state.config.config.env {
+    shared.charge(state.config.config.env.len() * ENTRY_BYTES, node.span)?;
+    for (place, pair) in state.config.config.env.iter().enumerate() {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         state.environment.set(name, value);
+        state.places.entry(name.to_owned()).or_insert(place);
     }
     let directory = &mut state.config.config.working_dir;
     if !directory.is_empty() {
@@ -81,8 +84,9 @@ pub(super) fn load(
         root,
         config: empty_config(node),
         history: Vec::new(),
-        environment: Environment::default(),
-        declared: Vec::new(),
+        environment: shared.globals.environment.emptied(),
+        declared: Declared::default(),
+        places: HashMap::new(),
         cwd: "/".to_owned(),
         last: Last::default(),
         has_workdir: false,
@@ -189,7 +193,10 @@ fn add_context(
         NamedContext::Url(url) => {
             let source = remote::context(url);
             let op = source.map_err(|problem| plan_error(node.span, problem))?;
-            (op, format!("[context {name}] {url}"))
+            (
+                op,
+                format!("[context {name}] {}", graph::mask_userinfo(url)),
+            )
         }
         NamedContext::Directory { ignore } => {
             let op = ContextOp {

@@ -70,7 +70,7 @@ pub(super) fn copy(cursor: &mut Cursor<'_, '_, '_>, copy: &Copy) -> Result<(), E
         contents: expand_contents(cursor, &copy.contents)?,
     };
     let from = match cursor.step.sources.first() {
-        Some(&position) => Some(cursor.source(position)?.root),
+        Some(&position) => Some(cursor.source(position)?),
         None => None,
     };
     let mode = transfer.mode(cursor, copy.chmod.as_ref())?;
@@ -107,8 +107,7 @@ pub(super) fn copy(cursor: &mut Cursor<'_, '_, '_>, copy: &Copy) -> Result<(), E
         excludes: copy.exclude.iter().map(text_of).collect(),
         parents: copy.parents,
     };
-    transfer.finish(cursor, op, title, &sources.inputs, copy.parents);
-    Ok(())
+    transfer.finish(cursor, op, title, &sources.inputs, copy.parents)
 }
 
 /// `ADD`.
@@ -174,8 +173,7 @@ pub(super) fn add(cursor: &mut Cursor<'_, '_, '_>, add: &Add) -> Result<(), Erro
         excludes: add.exclude.iter().map(text_of).collect(),
         parents: false,
     };
-    transfer.finish(cursor, op, title, &sources.inputs, false);
-    Ok(())
+    transfer.finish(cursor, op, title, &sources.inputs, false)
 }
 
 impl Transfer {
@@ -208,7 +206,7 @@ impl Transfer {
     fn title(&self, cursor: &mut Cursor<'_, '_, '_>) -> String {
         let lexing = Lexing::words(cursor.shared.escape);
         let line = cursor.line(&cursor.step.statement.source.text, lexing);
-        cursor.title(&line)
+        cursor.title(&graph::mask_userinfo(&line))
     }
 
     fn finish(
@@ -218,7 +216,7 @@ impl Transfer {
         title: String,
         inputs: &[VertexId],
         parents: bool,
-    ) {
+    ) -> Result<(), Error> {
         if op.sources.len() > 1 && !op.destination.ends_with('/') {
             cursor.warn(format!(
                 "{} of several sources to `{}`: unless that is a directory, each replaces the one \
@@ -226,9 +224,12 @@ impl Transfer {
                 self.keyword, self.dest
             ));
         }
+        let span = cursor.step.span();
+        cursor.shared.charge(op.destination.len(), span)?;
         let line = self.history(&op, parents);
         cursor.change(Op::Copy(op), title, inputs);
         cursor.record_layer(line);
+        Ok(())
     }
 
     fn history(&self, op: &CopyOp, parents: bool) -> String {
@@ -238,7 +239,8 @@ impl Transfer {
         }
         words.extend(self.chown.iter().map(|owner| format!("--chown={owner}")));
         words.extend(self.chmod.iter().map(|mode| format!("--chmod={mode}")));
-        words.extend(self.sources.iter().map(|(_, path)| path.clone()));
+        let sources = self.sources.iter();
+        words.extend(sources.map(|(_, path)| graph::mask_userinfo(path)));
         for source in &op.sources {
             if let CopySource::Inline { name, .. } = source {
                 words.push(format!("<<{name}"));

@@ -1,6 +1,7 @@
 //! Where lowering stands: a stage that is being lowered, and the instruction in it.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use crate::dockerfile::Error;
 use crate::dockerfile::Escape;
@@ -14,7 +15,6 @@ use crate::dockerfile::check::Finding;
 use crate::dockerfile::check::Linter;
 use crate::dockerfile::environment::Environment;
 use crate::dockerfile::globals::Globals;
-use crate::dockerfile::nearest::nearest_exact;
 use crate::dockerfile::outline::Notes;
 use crate::dockerfile::stage::Node;
 use crate::dockerfile::stage::Stages;
@@ -28,6 +28,12 @@ use crate::graph::Vertex;
 use crate::graph::VertexId;
 use crate::oci::History;
 use crate::oci::ImageConfig;
+
+/// How many bytes of environments, stages and paths a plan may repeat.
+pub(super) const REPEATED_MAX: usize = 128 << 20;
+
+/// What an entry of a list takes besides its text.
+pub(super) const ENTRY_BYTES: usize = 64;
 
 /// What tells that BuildKit's Dockerfile language made an entry of the history.
 const COMMENT: &str = "buildkit.dockerfile.v0";
@@ -48,12 +54,43 @@ pub(super) struct Shared<'a, 'l> {
     pub(super) stages: &'a Stages<'a>,
     /// The ops so far.
     pub(super) graph: Graph,
-    /// What each node came to; none if it has not been lowered.
+    /// Where each node's files are; none if it has not been lowered.
+    pub(super) roots: Vec<Option<VertexId>>,
+    /// What each stage asks for.
+    pub(super) notes: Vec<Option<Notes>>,
+    /// What each stage came to that others start from.
     pub(super) states: Vec<Option<State>>,
+    /// How many stages are still to start from each.
+    pub(super) followers: Vec<usize>,
+    /// How many bytes may still be repeated.
+    pub(super) left: usize,
     /// Gathers what is accepted but should not be written.
     pub(super) linter: &'l mut Linter,
     /// The first thing that keeps the target from being built.
     pub(super) refused: Option<Error>,
+}
+
+impl Shared<'_, '_> {
+    /// Counts what is repeated at `span` in the plan.
+    pub(super) fn charge(&mut self, bytes: usize, span: Span) -> Result<(), Error> {
+        let most = REPEATED_MAX;
+        let left = self.left.checked_sub(bytes);
+        self.left = left.ok_or_else(|| plan_error(span, PlanProblem::TooLarge { most }))?;
+        Ok(())
+    }
+
+    /// Gives what a stage that starts from the one at `position` begins with: the last one takes it.
+    pub(super) fn follow(&mut self, position: usize, span: Span) -> Result<State, Error> {
+        const LOWERED: &str =
+            "a stage starts from an earlier one, which is needed then and lowered";
+        self.followers[position] -= 1;
+        if self.followers[position] == 0 {
+            return Ok(self.states[position].take().expect(LOWERED));
+        }
+        let weight = self.states[position].as_ref().expect(LOWERED).weight();
+        self.charge(weight, span)?;
+        Ok(self.states[position].clone().expect(LOWERED))
+    }
 }
 
 /// What a stage is after some of its instructions. A stage that starts from it goes on with a copy.
@@ -68,7 +105,9 @@ pub(super) struct State {
     /// What its commands find in their environment.
     pub(super) environment: Environment,
     /// The `ARG`s so far with their values.
-    pub(super) declared: Vec<(String, Option<String>)>,
+    pub(super) declared: Declared,
+    /// Where each variable stands in the environment of the config.
+    pub(super) places: HashMap<String, usize>,
     /// Where commands start; absolute.
     pub(super) cwd: String,
     /// Its own instructions of which the last counts.
@@ -79,6 +118,58 @@ pub(super) struct State {
     pub(super) notes: Notes,
     /// The number that progress gave last.
     pub(super) shown: usize,
+}
+
+/// `ARG`s in order, each once, with the values they were given last.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Declared {
+    names: Vec<String>,
+    values: HashMap<String, Option<String>>,
+}
+
+impl Declared {
+    /// Adds an `ARG`, or gives it another value.
+    pub(super) fn set(&mut self, name: &str, value: Option<String>) {
+        if self.values.insert(name.to_owned(), value).is_none() {
+            self.names.push(name.to_owned());
+        }
+    }
+
+    /// Says whether there is an `ARG` of the name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
+    /// Gives the names with their values, in order.
+    pub(super) fn pairs(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.names.iter().map(|name| {
+            let value = self.values[name].as_deref();
+            (name.as_str(), value.unwrap_or_default())
+        })
+    }
+}
+
+impl State {
+    /// Sets a variable of the config's environment, in its old place if it was set before.
+    pub(super) fn set_image_env(&mut self, name: &str, value: &str) {
+        let pair = format!("{name}={value}");
+        let env = &mut self.config.config.env;
+        match self.places.get(name) {
+            Some(&place) => env[place] = pair,
+            None => {
+                self.places.insert(name.to_owned(), env.len());
+                env.push(pair);
+            }
+        }
+    }
+
+    /// Says roughly how much it takes to copy it.
+    fn weight(&self) -> usize {
+        let config = &self.config.config;
+        let entries = self.history.len() + self.declared.names.len();
+        let maps = config.labels.len() + config.exposed_ports.len() + config.volumes.len();
+        (entries + 2 * config.env.len() + maps) * ENTRY_BYTES
+    }
 }
 
 /// Where the last instruction stands of each kind that a stage should have once.
@@ -149,17 +240,14 @@ impl Cursor<'_, '_, '_> {
     }
 
     pub(super) fn warn_undefined(&mut self, name: &str) {
-        let declared = self.state.declared.iter().any(|(key, _)| key == name);
-        if declared || SCAN_ARGS.contains(&name) {
+        if self.state.declared.has(name) || SCAN_ARGS.contains(&name) {
             return;
         }
-        let pairs = self.state.environment.pairs().iter();
-        let known: Vec<&str> = pairs.map(|(key, _)| key.as_str()).collect();
-        let nearest = nearest_exact(name, &known);
+        let linter = &mut self.shared.linter;
+        let nearest = linter.nearest(name, self.state.environment.names());
         let source = &self.step.statement.source;
         let finding = Finding::UndefinedVar { name, nearest };
         let span = self.step.span();
-        let linter = &mut self.shared.linter;
         linter.find_at(span, &source.comments, finding);
     }
 
@@ -270,10 +358,9 @@ impl Cursor<'_, '_, '_> {
         self.shared.graph.add(vertex, &[])
     }
 
-    /// Gives what a stage or image that the instruction names has come to.
-    pub(super) fn source(&self, position: usize) -> Result<&State, Error> {
-        let state = self.shared.states[position].as_ref();
-        state.ok_or_else(|| {
+    /// Gives where the files are of a stage or image that the instruction names.
+    pub(super) fn source(&self, position: usize) -> Result<VertexId, Error> {
+        self.shared.roots[position].ok_or_else(|| {
             let from = self.shared.stages.nodes[position].title().to_owned();
             self.error(PlanProblem::LaterStage { from })
         })

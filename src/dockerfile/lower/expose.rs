@@ -9,6 +9,7 @@ use crate::dockerfile::PlanProblem;
 use crate::dockerfile::check::Finding;
 use crate::dockerfile::instruction::Expose;
 use crate::dockerfile::lower::cursor::Cursor;
+use crate::dockerfile::lower::cursor::ENTRY_BYTES;
 use crate::dockerfile::lower::golang;
 
 /// Adds the ports to the config, each of a range on its own.
@@ -20,11 +21,11 @@ pub(super) fn expose(cursor: &mut Cursor<'_, '_, '_>, expose: &Expose) -> Result
     }
     for (word, text) in texts {
         check_form(cursor, &text);
-        let parsed = parse(&text);
-        ports
-            .extend(parsed.map_err(|reason| {
-                cursor.error_at(word.span, PlanProblem::Port { text, reason })
-            })?);
+        let parsed = parse(&text)
+            .map_err(|reason| cursor.error_at(word.span, PlanProblem::Port { text, reason }))?;
+        let span = cursor.step.span();
+        cursor.shared.charge(parsed.len() * ENTRY_BYTES, span)?;
+        ports.extend(parsed);
     }
     cursor.record(format!("EXPOSE {}", golang::list(&ports)));
     let exposed = &mut cursor.state.config.config.exposed_ports;

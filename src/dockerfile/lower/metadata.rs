@@ -42,7 +42,7 @@ pub(super) fn env(cursor: &mut Cursor<'_, '_, '_>, env: &Env) -> Result<(), Erro
         }
         line.push_str(&format!(" {name}={value}"));
         cursor.state.environment.set(&name, &value);
-        cursor.state.config.config.set_env(&name, &value);
+        cursor.state.set_image_env(&name, &value);
     }
     cursor.record(line);
     Ok(())

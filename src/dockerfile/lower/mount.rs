@@ -9,7 +9,6 @@ use crate::dockerfile::PlanProblem;
 use crate::dockerfile::Problem;
 use crate::dockerfile::Request;
 use crate::dockerfile::Span;
-use crate::dockerfile::expand;
 use crate::dockerfile::instruction;
 use crate::dockerfile::instruction::MountOptions;
 use crate::dockerfile::instruction::Run;
@@ -48,8 +47,7 @@ pub(super) fn read(cursor: &mut Cursor<'_, '_, '_>, run: &Run) -> Result<Vec<Ask
             unset
                 .borrow_mut()
                 .extend(environment.unset_in(text, lexing));
-            let lookup = |name: &str| environment.get(name).map(str::to_owned);
-            Ok(expand(text, lexing, &lookup)?.text)
+            Ok(environment.expand_text(text, lexing)?.text)
         };
         let options = MountOptions::parse(&word.text, &read);
         for name in unset.take() {
@@ -144,7 +142,7 @@ impl Mounts {
         let vertex = if options.from.is_empty() {
             cursor.build_context()
         } else {
-            cursor.source(source)?.root
+            cursor.source(source)?
         };
         let known = self.inputs.iter().position(|input| *input == vertex);
         let place = known.unwrap_or_else(|| {

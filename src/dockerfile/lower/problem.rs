@@ -128,6 +128,14 @@ pub enum PlanProblem {
         /// What was written, variables replaced.
         text: String,
     },
+    /// Commands and stages repeat so much of what stands before them that no memory could hold it.
+    #[error(
+        "the environments, stages, paths and ports that this makes are larger than {most} bytes in all"
+    )]
+    TooLarge {
+        /// The limit.
+        most: usize,
+    },
     /// `COPY` of something that only `ADD` can fetch.
     #[error("COPY cannot fetch `{url}`")]
     CopyUrl {

@@ -9,6 +9,7 @@ use crate::dockerfile::instruction::Heredoc;
 use crate::dockerfile::instruction::Run;
 use crate::dockerfile::instruction::heredoc;
 use crate::dockerfile::lower::cursor::Cursor;
+use crate::dockerfile::lower::cursor::ENTRY_BYTES;
 use crate::dockerfile::lower::metadata::text_of;
 use crate::dockerfile::lower::metadata::with_shell;
 use crate::dockerfile::lower::mount;
@@ -56,10 +57,16 @@ pub(super) fn run(cursor: &mut Cursor<'_, '_, '_>, run: &Run) -> Result<(), Erro
         mounts.add(cursor, asked)?;
     }
     check_devices(cursor, run);
+    let env = environment(cursor, &mounts);
+    let repeated = env
+        .iter()
+        .map(|(name, value)| name.len() + value.len() + ENTRY_BYTES);
+    let span = cursor.step.span();
+    cursor.shared.charge(repeated.sum(), span)?;
     let options = cursor.shared.options;
     let hostname = cursor.shared.globals.build_args.get(HOSTNAME_ARG);
     let op = ExecOp {
-        env: environment(cursor, &mounts),
+        env,
         hidden_env: proxies(cursor),
         cwd: cursor.state.cwd.clone(),
         user: cursor.state.config.config.user.clone(),
@@ -73,6 +80,7 @@ pub(super) fn run(cursor: &mut Cursor<'_, '_, '_>, run: &Run) -> Result<(), Erro
         args: program.args,
     };
     let line = history(cursor, &op.args);
+    cursor.shared.charge(line.len() + op.cwd.len(), span)?;
     cursor.change(Op::Exec(op), title, &mounts.inputs);
     cursor.record_layer(line);
     Ok(())
@@ -125,7 +133,8 @@ fn environment(cursor: &Cursor<'_, '_, '_>, mounts: &Mounts) -> Vec<(String, Str
     {
         environment.set(SSH_SOCKET, socket);
     }
-    environment.pairs().to_vec()
+    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    environment.pairs().map(owned).collect()
 }
 
 /// Finds out what to run. Here-documents are for the shell to read, but for two forms: text alone
@@ -212,20 +221,13 @@ fn title(cursor: &mut Cursor<'_, '_, '_>, mounts: &[Asked], summary: &str) -> St
 /// Gives the history's form of a command: the build arguments in force, then the command.
 fn history(cursor: &Cursor<'_, '_, '_>, args: &[String]) -> String {
     let state = &cursor.state;
-    let mut pairs: Vec<(&str, &str)> = Vec::new();
-    for (name, value) in &state.declared {
-        let value = value.as_deref().unwrap_or_default();
-        let value = state.environment.get(name).unwrap_or(value);
-        match pairs.iter_mut().find(|(known, _)| known == name) {
-            Some(pair) => pair.1 = value,
-            None => pairs.push((name, value)),
-        }
-    }
+    let pairs = state.declared.pairs();
     let mut line = "RUN ".to_owned();
-    if !pairs.is_empty() {
+    if pairs.len() > 0 {
         line.push_str(&format!("|{} ", pairs.len()));
     }
     for (name, value) in pairs {
+        let value = state.environment.get(name).unwrap_or(value);
         line.push_str(&format!("{name}={value} "));
     }
     format!("{line}{} # buildkit", args.join(" "))

@@ -16,6 +16,7 @@ use crate::dockerfile::lower::arg;
 use crate::dockerfile::lower::base;
 use crate::dockerfile::lower::copy;
 use crate::dockerfile::lower::cursor::Cursor;
+use crate::dockerfile::lower::cursor::REPEATED_MAX;
 use crate::dockerfile::lower::cursor::Shared;
 use crate::dockerfile::lower::cursor::State;
 use crate::dockerfile::lower::expose;
@@ -131,7 +132,11 @@ pub(in crate::dockerfile) fn lower_noting(
         globals: &globals,
         stages: &stages,
         graph: Graph::new(),
+        roots: vec![None; stages.nodes.len()],
+        notes: vec![None; stages.nodes.len()],
         states: vec![None; stages.nodes.len()],
+        followers: followers(&stages),
+        left: REPEATED_MAX,
         linter,
         refused: None,
     };
@@ -139,16 +144,19 @@ pub(in crate::dockerfile) fn lower_noting(
     for is_built in [false, true] {
         for (position, node) in stages.nodes.iter().enumerate() {
             if stages.needed[position] && node.is_built() == is_built {
-                let state = if is_built {
+                let mut state = if is_built {
                     build(&mut shared, node, bases)?
                 } else {
                     base::load(&mut shared, node, bases)?
                 };
-                shared.states[position] = Some(state);
+                shared.roots[position] = Some(state.root);
+                shared.notes[position] = Some(std::mem::take(&mut state.notes));
+                let is_used = position == stages.target || shared.followers[position] > 0;
+                shared.states[position] = Some(state).filter(|_| is_used);
             }
         }
     }
-    let notes = |position: usize| shared.states[position].as_ref().map(|state| &state.notes);
+    let notes = |position: usize| shared.notes[position].as_ref();
     let outline = outline::gather(&stages, &globals, &notes);
     let mut state = shared.states[stages.target].take();
     let state = state.take().expect("the target is needed");
@@ -159,6 +167,23 @@ pub(in crate::dockerfile) fn lower_noting(
         epoch: globals.epoch,
         outline,
     })
+}
+
+/// Counts how many stages start from each; the target is kept besides.
+fn followers(stages: &Stages<'_>) -> Vec<usize> {
+    let mut followers = vec![0; stages.nodes.len()];
+    followers[stages.target] += 1;
+    for (node, _) in stages
+        .nodes
+        .iter()
+        .zip(&stages.needed)
+        .filter(|(_, needed)| **needed)
+    {
+        if let Some(base) = node.base_stage().filter(|_| node.is_built()) {
+            followers[base] += 1;
+        }
+    }
+    followers
 }
 
 /// Lowers a stage.

@@ -19,6 +19,7 @@ pub(super) fn workdir(cursor: &mut Cursor<'_, '_, '_>, workdir: &Workdir) -> Res
         cursor.find(Finding::WorkdirRelativePath { path: &path });
     }
     let directory = paths::join(&cursor.state.config.config.working_dir, &path);
+    cursor.shared.charge(directory.len(), cursor.step.span())?;
     let line = format!("WORKDIR {directory}");
     cursor.state.cwd.clone_from(&directory);
     cursor

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use crate::dockerfile::globals::GlobalArg;
 use crate::dockerfile::globals::Globals;
@@ -15,8 +16,23 @@ use crate::dockerfile::stage::Stages;
 pub(in crate::dockerfile) struct Notes {
     /// Its `ARG`s by name; none for one that only repeats an `ARG` from before the first `FROM`.
     args: BTreeMap<String, Option<OutlineArg>>,
-    secrets: Vec<Request>,
-    ssh: Vec<Request>,
+    secrets: Requests,
+    ssh: Requests,
+}
+
+/// Requests in order, the first of each name.
+#[derive(Debug, Clone, Default)]
+struct Requests {
+    list: Vec<Request>,
+    names: HashSet<String>,
+}
+
+impl Requests {
+    fn add(&mut self, request: &Request) {
+        if self.names.insert(request.name.clone()) {
+            self.list.push(request.clone());
+        }
+    }
 }
 
 impl Notes {
@@ -32,19 +48,12 @@ impl Notes {
 
     /// Notes a secret.
     pub(in crate::dockerfile) fn secret(&mut self, request: Request) {
-        add(&mut self.secrets, &request);
+        self.secrets.add(&request);
     }
 
     /// Notes an ssh agent.
     pub(in crate::dockerfile) fn ssh(&mut self, request: Request) {
-        add(&mut self.ssh, &request);
-    }
-}
-
-/// Adds what is not asked for yet.
-fn add(requests: &mut Vec<Request>, request: &Request) {
-    if requests.iter().all(|known| known.name != request.name) {
-        requests.push(request.clone());
+        self.ssh.add(&request);
     }
 }
 
@@ -60,6 +69,7 @@ pub(in crate::dockerfile) fn gather<'n>(
         description: target.description.clone(),
         ..Outline::default()
     };
+    let (mut secrets, mut ssh) = (Requests::default(), Requests::default());
     let mut seen = BTreeSet::new();
     let mut visited = vec![false; stages.nodes.len()];
     let mut walked = visited.clone();
@@ -84,17 +94,18 @@ pub(in crate::dockerfile) fn gather<'n>(
                 outline.args.push(arg.clone());
             }
         }
-        for secret in &notes.secrets {
-            add(&mut outline.secrets, secret);
-        }
-        for agent in &notes.ssh {
-            add(&mut outline.ssh, agent);
-        }
+        notes
+            .secrets
+            .list
+            .iter()
+            .for_each(|secret| secrets.add(secret));
+        notes.ssh.list.iter().for_each(|agent| ssh.add(agent));
         let sources: Vec<usize> = node.sources().collect();
         open.extend(sources.into_iter().rev());
         // The base last, so that it is looked at next.
         open.extend(node.base_stage());
     }
+    (outline.secrets, outline.ssh) = (secrets.list, ssh.list);
     outline.args.sort_by_key(|arg| arg.span.start);
     outline.secrets.sort_by_key(|found| found.span.start);
     outline.ssh.sort_by_key(|found| found.span.start);

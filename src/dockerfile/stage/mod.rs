@@ -243,14 +243,15 @@ impl<'a> Stages<'a> {
     /// Gives the images that the target needs and `bases` does not have.
     pub(super) fn wanted(&self, bases: &Bases) -> Vec<Wanted> {
         let mut wanted: Vec<Wanted> = Vec::new();
+        let mut asked = BTreeSet::new();
         for (node, needed) in self.nodes.iter().zip(&self.needed) {
             let Origin::Image { source, .. } = &node.origin else {
                 continue;
             };
-            let asked = wanted
-                .iter()
-                .any(|other| other.source == *source && other.platform == node.platform);
-            if *needed && !asked && bases.get(source, &node.platform).is_none() {
+            if *needed
+                && bases.get(source, &node.platform).is_none()
+                && asked.insert((source, &node.platform))
+            {
                 wanted.push(Wanted {
                     name: node.base.clone(),
                     source: source.clone(),

@@ -21,10 +21,10 @@ fuzz_target!(|data: &[u8]| {
     let data = decode(data);
     let (text, value) = data.split_once('\0').unwrap_or((&data, "1.2.3"));
     let lookup = |name: &str| match name {
-        "V" => Some(value.to_owned()),
-        "P" => Some("/a/b/c.tar.gz".to_owned()),
-        "S" => Some("two words".to_owned()),
-        "E" => Some(String::new()),
+        "V" => Some(value),
+        "P" => Some("/a/b/c.tar.gz"),
+        "S" => Some("two words"),
+        "E" => Some(""),
         _ => None,
     };
     let lexing = lexing(modes);
