@@ -231,7 +231,7 @@ impl Add<'_> {
         let unpacked = layer::unpack(archive, &Root::new(made.dir), &options);
         unpacked.map_err(|source| Error::Unpack {
             path: selected.path.clone(),
-            source,
+            source: Box::new(source),
         })?;
         Ok(true)
     }

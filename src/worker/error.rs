@@ -73,7 +73,7 @@ pub enum Error {
         path: PathBuf,
         /// Why not.
         #[source]
-        source: layer::Error,
+        source: Box<layer::Error>,
     },
     /// The directory of a cache mount cannot be used.
     #[error("cannot use the cache mount {path:?}")]

@@ -161,11 +161,7 @@ fn a_password_in_a_url_is_told_to_nobody() {
     let home = Home::new();
     let url = "http://someone:hunter2@127.0.0.1:9/x";
     let context = home.context(&format!("FROM scratch\nADD {url} {url} /x/\n"));
-    let output = home
-        .build(&context)
-        .args(["--progress=rawjson"])
-        .output()
-        .unwrap();
+    let output = home.build(&context).output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     let of_rbuild: Vec<_> = told
         .lines()

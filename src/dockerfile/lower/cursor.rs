@@ -15,6 +15,7 @@ use crate::dockerfile::check::Finding;
 use crate::dockerfile::check::Linter;
 use crate::dockerfile::environment::Environment;
 use crate::dockerfile::globals::Globals;
+use crate::dockerfile::lower::declared::Declared;
 use crate::dockerfile::outline::Notes;
 use crate::dockerfile::stage::Node;
 use crate::dockerfile::stage::Stages;
@@ -120,35 +121,6 @@ pub(super) struct State {
     pub(super) shown: usize,
 }
 
-/// `ARG`s in order, each once, with the values they were given last.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Declared {
-    names: Vec<String>,
-    values: HashMap<String, Option<String>>,
-}
-
-impl Declared {
-    /// Adds an `ARG`, or gives it another value.
-    pub(super) fn set(&mut self, name: &str, value: Option<String>) {
-        if self.values.insert(name.to_owned(), value).is_none() {
-            self.names.push(name.to_owned());
-        }
-    }
-
-    /// Says whether there is an `ARG` of the name.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.values.contains_key(name)
-    }
-
-    /// Gives the names with their values, in order.
-    pub(super) fn pairs(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.names.iter().map(|name| {
-            let value = self.values[name].as_deref();
-            (name.as_str(), value.unwrap_or_default())
-        })
-    }
-}
-
 impl State {
     /// Sets a variable of the config's environment, in its old place if it was set before.
     pub(super) fn set_image_env(&mut self, name: &str, value: &str) {
@@ -166,7 +138,7 @@ impl State {
     /// Says roughly how much it takes to copy it.
     fn weight(&self) -> usize {
         let config = &self.config.config;
-        let entries = self.history.len() + self.declared.names.len();
+        let entries = self.history.len() + self.declared.pairs().len();
         let maps = config.labels.len() + config.exposed_ports.len() + config.volumes.len();
         (entries + 2 * config.env.len() + maps) * ENTRY_BYTES
     }

@@ -11,6 +11,7 @@ mod arg;
 mod base;
 mod copy;
 mod cursor;
+mod declared;
 mod expose;
 mod golang;
 mod metadata;
