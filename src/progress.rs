@@ -139,7 +139,8 @@ impl Sink {
         });
     }
 
-    fn send(&self, event: Event) {
+    /// Passes on what another sink was told.
+    pub fn send(&self, event: Event) {
         (self.receive)(event);
     }
 }

@@ -303,6 +303,12 @@ impl Error {
         }
     }
 
+    /// Tells whether rbuild has to be started again as root of a user namespace.
+    #[must_use]
+    pub fn needs_root(&self) -> bool {
+        matches!(self, Self::Begin { source } if source.needs_root())
+    }
+
     /// Says what to do about it, where that is known.
     #[must_use]
     pub fn hint(&self) -> Option<String> {

@@ -17,6 +17,8 @@ use super::outcome::Wanted;
 use super::progress::ProgressArguments;
 use super::request;
 use super::reserved::Reserved;
+use super::rootless;
+use super::rootless::Held;
 use super::value;
 use super::value::Permission;
 use super::value::output::Output;
@@ -207,7 +209,17 @@ pub(super) fn run(
         arguments.result.iidfile.clone(),
         arguments.result.metadata_file.clone(),
     );
-    let request = request::build(arguments, home, environment, display.sink())?;
+    let held = Held::default();
+    let is_user = rootless::may_be_needed(home, environment)? && asked.is_none();
+    let sink = match is_user {
+        true => held.sink(),
+        false => display.sink(),
+    };
+    let request = request::build(arguments, home, environment, sink)?;
+    if is_user && rootless::is_needed_at_once(&request) {
+        drop(display);
+        return Err(rootless::enter(home, environment));
+    }
     let cancel = Cancel::new();
     let (copy, sink) = (cancel.clone(), display.sink());
     display.on_work(move || interrupt::cancels(copy, sink));
@@ -230,6 +242,11 @@ pub(super) fn run(
         manner,
     };
     let built = build::build(&request, &cancel);
+    if matches!(&built, Err(error) if error.needs_root()) {
+        drop(display);
+        return Err(rootless::enter(home, environment));
+    }
+    held.release(&display.sink());
     // Progress ends before anything else is said.
     drop(display);
     outcome::tell(&built?, &wanted)

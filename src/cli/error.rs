@@ -10,6 +10,7 @@ use crate::build::Place;
 use crate::dockerfile::nearest;
 use crate::manage;
 use crate::run;
+use crate::sandbox;
 use crate::store;
 
 /// Why a command did not do what it was asked.
@@ -158,6 +159,9 @@ pub(super) enum Error {
     /// `run -it` without a terminal to type on.
     #[error("standard input is not a terminal")]
     NoTerminal,
+    /// No user namespace can be made, and rbuild was not started as root.
+    #[error("rbuild was not started as root")]
+    Rootless(#[source] sandbox::Error),
     /// A run failed.
     #[error(transparent)]
     Run(#[from] run::Error),
@@ -194,6 +198,7 @@ impl Error {
             Self::ReadConfig { .. }
             | Self::WriteFile { .. }
             | Self::WriteStdout { .. }
+            | Self::Rootless(_)
             | Self::Runtime { .. } => 3,
             Self::Manage(error) => of_manage(error),
             Self::Run(error) => error.exit_code(),
@@ -224,6 +229,7 @@ impl Error {
             Self::Manage(error) => hint_of_manage(error),
             Self::NoTerminal => Some("leave out -t, or run it on a terminal".to_owned()),
             Self::Run(error) => error.hint(),
+            Self::Rootless(error) => error.hint().map(str::to_owned),
             Self::Build(error) => error.hint(),
             Self::Terminal => Some("write to a file with dest=FILE, or to a pipe".to_owned()),
             _ => None,

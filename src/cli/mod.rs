@@ -34,6 +34,7 @@ mod pull;
 mod report;
 mod request;
 mod reserved;
+mod rootless;
 mod run;
 mod runtime;
 mod table;

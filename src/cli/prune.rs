@@ -10,6 +10,7 @@ use super::environment::Environment;
 use super::error::Error;
 use super::print;
 use super::progress;
+use super::rootless;
 use super::table::Format;
 use super::table::FormatFlag;
 use super::table::table;
@@ -39,6 +40,10 @@ pub(super) fn prune(
     home: &Home,
     environment: &Environment,
 ) -> Result<(), Error> {
+    if rootless::may_be_needed(home, environment)? {
+        // Files of other users can only be removed by their root.
+        return Err(rootless::enter(home, environment));
+    }
     let forget = match arguments.unused_for {
         _ if arguments.all => Forget::Everything,
         Some(time) => Forget::Unused(time),
@@ -73,6 +78,9 @@ pub(super) fn usage(
     home: &Home,
     environment: &Environment,
 ) -> Result<(), Error> {
+    if rootless::may_be_needed(home, environment)? {
+        return Err(rootless::enter(home, environment));
+    }
     let usage = manage::usage(&home.root(environment))?;
     let blobs = ("blobs".to_owned(), usage.blobs.size_bytes);
     let lines = std::iter::once(blobs).chain(usage.folders);

@@ -14,6 +14,7 @@ use super::progress::Display;
 use super::progress::ProgressArguments;
 use super::pull;
 use super::report;
+use super::rootless;
 use super::value;
 use crate::build::PullPolicy;
 use crate::manage;
@@ -181,6 +182,10 @@ pub(super) fn run(
         sink: display.sink(),
     };
     let ready = run::prepare(&request);
+    if matches!(&ready, Err(error) if error.needs_root()) {
+        drop(display);
+        return Err(rootless::enter(home, environment));
+    }
     // From here on the terminal is the process's.
     drop(display);
     let code = ready?.run()?;

@@ -32,6 +32,12 @@ pub enum Target {
 }
 
 impl Target {
+    /// Says whether it is made of the image's files, not of its blobs.
+    #[must_use]
+    pub fn has_files(&self) -> bool {
+        matches!(self, Self::Local { .. } | Self::Tar { .. })
+    }
+
     /// Says whether it is written to standard output.
     #[must_use]
     pub fn is_stdout(&self) -> bool {

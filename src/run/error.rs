@@ -95,6 +95,16 @@ impl Error {
         }
     }
 
+    /// Tells whether rbuild has to be started again as root of a user namespace.
+    #[must_use]
+    pub fn needs_root(&self) -> bool {
+        match self {
+            Self::Sandbox(source) => matches!(source, sandbox::Error::NeedsRoot),
+            Self::Prepare(source) => source.needs_root(),
+            _ => false,
+        }
+    }
+
     /// Says what to do about it, where that is known.
     #[must_use]
     pub fn hint(&self) -> Option<String> {

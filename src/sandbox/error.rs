@@ -27,6 +27,15 @@ pub enum Error {
         /// What to do.
         remedy: &'static str,
     },
+    /// No user namespace can be made.
+    #[error("cannot make a user namespace: {call}")]
+    UserNamespace {
+        /// The call that failed, with the kernel's answer.
+        call: String,
+    },
+    /// This process is no root yet: rbuild has to be started again in a user namespace.
+    #[error("root of a user namespace is needed")]
+    NeedsRoot,
     /// Something was asked for that only namespaces give.
     #[error("{what} needs namespaces, which this process may not make")]
     NeedsNamespaces {
@@ -142,6 +151,11 @@ impl Error {
                 Some("run rbuild as root with CAP_SYS_ADMIN; in a container, make that privileged")
             }
             Error::Refused { remedy, .. } => Some(remedy),
+            Error::UserNamespace { .. } => Some(
+                "allow it: sysctl user.max_user_namespaces=28633, and where it exists \
+                 kernel.unprivileged_userns_clone=1 or \
+                 kernel.apparmor_restrict_unprivileged_userns=0; or run rbuild as root",
+            ),
             Error::NeedsNamespaces { .. } => Some("`rbuild doctor` says how to gain them"),
             _ => None,
         }

@@ -19,6 +19,7 @@ use crate::sandbox::program;
 use crate::sandbox::report::Problem;
 use crate::sandbox::report::Report;
 use crate::sandbox::rootfs;
+use crate::sandbox::rootless;
 use crate::sandbox::spec::Isolation;
 use crate::sandbox::spec::Network;
 use crate::sandbox::spec::Rootfs;
@@ -116,7 +117,8 @@ const CHROOT_STEPS: [Step; 12] = [
     ("enter its working directory", enter_cwd),
 ];
 
-/// Becomes the sandboxed program and does not return, if this process was started for that.
+/// Becomes the sandboxed program, or root of a user namespace, and does not return, if this process
+/// was started for that.
 ///
 /// To be called before anything else in `main`: the process must have one thread.
 #[expect(
@@ -124,9 +126,13 @@ const CHROOT_STEPS: [Step; 12] = [
     reason = "this process is no `rbuild` that a user started: it has no `cli`"
 )]
 pub fn init_if_requested() {
-    let asked = std::env::args_os().next().is_some_and(|name| name == NAME);
-    if asked {
+    let mut args = std::env::args_os();
+    let name = args.next().unwrap_or_default();
+    if name == NAME {
         std::process::exit(run());
+    }
+    if name == rootless::NAME {
+        std::process::exit(rootless::become_root(args));
     }
 }
 

@@ -79,6 +79,11 @@ pub struct Ladder {
     choice: OnceLock<Result<Choice, Refusal>>,
 }
 
+/// Whether commands can only be kept apart by root of a user namespace, which this process is not.
+fn needs_root(wishes: Wishes) -> bool {
+    id::effective().uid != 0 && wishes.isolation != IsolationWish::Chroot
+}
+
 /// What was asked for and cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Refusal {
@@ -114,8 +119,12 @@ impl Ladder {
     /// Finds out what is taken.
     ///
     /// # Errors
-    /// [`Error::Refused`] if this machine does not allow what was asked for.
+    /// [`Error::Refused`] if this machine does not allow what was asked for; [`Error::NeedsRoot`]
+    /// if [`enter`](crate::sandbox::enter) has to come before.
     pub fn choose(&self) -> Result<&Choice, Error> {
+        if needs_root(self.wishes) {
+            return Err(Error::NeedsRoot);
+        }
         let choice = self.choice.get_or_init(|| choose(self.wishes, &self.root));
         choice.as_ref().map_err(|refusal| Error::Refused {
             what: refusal.what,

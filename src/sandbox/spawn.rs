@@ -315,7 +315,7 @@ impl Killer {
 }
 
 impl ExitStatus {
-    fn of(ended: Ended) -> ExitStatus {
+    pub(super) fn of(ended: Ended) -> ExitStatus {
         match ended {
             Ended::Exited(code) => ExitStatus { code, signal: None },
             Ended::Killed(signal) => ExitStatus {

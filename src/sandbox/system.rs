@@ -81,9 +81,18 @@ pub(super) fn mount_kernel(inside: &mut Inside) -> Result<(), Problem> {
     let proc = Mount::new("proc", &[], INERT)?;
     proc.attach(inside.place(Path::new("/proc"), Place::Directory)?)?;
     let read_only = inside.spec.security == Security::Sandbox;
-    let sys = Mount::new("sysfs", &[], Attributes { read_only, ..INERT })?;
-    sys.attach(inside.place(Path::new("/sys"), Place::Directory)?)?;
-    Ok(())
+    let place = inside.place(Path::new("/sys"), Place::Directory)?;
+    match Mount::new("sysfs", &[], Attributes { read_only, ..INERT }) {
+        // It shows a network, and belongs to whoever that belongs to: in a user namespace on the
+        // host's network, the host's is shown.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let sys = Mount::bind(Path::new("/sys"), Depth::Tree)?;
+            sys.attach(place)?;
+            let read_only = true;
+            Ok(sys.restrict(Attributes { read_only, ..INERT }, Depth::Tree)?)
+        }
+        sys => Ok(sys?.attach(place)?),
+    }
 }
 
 /// Mounts `/dev`, and makes what is in it but `/dev/shm`.
@@ -122,7 +131,14 @@ pub(super) fn mount_devices(inside: &mut Inside) -> Result<(), Problem> {
         no_dev: false,
         ..INERT
     };
-    let terminals = Mount::new("devpts", &options, attributes)?;
+    let terminals = match Mount::new("devpts", &options, attributes) {
+        // A user namespace may not know that group.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            let (_group, others) = options.split_last().expect("there are four");
+            Mount::new("devpts", others, attributes)
+        }
+        terminals => terminals,
+    }?;
     terminals.attach(dir.open_dir("pts")?)?;
     Mount::new("mqueue", &[], INERT)?.attach(dir.open_dir("mqueue")?)?;
     Ok(())
@@ -155,7 +171,7 @@ pub(super) fn fill_dev(dir: &Dir) -> Result<(), Error> {
 fn make_devices(dir: &Dir) -> Result<Vec<&'static str>, Error> {
     let mut missing = Vec::new();
     for (name, major, minor) in DEVICES {
-        match dir.make_node(name, Node::CharDevice(major, minor), 0o666) {
+        match dir.make_device(name, Node::CharDevice(major, minor), 0o666) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 dir.create_file(name, 0o666)?;
                 missing.push(name);

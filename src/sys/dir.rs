@@ -27,6 +27,7 @@ use crate::sys::error::Call;
 use crate::sys::error::Error;
 use crate::sys::error::path_of;
 use crate::sys::error::proc_path;
+use crate::sys::remember;
 
 /// An open directory.
 ///
@@ -60,6 +61,22 @@ pub enum Node {
     BlockDevice(u32, u32),
 }
 
+impl Node {
+    fn is_device(self) -> bool {
+        matches!(self, Node::CharDevice(..) | Node::BlockDevice(..))
+    }
+
+    fn parts(self) -> (rustix::fs::FileType, u32, u32) {
+        use rustix::fs::FileType;
+        match self {
+            Node::Fifo => (FileType::Fifo, 0, 0),
+            Node::Socket => (FileType::Socket, 0, 0),
+            Node::CharDevice(major, minor) => (FileType::CharacterDevice, major, minor),
+            Node::BlockDevice(major, minor) => (FileType::BlockDevice, major, minor),
+        }
+    }
+}
+
 pub(super) const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// How much of a directory one call lists: most fit.
@@ -91,7 +108,7 @@ impl Dir {
     pub fn stat(&self, name: impl AsRef<OsStr>) -> Result<Stat> {
         let name = plain(name.as_ref())?;
         rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)
-            .map(Stat::from)
+            .map(|raw| remember::complete(raw.into(), || proc_path(&self.fd).join(name)))
             .call(|| self.text("fstatat", name))
     }
 
@@ -176,20 +193,35 @@ impl Dir {
         rustix::fs::mkdirat(&self.fd, name, Mode::RWXU).call(|| self.text("mkdirat", name))
     }
 
-    /// Creates a device, a named pipe or a socket's name with exactly this mode.
+    /// Creates a device, a named pipe or a socket's name with exactly this mode. A device that this
+    /// process may not make is noted where it would be.
     pub fn make_node(&self, name: impl AsRef<OsStr>, node: Node, mode: u32) -> Result<()> {
-        use rustix::fs::FileType;
         let name = plain(name.as_ref())?;
-        let (kind, major, minor) = match node {
-            Node::Fifo => (FileType::Fifo, 0, 0),
-            Node::Socket => (FileType::Socket, 0, 0),
-            Node::CharDevice(major, minor) => (FileType::CharacterDevice, major, minor),
-            Node::BlockDevice(major, minor) => (FileType::BlockDevice, major, minor),
+        let made = match self.try_node(name, node) {
+            Err(errno) if node.is_device() && remember::applies(errno) => {
+                self.create_file(name, 0o600)?;
+                let (kind, major, minor) = node.parts();
+                let path = proc_path(&self.fd).join(name);
+                remember::device(&path, FileKind::of(kind), (major, minor))
+            }
+            made => made,
         };
-        let device = rustix::fs::makedev(major, minor);
-        rustix::fs::mknodat(&self.fd, name, kind, Mode::RUSR | Mode::WUSR, device)
+        made.call(|| format!("mknodat({:?}, {node:?})", path_of(&self.fd).join(name)))?;
+        self.set_mode(name, mode)
+    }
+
+    /// Creates a device that works, with exactly this mode.
+    pub fn make_device(&self, name: impl AsRef<OsStr>, node: Node, mode: u32) -> Result<()> {
+        let name = plain(name.as_ref())?;
+        self.try_node(name, node)
             .call(|| format!("mknodat({:?}, {node:?})", path_of(&self.fd).join(name)))?;
         self.set_mode(name, mode)
+    }
+
+    fn try_node(&self, name: &Path, node: Node) -> rustix::io::Result<()> {
+        let (kind, major, minor) = node.parts();
+        let device = rustix::fs::makedev(major, minor);
+        rustix::fs::mknodat(&self.fd, name, kind, Mode::RUSR | Mode::WUSR, device)
     }
 
     /// Creates a symbolic link; the target is only text.
@@ -238,14 +270,15 @@ impl Dir {
         let name = plain(name.as_ref())?;
         let uid = rustix::fs::Uid::from_raw(owner.uid);
         let gid = rustix::fs::Gid::from_raw(owner.gid);
-        rustix::fs::chownat(
+        let set = rustix::fs::chownat(
             &self.fd,
             name,
             Some(uid),
             Some(gid),
             AtFlags::SYMLINK_NOFOLLOW,
-        )
-        .call(|| format!("fchownat({:?}, {owner:?})", path_of(&self.fd).join(name)))
+        );
+        remember::set_owner(set, owner, || proc_path(&self.fd).join(name))
+            .call(|| format!("fchownat({:?}, {owner:?})", path_of(&self.fd).join(name)))
     }
 
     /// Sets the permission bits; fails on a symbolic link, which has none.

@@ -48,6 +48,39 @@ pub fn watch_over() -> Result<()> {
     }
 }
 
+/// Asks to be told to end when the thread that started this process ends.
+pub fn end_with_parent() -> Result<()> {
+    // SAFETY: plain numbers; the kernel checks them.
+    match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()).call(|| "prctl(PR_SET_PDEATHSIG)".to_owned()),
+    }
+}
+
+/// Leaves it to the processes below this one what an interrupt from the keyboard means.
+pub fn ignore_interrupts() {
+    for number in [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP] {
+        // SAFETY: ignoring runs no code.
+        unsafe { libc::signal(number, libc::SIG_IGN) };
+    }
+}
+
+/// Becomes the program that this process is running, from its beginning; returns only if that
+/// failed.
+pub fn execute_same(args: &[std::ffi::CString]) -> Error {
+    use std::os::unix::ffi::OsStrExt;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the environment is passed on as it is, unread"
+    )]
+    let env = std::env::vars_os().filter_map(|(name, value)| {
+        let line = [name.as_bytes(), b"=", value.as_bytes()].concat();
+        std::ffi::CString::new(line).ok()
+    });
+    let env: Vec<_> = env.collect();
+    super::process::execute(std::path::Path::new("/proc/self/exe"), args, &env)
+}
+
 /// Makes a copy of this process, which must have one thread.
 pub fn fork() -> Result<Side> {
     // SAFETY: with one thread, nothing is held that the child could wait for in vain.

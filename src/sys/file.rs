@@ -20,6 +20,8 @@ use crate::sys::Stat;
 use crate::sys::Timestamp;
 use crate::sys::error::Call;
 use crate::sys::error::path_of;
+use crate::sys::error::proc_path;
+use crate::sys::remember;
 
 /// Copies all of a file into an empty one: by sharing blocks where the file system can, else
 /// inside the kernel, else through memory.
@@ -61,7 +63,8 @@ pub fn reserve(file: &File, size_bytes: u64) -> Result<()> {
 pub fn set_owner(file: impl AsFd, owner: Owner) -> Result<()> {
     let uid = rustix::fs::Uid::from_raw(owner.uid);
     let gid = rustix::fs::Gid::from_raw(owner.gid);
-    rustix::fs::fchown(file.as_fd(), Some(uid), Some(gid))
+    let set = rustix::fs::fchown(file.as_fd(), Some(uid), Some(gid));
+    remember::set_owner(set, owner, || proc_path(file.as_fd()))
         .call(|| format!("fchown({:?}, {owner:?})", path_of(file.as_fd())))
 }
 
@@ -94,7 +97,7 @@ pub fn has_attributes(file: &File) -> bool {
 /// Metadata of what a descriptor refers to.
 pub fn stat(fd: impl AsFd) -> Result<Stat> {
     rustix::fs::fstat(fd.as_fd())
-        .map(Stat::from)
+        .map(|raw| remember::complete(raw.into(), || proc_path(fd.as_fd())))
         .call(|| format!("fstat({:?})", path_of(fd.as_fd())))
 }
 

@@ -112,6 +112,13 @@ pub fn is_initial_user_namespace() -> bool {
     map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
+/// Becomes root, as far as the user namespace knows one.
+pub fn become_root() -> Result<()> {
+    let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));
+    rustix::thread::set_thread_res_gid(gid, gid, gid).call(|| "setresgid(0)".to_owned())?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid).call(|| "setresuid(0)".to_owned())
+}
+
 /// Makes all but these capabilities unreachable for this thread and what it executes.
 pub fn limit_capabilities(keep: Capabilities) -> Result<()> {
     for (number, name) in NAMES.iter().enumerate() {

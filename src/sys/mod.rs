@@ -28,6 +28,7 @@ pub mod tty;
 
 mod dir;
 mod error;
+mod remember;
 mod remove;
 mod resolve;
 mod root;

@@ -73,6 +73,18 @@ pub fn try_all() -> Result<()> {
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
+/// Makes a user namespace of this process's own, and one for mounts; it must have one thread.
+pub fn own_users() -> Result<()> {
+    // SAFETY: plain numbers; there is no other thread.
+    match unsafe { libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS) } {
+        0 => Ok(()),
+        _ => Err(Error::new(
+            "unshare(CLONE_NEWUSER)",
+            std::io::Error::last_os_error(),
+        )),
+    }
+}
+
 /// Opens a process's network namespace; it exists as long as this handle, even without a process.
 pub fn network_of(pid: u32) -> Result<File> {
     let path = format!("/proc/{pid}/ns/net");

@@ -15,6 +15,7 @@ use crate::sys::Result;
 use crate::sys::dir::DIRECTORY;
 use crate::sys::error::Call;
 use crate::sys::error::proc_path;
+use crate::sys::id;
 use crate::sys::mount::Attributes;
 use crate::sys::mount::Mount;
 use crate::sys::mount::finish;
@@ -74,6 +75,17 @@ impl Overlay<'_> {
         }
     }
 
+    /// In a user namespace, overlayfs keeps its marks in attributes that every user may set (Linux
+    /// 5.11), and renames no directories: it takes no word about that.
+    fn all_options(&self) -> impl Iterator<Item = (&str, &str)> {
+        let marks = ("userxattr", "");
+        let is_root = id::is_initial_user_namespace();
+        let options = self.options.iter().copied();
+        options
+            .filter(move |(key, _)| is_root || *key != "redirect_dir")
+            .chain((!is_root).then_some(marks))
+    }
+
     fn mount_detached(&self) -> Result<Mount> {
         let context = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)
             .call(|| r#"fsopen("overlay")"#.to_owned())?;
@@ -87,7 +99,7 @@ impl Overlay<'_> {
             set_path(&context, "upperdir", upper, &mut opened)?;
             set_path(&context, "workdir", work, &mut opened)?;
         }
-        for (key, value) in self.options {
+        for (key, value) in self.all_options() {
             set(&context, key, value)
                 .call(|| format!("fsconfig(\"overlay\", {key:?}, {value:?})"))?;
         }
@@ -107,7 +119,7 @@ impl Overlay<'_> {
             let (upper, work) = (short(upper, &mut opened)?, short(work, &mut opened)?);
             data.push_str(&format!(",upperdir={upper},workdir={work}"));
         }
-        for (key, value) in self.options {
+        for (key, value) in self.all_options() {
             let equals = if value.is_empty() { "" } else { "=" };
             data.push_str(&format!(",{key}{equals}{value}"));
         }

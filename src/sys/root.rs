@@ -23,6 +23,7 @@ use crate::sys::error::Call;
 use crate::sys::error::Error;
 use crate::sys::error::path_of;
 use crate::sys::error::proc_path;
+use crate::sys::remember;
 
 /// A directory that is `/` for every walk that starts from it.
 ///
@@ -145,7 +146,7 @@ impl Handle {
     /// Metadata of the file itself.
     pub fn stat(&self) -> Result<Stat> {
         rustix::fs::statat(&self.fd, "", AtFlags::EMPTY_PATH)
-            .map(Stat::from)
+            .map(|raw| remember::complete(raw.into(), || proc_path(&self.fd)))
             .call(|| format!("fstatat({:?})", path_of(&self.fd)))
     }
 

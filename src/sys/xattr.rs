@@ -17,6 +17,7 @@ use crate::sys::Result;
 use crate::sys::dir::plain;
 use crate::sys::error::Call;
 use crate::sys::error::proc_path;
+use crate::sys::remember;
 
 /// The kernel's limit for one value and for one list of names (`XATTR_SIZE_MAX`).
 const SIZE_MAX: usize = 65_536;
@@ -39,7 +40,9 @@ impl Dir {
         let mut names: Vec<OsString> = list[..length]
             .split_inclusive(|byte| *byte == 0)
             .filter_map(|name| CStr::from_bytes_with_nul(name).ok())
-            .map(|name| OsStr::from_bytes(name.to_bytes()).to_owned())
+            .map(CStr::to_bytes)
+            .filter(|name| !name.starts_with(remember::PREFIX))
+            .map(|name| OsStr::from_bytes(name).to_owned())
             .collect();
         names.sort();
         Ok(names)

@@ -200,6 +200,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// Tells whether rbuild has to be started again as root of a user namespace.
+    #[must_use]
+    pub fn needs_root(&self) -> bool {
+        matches!(
+            self,
+            Self::Sandbox {
+                source: sandbox::Error::NeedsRoot
+            }
+        )
+    }
+
     /// Says whether the Dockerfile, the context or a command is to blame, not the machine.
     #[must_use]
     pub fn is_users(&self) -> bool {
