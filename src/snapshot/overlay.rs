@@ -1,9 +1,13 @@
 //! Snapshots for overlayfs: a change set on disk is an upper directory as the kernel leaves it.
 
+use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use crate::snapshot::Active;
 use crate::snapshot::Result;
@@ -32,29 +36,69 @@ const WORK: &str = "work";
 #[derive(Debug)]
 pub struct Overlay {
     shelf: Shelf,
+    /// What is known of snapshots that were asked for; it stays so.
+    known: Mutex<HashMap<SnapshotId, Arc<Known>>>,
+}
+
+/// What a mount has to know of a snapshot.
+#[derive(Debug)]
+struct Known {
+    /// The snapshot that it is another name of, or its own.
+    own: SnapshotId,
+    /// The directories that it implies.
+    implied: BTreeSet<PathBuf>,
+    /// Whether there is nothing in it. Laid below another it then shows nothing, not even its root
+    /// directory, and a mount takes longer with each layer it has.
+    is_empty: bool,
 }
 
 impl Overlay {
     /// Opens the snapshots in `store`, a directory that is made if it is missing.
     pub fn open(store: &Path) -> Result<Self> {
         let shelf = Shelf::open(store)?;
-        Ok(Self { shelf })
+        Ok(Self {
+            shelf,
+            known: Mutex::default(),
+        })
+    }
+
+    fn know(&self, id: &SnapshotId) -> Result<Arc<Known>> {
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get(id) {
+            return Ok(Arc::clone(known));
+        }
+        let place = self.shelf.place(id);
+        let entries = fs::read_dir(self.shelf.tree(id));
+        let known = Arc::new(Known {
+            own: alias::target(&place).unwrap_or_else(|| id.clone()),
+            implied: implied::noted(&place)?,
+            is_empty: entries.is_ok_and(|mut entries| entries.next().is_none()),
+        });
+        all.insert(id.clone(), Arc::clone(&known));
+        Ok(known)
     }
 
     /// The trees of a chain, the lowest first, and those that have to be made for it.
     fn lowers(&self, chain: &[SnapshotId]) -> Result<(Vec<PathBuf>, Option<Scratch>)> {
-        let own =
-            |id: &SnapshotId| alias::target(&self.shelf.place(id)).unwrap_or_else(|| id.clone());
-        let own: Vec<SnapshotId> = chain.iter().map(own).collect();
+        let known = chain.iter().map(|id| self.know(id));
+        let known: Vec<Arc<Known>> = known.collect::<Result<_>>()?;
+        let mut highest = HashMap::new();
+        for (index, known) in known.iter().enumerate() {
+            highest.insert(&known.own, index);
+        }
+        let mut shown: Vec<usize> = highest.into_values().collect();
+        shown.sort_unstable();
         let mut lowers = Vec::new();
         let mut covers = None;
-        for (index, id) in chain.iter().enumerate() {
-            // One directory cannot be laid over itself: it is seen where it lies highest.
-            if own[index + 1..].contains(&own[index]) {
+        // One directory cannot be laid over itself: it is seen where it lies highest.
+        for index in shown {
+            let Known {
+                implied, is_empty, ..
+            } = &*known[index];
+            if *is_empty && index + 1 < chain.len() {
                 continue;
             }
-            let tree = self.shelf.tree(id);
-            let implied = implied::noted(&self.shelf.place(id))?;
+            let tree = self.shelf.tree(&chain[index]);
             if lowers.is_empty() || implied.is_empty() {
                 lowers.push(tree);
                 continue;
@@ -66,7 +110,7 @@ impl Overlay {
             let cover = covers.path().join(index.to_string());
             fs::create_dir(&cover).map_err(cannot("create", &cover))?;
             let below = self.mount_view(&lowers)?;
-            implied::cover(&cover, &tree, below.dir(), &implied)?;
+            implied::cover(&cover, &tree, below.dir(), implied)?;
             lowers.extend([tree, cover]);
         }
         Ok((lowers, covers))

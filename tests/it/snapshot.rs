@@ -21,6 +21,7 @@ use rbuild::snapshot::Copy;
 use rbuild::snapshot::Overlay;
 use rbuild::snapshot::SnapshotId;
 use rbuild::snapshot::Snapshotter;
+use rbuild::snapshot::Stack;
 use rbuild::sys::MakeDirs;
 use rbuild::sys::Owner;
 use rbuild::sys::Root;
@@ -178,6 +179,31 @@ fn a_chain_of_nothing_is_empty() {
         );
         let nothing = commit(snapshots, &[], |_| {});
         assert_eq!(changes(snapshots, &nothing, &[]), []);
+    });
+}
+
+#[test]
+fn what_changes_nothing_is_not_mounted() {
+    if !require(&[Feature::Root, Feature::Overlay]) {
+        return;
+    }
+    with_one(Overlay::open, &|snapshots, _| {
+        let below = commit(snapshots, &[], |root| put(root, "a", "a"));
+        let mut chain = vec![below];
+        for _ in 0..3 {
+            chain.push(commit(snapshots, &chain, |_| {}));
+        }
+        chain.push(commit(snapshots, &chain, |root| {
+            root.dir().set_mode(".", 0o700).unwrap();
+        }));
+        let active = snapshots.prepare(&chain).unwrap();
+        let Stack::Overlay { lowers, .. } = active.stack() else {
+            panic!("{active:?}");
+        };
+        assert_eq!(lowers.len(), 2, "{lowers:?}");
+        let root = active.mount().unwrap();
+        assert_eq!(get(&root, "a").unwrap(), "a");
+        assert_eq!(root.dir().stat(".").unwrap().mode, 0o700);
     });
 }
 
