@@ -5,6 +5,8 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use rustix::event::PollFd;
+use rustix::event::PollFlags;
 use rustix::fs::Access;
 use rustix::fs::AtFlags;
 use rustix::fs::CWD;
@@ -114,6 +116,23 @@ pub fn in_memory(label: &str) -> Result<File> {
     rustix::fs::memfd_create(label, rustix::fs::MemfdFlags::CLOEXEC)
         .map(File::from)
         .call(|| format!("memfd_create({label:?})"))
+}
+
+/// Waits until some of these files can be read or are at their end; tells which, in their order.
+pub fn wait_readable<F: AsFd>(files: impl IntoIterator<Item = F>) -> Vec<bool> {
+    let files: Vec<F> = files.into_iter().collect();
+    let polled = files.iter().map(|file| PollFd::new(file, PollFlags::IN));
+    let mut polled: Vec<PollFd<'_>> = polled.collect();
+    // An interrupted wait finds none ready, and a file that cannot be waited for says so when it
+    // is read.
+    match rustix::event::poll(&mut polled, None) {
+        Err(Errno::INTR) => vec![false; files.len()],
+        Err(_) => vec![true; files.len()],
+        Ok(_) => polled
+            .iter()
+            .map(|file| !file.revents().is_empty())
+            .collect(),
+    }
 }
 
 /// Tells whether this process may execute a file; fails with the reason why not.

@@ -1,8 +1,9 @@
 //! `RUN`: a command in a sandbox.
 
+use std::io;
 use std::io::PipeReader;
 use std::io::Read;
-use std::thread;
+use std::path::PathBuf;
 
 use crate::graph::ExecOp;
 use crate::graph::Network;
@@ -23,6 +24,7 @@ use crate::snapshot::Active;
 use crate::snapshot::Stack;
 use crate::solver::Made;
 use crate::solver::Task;
+use crate::sys;
 use crate::worker::Error;
 use crate::worker::Worker;
 use crate::worker::blocking;
@@ -117,7 +119,7 @@ fn spec(
             upper,
             work,
         } => Rootfs::Overlay {
-            lowers: lowers.clone(),
+            lowers: with_mount_points(worker, lowers),
             upper: upper.clone(),
             work: work.clone(),
         },
@@ -151,6 +153,15 @@ fn spec(
     spec
 }
 
+/// Lays the usual mount points below all else; an empty root filesystem stays one directory.
+fn with_mount_points(worker: &Worker, lowers: &[PathBuf]) -> Vec<PathBuf> {
+    if lowers.is_empty() {
+        return Vec::new();
+    }
+    let lowest = worker.mount_points.directory(&*worker.snapshots);
+    lowest.into_iter().chain(lowers).cloned().collect()
+}
+
 /// -1 is docker's way to write no limit.
 fn ulimit(limit: &crate::graph::Ulimit) -> sandbox::Ulimit {
     sandbox::Ulimit {
@@ -178,23 +189,29 @@ fn execute(
         (Stream::Stdout, running.stdout.take()),
         (Stream::Stderr, running.stderr.take()),
     ];
-    let status = thread::scope(|scope| {
-        for (stream, pipe) in pipes {
-            let pipe = pipe.expect("pipes were asked for");
-            scope.spawn(move || forward(pipe, stream, step));
-        }
-        running.wait()
-    })?;
-    Ok(status)
+    let pipes = pipes.map(|(stream, pipe)| (stream, pipe.expect("pipes were asked for")));
+    forward(pipes.into(), step);
+    Ok(running.wait()?)
 }
 
-/// Passes on what comes until the last process of the sandbox has closed its end.
-fn forward(mut pipe: PipeReader, stream: Stream, step: &Step) {
+/// Passes on what comes until the last process of the sandbox has closed its ends.
+fn forward(mut pipes: Vec<(Stream, PipeReader)>, step: &Step) {
     let mut buffer = vec![0; BUFFER_BYTES];
-    while let Ok(count) = pipe.read(&mut buffer) {
-        if count == 0 {
-            break;
-        }
-        step.output(stream, &buffer[..count]);
+    while !pipes.is_empty() {
+        let ready = sys::file::wait_readable(pipes.iter().map(|(_, pipe)| pipe));
+        let mut ready = ready.into_iter();
+        pipes.retain_mut(|(stream, pipe)| {
+            if ready.next() != Some(true) {
+                return true;
+            }
+            match pipe.read(&mut buffer) {
+                Ok(0) => false,
+                Ok(count) => {
+                    step.output(*stream, &buffer[..count]);
+                    true
+                }
+                Err(error) => error.kind() == io::ErrorKind::Interrupted,
+            }
+        });
     }
 }

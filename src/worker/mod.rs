@@ -22,6 +22,7 @@ mod inside;
 mod lent;
 mod mkdir;
 mod mode;
+mod mount_points;
 mod mounts;
 mod network;
 mod output;
@@ -73,6 +74,8 @@ use crate::solver::Selection;
 use crate::solver::Task;
 use crate::store::Store;
 use crate::worker::network::Networks;
+
+use mount_points::MountPoints;
 
 pub use error::Error;
 pub use git::Fetching;
@@ -157,6 +160,7 @@ pub struct Worker {
     client: Client,
     indexes: Arc<Mutex<HashMap<String, Arc<StatIndex>>>>,
     networks: Arc<Networks>,
+    mount_points: MountPoints,
 }
 
 impl Worker {
@@ -175,6 +179,7 @@ impl Worker {
             client,
             indexes: Arc::default(),
             networks: Arc::default(),
+            mount_points: MountPoints::default(),
         }
     }
 

@@ -8,6 +8,7 @@
 mod architecture;
 mod builds;
 mod cache;
+mod change_set;
 mod checks;
 mod cli;
 mod crash;
@@ -28,7 +29,7 @@ mod sandbox;
 mod snapshot;
 mod solver;
 mod speed;
-mod stamp;
+
 mod store;
 mod support;
 mod sys;
