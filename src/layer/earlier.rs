@@ -18,6 +18,44 @@ pub struct Piece {
     pub length: u32,
 }
 
+/// How long a piece is when it is written down.
+const PIECE_BYTES: usize = 32 + 32 + 4;
+
+impl Piece {
+    /// Writes pieces down.
+    #[must_use]
+    pub fn encode(pieces: &[Piece]) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity((pieces.len() + 1) * PIECE_BYTES);
+        for piece in pieces {
+            bytes.extend_from_slice(&piece.tar);
+            bytes.extend_from_slice(&piece.blob);
+            bytes.extend_from_slice(&piece.length.to_le_bytes());
+        }
+        let digest = blake3::hash(&bytes);
+        bytes.extend_from_slice(digest.as_bytes());
+        bytes
+    }
+
+    /// Reads pieces that were written down; none if they are damaged.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Vec<Piece>> {
+        let (bytes, digest) = bytes.split_last_chunk::<32>()?;
+        if blake3::hash(bytes).as_bytes() != digest || !bytes.len().is_multiple_of(PIECE_BYTES) {
+            return None;
+        }
+        let piece = |bytes: &[u8]| {
+            let (tar, rest) = bytes.split_first_chunk()?;
+            let (blob, length) = rest.split_first_chunk()?;
+            Some(Piece {
+                tar: *tar,
+                blob: *blob,
+                length: u32::from_le_bytes(length.try_into().ok()?),
+            })
+        };
+        bytes.chunks_exact(PIECE_BYTES).map(piece).collect()
+    }
+}
+
 /// An earlier blob, and its pieces by their parts of the tar.
 #[derive(Debug)]
 pub struct Earlier {
@@ -51,5 +89,27 @@ impl Earlier {
             out.clear();
         }
         is_whole.then_some(*piece)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Piece;
+
+    #[test]
+    fn reads_what_it_writes_and_nothing_else() {
+        let piece = |byte| Piece {
+            tar: [byte; 32],
+            blob: [!byte; 32],
+            length: u32::from(byte) << 20,
+        };
+        let pieces = [piece(1), piece(200)];
+        let mut bytes = Piece::encode(&pieces);
+        assert_eq!(Piece::decode(&bytes).unwrap(), pieces);
+        assert_eq!(Piece::decode(&Piece::encode(&[])), Some(Vec::new()));
+        assert_eq!(Piece::decode(&bytes[1..]), None);
+        bytes[70] ^= 1;
+        assert_eq!(Piece::decode(&bytes), None);
+        assert_eq!(Piece::decode(b""), None);
     }
 }

@@ -84,6 +84,11 @@ impl<R: BufRead> Entries<R> {
         Ok(())
     }
 
+    /// Gives the reader, which stands where the last entry's content begins.
+    pub(super) fn tar(&self) -> &R {
+        &self.tar
+    }
+
     /// Gives back the reader, which may have bytes after the end of the tar.
     pub(super) fn into_inner(self) -> R {
         self.tar

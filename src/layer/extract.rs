@@ -369,7 +369,7 @@ impl<'a> Extractor<'a> {
 }
 
 /// Brings a path to plain names, relative to the root, that `..` cannot leave.
-fn clean(path: &[u8]) -> PathBuf {
+pub(super) fn clean(path: &[u8]) -> PathBuf {
     let mut clean = PathBuf::new();
     for component in Path::new(OsStr::from_bytes(path)).components() {
         match component {

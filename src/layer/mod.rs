@@ -10,6 +10,7 @@
 //! Start reading at [`changes`], which says what a directory changes, then [`pack`].
 
 mod ahead;
+mod archive;
 mod attribute;
 mod change;
 mod compress;
@@ -32,6 +33,8 @@ mod sparse;
 mod unpack;
 pub mod whiteout;
 
+pub use self::archive::Archived;
+pub use self::archive::list_archive;
 pub use self::attribute::Attributes;
 pub use self::attribute::read as attributes;
 pub use self::change::Below;

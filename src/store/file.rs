@@ -66,6 +66,15 @@ impl Temporary {
     }
 }
 
+impl Temporary {
+    /// Gives the file its name without waiting for the disk: after a power cut it may be torn.
+    pub(super) fn place_unsynced(mut self, path: &Path) -> Option<()> {
+        fs::rename(&self.path, path).ok()?;
+        self.placed = true;
+        Some(())
+    }
+}
+
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.placed {

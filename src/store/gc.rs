@@ -13,6 +13,7 @@ use crate::oci::media_type;
 use crate::store::Alone;
 use crate::store::Error;
 use crate::store::Store;
+use crate::store::notes;
 
 /// How much the blobs of a store take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,6 +106,9 @@ impl Store {
         let mut locations = entries(&self.location_folder()).unwrap_or_default();
         locations.retain(|entry| !is_live(entry, &live));
         garbage.extend(locations);
+        let mut notes = entries(&self.note_folder()).unwrap_or_default();
+        notes.retain(|note| !notes::blob_of(note).is_some_and(|blob| live.contains(&blob)));
+        garbage.extend(notes);
         let mut pruned = Pruned::default();
         for entry in garbage {
             let size_bytes = size(&entry);

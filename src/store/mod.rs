@@ -5,6 +5,7 @@
 //! <root>/index.json            the images: name to descriptor
 //! <root>/blobs/sha256/<hex>    manifests, configs, layers
 //! <root>/locations/<hex>       which repositories have a blob, as far as was seen
+//! <root>/notes/<name>          what layers consist of, for those that come after them
 //! <root>/tmp/                  what is being written
 //! <root>/lock                  shared by whoever works with blobs, exclusive while pruning
 //! <root>/index.lock            exclusive while the index is rewritten
@@ -24,6 +25,7 @@ mod gc;
 mod images;
 mod locations;
 mod lock;
+mod notes;
 
 use std::fs;
 use std::io;

@@ -20,6 +20,7 @@ use crate::worker::Error;
 use crate::worker::Worker;
 use crate::worker::copy;
 use crate::worker::draft::Draft;
+use crate::worker::pieces;
 use crate::worker::select;
 use crate::worker::tree;
 use crate::worker::tree::Tree;
@@ -43,7 +44,7 @@ pub(super) fn run(worker: &Worker, op: &CopyOp, task: &Task) -> Result<Option<Ma
     let Some(_sources) = draw_up(worker, (op, task), (&below, view.root()), &mut draft)? else {
         return Ok(None);
     };
-    let options = worker.pack_options(None);
+    let options = worker.pack_options(&task.step);
     let out = Stoppable {
         out: &mut writer,
         cancel: &task.cancel,
@@ -53,6 +54,7 @@ pub(super) fn run(worker: &Worker, op: &CopyOp, task: &Task) -> Result<Option<Ma
         diff_id: packed.diff_id,
         blob: writer.commit(options.compression.media_type())?,
     };
+    pieces::remember(worker, &task.step, &layer, &packed.pieces);
     Ok(Some(Made {
         change_set: keep(worker, &layer)?,
         content: None,
@@ -83,10 +85,14 @@ fn draw_up(
         let root = Arc::new(Root::new(tree.root().dir().try_clone()?));
         let manner = copy::manner(op, chown, &tree);
         for selected in select::select(tree.root(), &copy::wish(op, path, &tree))? {
-            if *unpack && copy::is_archive(tree.root(), &selected)? {
-                return Ok(None);
-            }
-            let placed = draft.place(&selected, &root, &op.destination, &manner);
+            let placed = if *unpack && copy::is_archive(tree.root(), &selected)? {
+                let archive = Arc::new(tree.root().open_file(&selected.path)?);
+                let owner = op.owner.as_ref().and(manner.owner);
+                layer::list_archive(&archive)
+                    .and_then(|all| draft.extract(all, &op.destination, (&manner, owner)))
+            } else {
+                draft.place(&selected, &root, &op.destination, &manner)
+            };
             if placed.is_none() {
                 return Ok(None);
             }

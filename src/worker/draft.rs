@@ -6,6 +6,9 @@
 //! link on the way, something in a file's place, attributes of directories that are there), it gives
 //! up, and the copy is made as all others are.
 
+mod archive;
+mod copy;
+
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -21,10 +24,9 @@ use crate::sys::Owner;
 use crate::sys::Root;
 use crate::sys::Stat;
 use crate::sys::Timestamp;
+use crate::worker::draft::copy::Copy;
 use crate::worker::place::Manner;
-use crate::worker::select::Node;
 use crate::worker::select::Selected;
-use crate::worker::xattr;
 
 /// The tree that copies make, as far as they change it.
 #[derive(Debug)]
@@ -224,6 +226,19 @@ impl Ground<'_> {
     }
 }
 
+impl Ground<'_> {
+    /// Says whether nothing is at `path`, which is in `folder`.
+    fn is_free(self, folder: &Folder, path: &Path) -> Option<bool> {
+        if folder.entries.contains_key(path.file_name()?) {
+            return Some(false);
+        }
+        match self.below.filter(|_| folder.original.is_some()) {
+            Some(below) => Some(below.find(path).ok()?.is_none()),
+            None => Some(true),
+        }
+    }
+}
+
 impl Folder {
     /// Puts something into it, which changes its time.
     fn add(&mut self, name: OsString, entry: Entry, now: Timestamp) {
@@ -242,120 +257,6 @@ impl Folder {
             Entry::File(..) => true,
             Entry::Folder(folder) => folder.is_changed() || folder.holds_changes(),
         })
-    }
-}
-
-/// One source being copied.
-struct Copy<'a> {
-    ground: Ground<'a>,
-    source: &'a Arc<Root>,
-    manner: &'a Manner,
-    /// What stands for each file with several names.
-    links: HashMap<(u64, u64), (u64, u64)>,
-    numbered: u64,
-}
-
-impl Copy<'_> {
-    /// The directory that a source names: what is in it is copied, and it gives its time.
-    fn top(&mut self, folder: &mut Folder, path: &Path, selected: &Selected) -> Option<()> {
-        self.fill(folder, path, &selected.node, &selected.path)?;
-        if !selected.path.as_os_str().is_empty() && !self.manner.keeps_paths {
-            folder.stat.modified = selected.node.stat.modified;
-        }
-        Some(())
-    }
-
-    fn fill(&mut self, folder: &mut Folder, path: &Path, node: &Node, from: &Path) -> Option<()> {
-        for child in &node.children {
-            let (path, from) = (path.join(&child.name), from.join(&child.name));
-            if child.stat.is_dir() {
-                self.directory(folder, &path, child, &from)?;
-            } else {
-                self.file(folder, &path, child, &from)?;
-            }
-        }
-        Some(())
-    }
-
-    fn directory(
-        &mut self,
-        parent: &mut Folder,
-        path: &Path,
-        node: &Node,
-        from: &Path,
-    ) -> Option<()> {
-        let ground = self.ground;
-        let is_new = ground.enter(parent, path)?.is_none();
-        if is_new {
-            let mut made = ground.folder(node.stat.mode, node.stat.owner);
-            made.source = self.source_at(from);
-            parent.add(node.name.clone(), Entry::Folder(made), ground.now);
-        }
-        let folder = ground.enter(parent, path)??;
-        self.fill(folder, path, node, from)?;
-        if !is_new && !node.wanted {
-            return Some(());
-        }
-        if !is_new && self.has_attributes(from)? {
-            return None;
-        }
-        folder.stat.mode = self.manner.mode_of(&node.stat);
-        folder.stat.owner = self.manner.owner_of(&node.stat);
-        if node.wanted {
-            folder.stat.modified = node.stat.modified;
-        }
-        Some(())
-    }
-
-    fn file(&mut self, parent: &mut Folder, path: &Path, node: &Node, from: &Path) -> Option<()> {
-        let name = path.file_name()?;
-        let replaced = parent.entries.get(name);
-        if matches!(replaced, Some(Entry::Folder(_))) {
-            return None;
-        }
-        if let Some(below) = self.ground.below.filter(|_| parent.original.is_some())
-            && below.find(path).ok()?.is_some()
-        {
-            return None;
-        }
-        let mut stat = node.stat;
-        let is_whiteout = stat.kind == FileKind::CharDevice && stat.device == (0, 0);
-        if stat.kind == FileKind::Socket || is_whiteout {
-            return None;
-        }
-        if stat.kind != FileKind::Symlink {
-            stat.mode = self.manner.mode_of(&node.stat);
-        }
-        stat.owner = self.manner.owner_of(&node.stat);
-        stat.identity = self.number(&node.stat);
-        let entry = Entry::File(stat, self.source_at(from));
-        parent.add(name.to_owned(), entry, self.ground.now);
-        Some(())
-    }
-
-    /// Names a file with several names, so that it is another in each source.
-    fn number(&mut self, stat: &Stat) -> (u64, u64) {
-        if stat.links == 1 {
-            return (0, 0);
-        }
-        let numbered = &mut self.numbered;
-        *self.links.entry(stat.identity).or_insert_with(|| {
-            *numbered += 1;
-            (0, *numbered)
-        })
-    }
-
-    fn has_attributes(&self, from: &Path) -> Option<bool> {
-        let dir = self.source.open_dir(from).ok()?;
-        Some(!xattr::read(&dir, std::ffi::OsStr::new(".")).is_empty())
-    }
-
-    fn source_at(&self, from: &Path) -> Source {
-        Source::Tree {
-            root: Arc::clone(self.source),
-            path: from.to_owned(),
-            owns_access_lists: false,
-        }
     }
 }
 

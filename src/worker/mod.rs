@@ -27,6 +27,7 @@ mod mounts;
 mod network;
 mod output;
 mod owner;
+mod pieces;
 mod place;
 mod secrets;
 mod select;
@@ -49,7 +50,6 @@ use crate::graph::ImageOp;
 use crate::graph::Network;
 use crate::graph::Op;
 use crate::layer::Compression;
-use crate::layer::Earlier;
 use crate::layer::PackOptions;
 use crate::oci::Layer;
 use crate::oci::Reference;
@@ -268,12 +268,12 @@ impl Worker {
             .map_err(Error::from)
     }
 
-    /// Says how layers are packed; `earlier` is one that may have many of the same pieces.
-    fn pack_options(&self, earlier: Option<Arc<Earlier>>) -> PackOptions {
+    /// Says how the layer of a step is packed.
+    fn pack_options(&self, step: &Step) -> PackOptions {
         PackOptions {
             clamp_epoch: self.options.epoch,
             compression: self.options.compression,
-            earlier,
+            earlier: pieces::earlier(self, step),
         }
     }
 

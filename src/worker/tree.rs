@@ -22,6 +22,7 @@ use crate::worker::Error;
 use crate::worker::Worker;
 use crate::worker::blocking;
 use crate::worker::direct::Stoppable;
+use crate::worker::pieces;
 
 const ROOT: Owner = Owner { uid: 0, gid: 0 };
 
@@ -138,7 +139,7 @@ pub(super) fn layer_id(diff_id: &crate::oci::DiffId) -> Result<SnapshotId, Error
 pub(super) async fn pack(worker: &Worker, task: LayerTask) -> Result<Layer, Error> {
     let worker = worker.clone();
     blocking(move || {
-        let (snapshots, options) = (&worker.snapshots, worker.pack_options(None));
+        let (snapshots, options) = (&worker.snapshots, worker.pack_options(&task.step));
         let mut below = whole(&worker, task.output.chain())?;
         let id = below
             .pop()
@@ -162,6 +163,7 @@ pub(super) async fn pack(worker: &Worker, task: LayerTask) -> Result<Layer, Erro
             diff_id: packed.diff_id,
             blob: writer.commit(options.compression.media_type())?,
         };
+        pieces::remember(&worker, &task.step, &layer, &packed.pieces);
         if packed.extent == Extent::Whole {
             // Who builds on this image, or runs it, has its layer unpacked already.
             snapshots.alias(&id, &layer_id(&layer.diff_id)?)?;

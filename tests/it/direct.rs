@@ -30,11 +30,14 @@ const CONTEXT: &str = r#"
     echo x > src/node_modules/x/y; echo log > src/sub/a.log
     printf z > "$(printf 'src/u\303\244 name')"
     touch -d '2002-02-02' src/sub/deep src/empty src; chmod 1777 src/empty
+    tar -cf files.tar -C src --exclude=./one --exclude=./zero . && tar -czf packed.tar.gz -C src/sub .
+    tar -cf twice.tar -C src sub/two sub/two && tar -cf through.tar -C below link && tar -rf through.tar \
+        --transform 's,^srv,link,' -C below srv/www
     for f in $(seq 100); do seq $f $((f * 9)) > src/node_modules/$f; done
 "#;
 
 /// The copies, and whether they can be packed without being made.
-const COPIES: [(&str, bool); 23] = [
+const COPIES: [(&str, bool); 29] = [
     ("COPY src /new", true),
     ("COPY src /", true),
     ("COPY src /srv/www", true),
@@ -55,6 +58,12 @@ const COPIES: [(&str, bool); 23] = [
     ("COPY --from=base /etc /copied", true),
     ("COPY --from=base / /all", true),
     ("ADD src /added", true),
+    ("ADD files.tar /", true),
+    ("ADD --chown=3:4 files.tar src/one /x/y/", true),
+    ("ADD files.tar /srv", true),
+    ("ADD packed.tar.gz /x", false),
+    ("ADD twice.tar /x", false),
+    ("ADD through.tar /x", false),
     ("COPY src /link", false),
     ("COPY src/one /srv/www/old", false),
     ("COPY below /", false),
@@ -124,6 +133,33 @@ fn the_layer_is_that_of_the_files() {
         assert_eq!(layers_alone(&home.path("one")), before, "{copy}");
     }
     assert_eq!(layers_alone(&home.path("two")), 0);
+}
+
+/// A layer with most pieces of another is the one that is made from nothing.
+#[test]
+fn one_changed_file_changes_the_layer_as_if_all_were_new() {
+    if !require(&[Feature::Root, Feature::Namespaces]) {
+        return;
+    }
+    let home = Home::new();
+    context(&home);
+    shell(
+        &home.path("context/src"),
+        "mkdir many; for f in $(seq 400); do seq $f $((f + 2000)) > many/$f; done",
+    );
+    let dockerfile = "FROM scratch\nCOPY src /\n";
+    let first = layers(&home, "one", dockerfile);
+    let notes = |store: &str| {
+        fs::read_dir(home.path(store).join("notes"))
+            .unwrap()
+            .count()
+    };
+    assert_eq!(notes("one"), 1);
+    fs::write(home.path("context/src/many/17"), "changed").unwrap();
+    let changed = layers(&home, "one", dockerfile);
+    assert_ne!(changed, first);
+    assert_eq!(changed, layers(&home, "two", dockerfile));
+    assert_eq!(notes("one"), 1);
 }
 
 #[test]
