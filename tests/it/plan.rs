@@ -60,14 +60,7 @@ fn what_cannot_be_planned_is_refused() {
 
 #[test]
 fn what_only_a_build_refuses_can_be_checked() {
-    for name in [
-        "insecure",
-        "host-network",
-        "device",
-        "owner",
-        "owner-link",
-        "pattern",
-    ] {
+    for name in ["insecure", "host-network", "owner", "owner-link", "pattern"] {
         let (_, text) = REFUSED.iter().find(|(known, _)| *known == name).unwrap();
         let options = Case::default().options();
         let checked = dockerfile::check(text, &options, &|_| None);

@@ -56,7 +56,7 @@ pub(super) fn run(cursor: &mut Cursor<'_, '_, '_>, run: &Run) -> Result<(), Erro
     for asked in asked {
         mounts.add(cursor, asked)?;
     }
-    check_devices(cursor, run);
+    check_devices(cursor, run)?;
     let env = environment(cursor, &mounts);
     let repeated = env
         .iter()
@@ -86,18 +86,13 @@ pub(super) fn run(cursor: &mut Cursor<'_, '_, '_>, run: &Run) -> Result<(), Erro
     Ok(())
 }
 
-/// Refuses a device that the command cannot do without; there is none.
-fn check_devices(cursor: &mut Cursor<'_, '_, '_>, run: &Run) {
-    for device in &run.devices {
-        let name = device.name.clone();
-        if device.required {
-            cursor.refuse(cursor.step.span(), PlanProblem::Device { name });
-        } else {
-            cursor.warn(format!(
-                "the device `{name}` is not available; the command runs without it"
-            ));
-        }
-    }
+/// Refuses devices, even optional ones, as the stable releases of BuildKit's language do.
+fn check_devices(cursor: &Cursor<'_, '_, '_>, run: &Run) -> Result<(), Error> {
+    let Some(device) = run.devices.first() else {
+        return Ok(());
+    };
+    let name = device.name.clone();
+    Err(cursor.error(PlanProblem::Device { name }))
 }
 
 fn network(cursor: &mut Cursor<'_, '_, '_>, run: &Run) -> Network {
