@@ -11,10 +11,14 @@ mod error;
 mod image;
 mod local;
 mod output;
+mod push;
 mod request;
 mod source;
 
 use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::build::agents::Agents;
 use crate::build::context::Context;
@@ -24,7 +28,9 @@ use crate::build::source::Text;
 use crate::dockerfile;
 use crate::dockerfile::Lowered;
 use crate::graph::Plan;
+use crate::oci::Layer;
 use crate::oci::Platform;
+use crate::progress::Step;
 use crate::solver;
 use crate::solver::Cancel;
 use crate::solver::Job;
@@ -69,8 +75,12 @@ pub fn build(request: &Request, cancel: &Cancel) -> Result<Outcome, Error> {
         request.sink.warn(text.warning(warning));
     }
     let lowered = lowering.outcome.map_err(place)?;
-    let worker = Arc::new(worker(request, &local, (&context, &agents, &lowered)));
-    let solved = solve(request, &local, (&text, &lowered.plan, &worker));
+    let export = request.sink.step("exporting to image");
+    let (layers, ready) = mpsc::unbounded_channel();
+    let worker = worker(request, &local, (&context, &agents, &lowered)).telling_layers(layers);
+    let worker = Arc::new(worker);
+    let send = || send_ahead(request, &local, (&lowered.plan, ready, &export));
+    let solved = solve(request, &local, (&text, &lowered.plan, &worker), send);
     // What was read of the context is remembered also if the build failed. What cannot be
     // remembered is read again the next time, and costs no build.
     if let Err(error) = worker.save_indexes() {
@@ -78,7 +88,8 @@ pub fn build(request: &Request, cancel: &Cancel) -> Result<Outcome, Error> {
     }
     let solved = solved?;
     let image = image::assemble(request, &local, (&lowered, &solved))?;
-    output::write(request, &local, &worker, (&lowered.plan, &solved, &image))
+    let built = (&lowered.plan, &solved, &image);
+    output::write(request, &local, &worker, (built, &export))
 }
 
 fn lower_options(request: &Request, context: &Context, ignore: &[String]) -> dockerfile::Options {
@@ -135,11 +146,27 @@ fn cause_and_effect(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
-/// Finds what is known, and does the rest.
+/// Sends layers to where the image is pushed, from now on.
+fn send_ahead(
+    request: &Request,
+    local: &Local,
+    (plan, ready, step): (&Plan, UnboundedReceiver<Layer>, &Step),
+) -> Result<(), Error> {
+    if push::is_wanted(request) {
+        let to = push::destinations(request, plan);
+        let sending = push::send_ahead(local.client.clone(), to, ready, step.clone());
+        // It ends with the runtime, and with it all that a build that failed would still send.
+        local.runtime()?.spawn(sending);
+    }
+    Ok(())
+}
+
+/// Finds what is known, and does the rest, having begun to `send` what comes.
 fn solve(
     request: &Request,
     local: &Local,
     (text, plan, worker): (&Text, &Plan, &Arc<Worker>),
+    send: impl FnOnce() -> Result<(), Error>,
 ) -> Result<Solved, Error> {
     let failed = |source| text.solve_error(source, plan);
     let options = solver::Options {
@@ -159,6 +186,7 @@ fn solve(
         Marked::Solved(solved) => Ok(solved),
         // It stops by itself, and waits for what was begun.
         Marked::Work(work) => {
+            send()?;
             let begun = worker.begin(&request.sink);
             begun.map_err(|source| Error::Begin { source })?;
             let done = local.runtime()?.block_on(solver::schedule(&job, work));

@@ -1,6 +1,5 @@
 //! Where the image goes: the local store, files, registries.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::fs::File;
 use std::io;
@@ -12,6 +11,7 @@ use crate::build::Error;
 use crate::build::Outcome;
 use crate::build::Request;
 use crate::build::local::Local;
+use crate::build::push;
 use crate::export;
 use crate::export::Destination;
 use crate::export::Target;
@@ -35,11 +35,10 @@ pub(super) fn write(
     request: &Request,
     local: &Local,
     worker: &Worker,
-    built: Built<'_>,
+    (built, step): (Built<'_>, &Step),
 ) -> Result<Outcome, Error> {
-    let step = request.sink.step("exporting to image");
     step.started();
-    let written = write_all(request, local, worker, (built, &step));
+    let written = write_all(request, local, worker, (built, step));
     match &written {
         Ok(_) => step.done(),
         Err(Error::Canceled) => step.canceled(),
@@ -55,7 +54,9 @@ fn write_all(
     (built, step): (Built<'_>, &Step),
 ) -> Result<Outcome, Error> {
     let (plan, _, image) = built;
-    fetch_missing(local, (plan, image), step)?;
+    if request.outputs.iter().any(Target::holds_blobs) {
+        fetch_missing(local, (plan, image), step)?;
+    }
     local.check()?;
     store(request, local, image)?;
     for target in &request.outputs {
@@ -81,7 +82,7 @@ fn write_all(
             Target::Tar { destination } => to_destination(destination, |out| {
                 tree(worker, built, |tree| worker::write_tree(tree, out))
             })?,
-            Target::Registry => push(request, local, (plan, image), step)?,
+            Target::Registry => push::push(request, local, (plan, image), step)?,
         }
     }
     Ok(Outcome {
@@ -92,7 +93,7 @@ fn write_all(
 }
 
 /// Gives the name that the base's layers come from.
-fn base_source(plan: &Plan) -> Option<&Reference> {
+pub(super) fn base_source(plan: &Plan) -> Option<&Reference> {
     let base = plan.graph.chain(plan.target)[0];
     match &plan.graph.vertex(base).op {
         Op::Image(image) => image.source.as_ref(),
@@ -100,7 +101,8 @@ fn base_source(plan: &Plan) -> Option<&Reference> {
     }
 }
 
-/// Fetches the layers of the base that no instruction needed: an image in the store is whole.
+/// Fetches the layers of the base that no instruction needed. Where none is written, they stay
+/// where they are until someone needs them.
 fn fetch_missing(local: &Local, (plan, image): (&Plan, &Image), step: &Step) -> Result<(), Error> {
     let blobs = image.layers.iter().map(|layer| &layer.blob);
     let missing: Vec<_> = blobs.filter(|blob| !local.store.contains(blob)).collect();
@@ -178,37 +180,4 @@ fn to_file(
         let _left = fs::remove_file(&temporary);
     }
     written
-}
-
-/// Pushes the image under each of its names. The base's layers are mounted from where they came
-/// from, if that is the same registry.
-fn push(
-    request: &Request,
-    local: &Local,
-    (plan, image): (&Plan, &Image),
-    step: &Step,
-) -> Result<(), Error> {
-    if request.tags.is_empty() {
-        return Err(Error::PushWithoutName);
-    }
-    let base_layers = plan.config.rootfs.diff_ids.len();
-    let sources: BTreeMap<_, _> = base_source(plan).map_or_else(BTreeMap::new, |source| {
-        let layers = image.layers.iter().take(base_layers);
-        layers
-            .map(|layer| (layer.blob.digest, source.clone()))
-            .collect()
-    });
-    for name in &request.tags {
-        let destination = remote::Destination {
-            name: name.clone(),
-            sources: sources.clone(),
-        };
-        let pushed = remote::push(&local.client, &image.descriptor, &destination, step);
-        let error = |source| Error::Push {
-            name: name.to_string(),
-            source,
-        };
-        local.wait(pushed)?.map_err(error)?;
-    }
-    Ok(())
 }

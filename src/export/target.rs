@@ -38,6 +38,12 @@ impl Target {
         matches!(self, Self::Local { .. } | Self::Tar { .. })
     }
 
+    /// Says whether it holds the layers' blobs.
+    #[must_use]
+    pub fn holds_blobs(&self) -> bool {
+        matches!(self, Self::Archive { .. } | Self::Layout { .. })
+    }
+
     /// Says whether it is written to standard output.
     #[must_use]
     pub fn is_stdout(&self) -> bool {

@@ -102,6 +102,9 @@ pub fn usual_certificate_folders() -> Vec<PathBuf> {
     ]
 }
 
+/// What only one at a time may do, and what is known of it.
+type Turns<K, V> = Mutex<HashMap<K, Arc<AsyncMutex<V>>>>;
+
 /// The network as one build sees it. Cheap to clone; nothing is set up before it is needed.
 #[derive(Clone, Debug)]
 pub struct Client(Arc<State>);
@@ -120,7 +123,9 @@ struct State {
     downloads: Semaphore,
     uploads: Semaphore,
     /// Two that want the same blob at the same time fetch it once.
-    blobs: Mutex<HashMap<Digest, Arc<AsyncMutex<()>>>>,
+    blobs: Turns<Digest, ()>,
+    /// As for fetching, by repository; and whether it has the blob.
+    sent: Turns<(String, Digest), bool>,
 }
 
 impl Client {
@@ -137,6 +142,7 @@ impl Client {
             downloads: Semaphore::new(TRANSFERS),
             uploads: Semaphore::new(TRANSFERS),
             blobs: Mutex::default(),
+            sent: Mutex::default(),
         }))
     }
 

@@ -27,6 +27,7 @@ use crate::remote::http;
 use crate::remote::receive;
 use crate::remote::receive::Meter;
 use crate::remote::receive::Receiver;
+use crate::remote::registries::Endpoint;
 use crate::remote::resolve;
 use crate::remote::session::Session;
 use crate::remote::tap::Tap;
@@ -34,6 +35,9 @@ use crate::remote::transmit::Pieces;
 
 /// A try that brought so many bytes was not in vain, and does not count as a failure.
 const WORTHWHILE_BYTES: u64 = 1 << 20;
+
+/// In how many places besides the one named a blob is looked for.
+const ELSEWHERE_MAX: usize = 3;
 
 /// Brings a whole image into the store: its documents, then all layers at the same time.
 ///
@@ -105,7 +109,7 @@ async fn fetch(
     let permit = client.0.downloads.acquire().await;
     let _permit = permit.expect("the semaphore is never closed");
     let mut attempts = Vec::new();
-    for endpoint in client.pull_endpoints(repository) {
+    for endpoint in places(client, wanted) {
         let outcome = match Session::open(client, &endpoint, "pull").await {
             Ok(session) => fetch_from(&session, blob, (step, &mut tap)).await,
             Err(error) => Err(error),
@@ -131,6 +135,27 @@ async fn fetch(
         repository: repository.repository(),
         source: Box::new(Error::everywhere(attempts)),
     })
+}
+
+/// Gives where to look for a blob: in the repository named, and where it was seen. An image that
+/// was built here has layers of its base that were never fetched; where its own name leads to,
+/// nobody may have heard of them.
+fn places(client: &Client, wanted: Wanted<'_>) -> Vec<Endpoint> {
+    let named = client.pull_endpoints(wanted.repository);
+    let mut seen = client.store().locations(&wanted.blob.digest);
+    let is_named = |place: &String| {
+        let own = |endpoint: &Endpoint| *place == format!("{}/{}", endpoint.host, endpoint.path);
+        named.iter().any(own)
+    };
+    let was_there = seen.iter().any(is_named);
+    seen.retain(|place| !is_named(place));
+    let seen = seen.iter().rev().take(ELSEWHERE_MAX);
+    let seen = seen.filter_map(|place| place.parse::<Reference>().ok());
+    let elsewhere = seen.flat_map(|place| client.pull_endpoints(&place));
+    match was_there {
+        true => named.iter().cloned().chain(elsewhere).collect(),
+        false => elsewhere.chain(named.iter().cloned()).collect(),
+    }
 }
 
 /// Fetches a layer that its maker does not allow registries to have, from where he offers it.

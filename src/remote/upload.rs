@@ -3,6 +3,7 @@
 use std::io;
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::PoisonError;
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -43,6 +44,16 @@ pub(super) async fn send_blob(
     destination: &Destination,
     step: &Step,
 ) -> Result<(), Error> {
+    let turn = {
+        let sent = session.client.0.sent.lock();
+        let mut sent = sent.unwrap_or_else(PoisonError::into_inner);
+        let place = (session.repository(), blob.digest);
+        Arc::clone(sent.entry(place).or_default())
+    };
+    let mut is_sent = turn.lock().await;
+    if *is_sent {
+        return Ok(());
+    }
     let permit = session.client.0.uploads.acquire().await;
     let _permit = permit.expect("the semaphore is never closed");
     let source = source_of(session, blob, destination);
@@ -58,6 +69,7 @@ pub(super) async fn send_blob(
         Err(error @ Error::Pull { .. }) => return Err(error),
         Err(error) => return Err(push::failed(error, &meter.item, &destination.name)),
     }
+    *is_sent = true;
     session.remember(vec![blob.digest]).await
 }
 

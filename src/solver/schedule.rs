@@ -38,11 +38,13 @@ pub async fn schedule<C: Cache + 'static, W: Worker>(
 ) -> Result<Solved, Error<W::Error>> {
     let mut schedule = Schedule::new(job, work);
     schedule.begin();
+    schedule.tell_layers();
     let mut failure = None;
     while let Some(ended) = schedule.tasks.join_next().await {
         match ended {
             Ok(Ok(Ended::Vertex(id, output))) => schedule.resolved(id, output),
             Ok(Ok(Ended::Layer(id, layer))) => {
+                schedule.job.worker.has_ready(&layer);
                 schedule.work.layers.insert(id, *layer);
             }
             Ok(Ok(Ended::Image)) => {}
@@ -103,6 +105,22 @@ impl<'a, C: Cache + 'static, W: Worker> Schedule<'a, C, W> {
             dependants,
             exported,
             tasks: JoinSet::new(),
+        }
+    }
+
+    /// Tells which layers of the target are there from the beginning.
+    fn tell_layers(&self) {
+        for id in &self.exported {
+            if let Op::Image(image) = &self.job.graph.vertex(*id).op {
+                let worker = self.job.worker;
+                image
+                    .layers
+                    .iter()
+                    .for_each(|layer| worker.has_ready(layer));
+            }
+            if let Some(layer) = self.work.layers.get(id) {
+                self.job.worker.has_ready(layer);
+            }
         }
     }
 

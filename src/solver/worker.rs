@@ -62,6 +62,11 @@ pub trait Worker: Send + Sync + 'static {
     /// Any that packing has.
     fn layer(&self, task: LayerTask) -> impl Future<Output = Result<Layer, Self::Error>> + Send;
 
+    /// Learns that a layer of the target is there, whether it was made, found, or is the base's.
+    fn has_ready(&self, layer: &Layer) {
+        let _ = layer;
+    }
+
     /// Learns that a change set it made is not used: an equal one was there before.
     fn discard(&self, change_set: &SnapshotId) {
         let _ = change_set;

@@ -43,6 +43,8 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
+use tokio::sync::mpsc::UnboundedSender;
+
 use crate::cache::ContentDigest;
 use crate::cache::Record;
 use crate::cache::StatIndex;
@@ -161,6 +163,8 @@ pub struct Worker {
     indexes: Arc<Mutex<HashMap<String, Arc<StatIndex>>>>,
     networks: Arc<Networks>,
     mount_points: MountPoints,
+    /// Who wants to know of layers as soon as they are there.
+    layers: Option<UnboundedSender<Layer>>,
 }
 
 impl Worker {
@@ -180,7 +184,15 @@ impl Worker {
             indexes: Arc::default(),
             networks: Arc::default(),
             mount_points: MountPoints::default(),
+            layers: None,
         }
+    }
+
+    /// Tells of each layer of the target as soon as it is there.
+    #[must_use]
+    pub fn telling_layers(mut self, to: UnboundedSender<Layer>) -> Self {
+        self.layers = Some(to);
+        self
     }
 
     /// Begins real work: finds out what this machine allows, says what is weaker than it could be,
@@ -333,6 +345,13 @@ impl solver::Worker for Worker {
 
     async fn layer(&self, task: LayerTask) -> Result<Layer, Error> {
         tree::pack(self, task).await
+    }
+
+    fn has_ready(&self, layer: &Layer) {
+        if let Some(layers) = &self.layers {
+            // Who no longer listens does not want to know.
+            let _ = layers.send(layer.clone());
+        }
     }
 
     fn discard(&self, change_set: &SnapshotId) {

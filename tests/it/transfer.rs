@@ -131,3 +131,103 @@ fn a_layer_that_is_not_what_it_should_be_leaves_nothing() {
     assert!(!home.path("root/blobs/sha256").join(&layer).exists());
     succeed(&mut home.build(&context));
 }
+
+#[test]
+fn a_base_that_nothing_reads_stays_where_it_is_until_it_is_needed() {
+    if !require(&[Feature::Root, Feature::Overlay]) {
+        return;
+    }
+    let registry = FakeRegistry::start(Demand::Nothing);
+    let layer = publish(&registry);
+    let home = Home::new();
+    let from = format!("FROM {}/app:1\nENV a=b\n", registry.host());
+    succeed(home.build(&home.context(&from)).args(["-t", "mine"]));
+    for questions in [&["inspect", "mine"][..], &["du"], &["prune", "--all"]] {
+        succeed(home.rbuild().args(questions));
+    }
+    assert_eq!(registry.count("GET", &layer), 0);
+    let reader = home.context("FROM mine AS base\nFROM scratch\nCOPY --from=base /dir /dir\n");
+    registry.fault("GET", &layer, 1, Fault::Status(404, "", ""));
+    let failed = fail_with(4, &mut home.build(&reader));
+    assert!(failed.stderr.contains(&layer), "{}", failed.stderr);
+    let out = home.path("out");
+    let to = format!("type=local,dest={}", out.display());
+    succeed(home.build(&reader).args(["-o", &to]));
+    is_right(&out);
+    assert_eq!(registry.count("GET", &layer), 2);
+}
+
+#[test]
+fn what_is_written_to_a_file_is_whole() {
+    let registry = FakeRegistry::start(Demand::Nothing);
+    let layer = publish(&registry);
+    let home = Home::new();
+    let from = format!("FROM {}/app:1\nENV a=b\n", registry.host());
+    let out = home.path("layout");
+    let to = format!("type=oci,tar=false,dest={}", out.display());
+    succeed(home.build(&home.context(&from)).args(["-o", &to]));
+    assert!(out.join("blobs/sha256").join(layer).exists());
+}
+
+#[test]
+fn a_base_that_the_registry_lends_is_never_fetched() {
+    let registry = FakeRegistry::start(Demand::Nothing);
+    let layer = publish(&registry);
+    let (from, to) = (registry.host(), format!("{}/new:1", registry.host()));
+    for lends in [true, false] {
+        if !lends {
+            registry.lend_nothing();
+        }
+        let home = Home::new();
+        let name = if lends {
+            to.clone()
+        } else {
+            format!("{from}/newer:1")
+        };
+        let context = home.context(&format!("FROM {from}/app:1\nENV a=b\n"));
+        succeed(home.build(&context).args(["-t", &name, "--push"]));
+        assert_eq!(registry.count("GET", &layer), usize::from(!lends));
+    }
+    assert_eq!(registry.count("POST", &format!("{layer}&from=app")), 2);
+    assert_eq!(registry.count("PUT", "/v2/new/manifests/1"), 1);
+    assert_eq!(registry.count("PUT", "/v2/newer/manifests/1"), 1);
+}
+
+#[test]
+fn layers_are_sent_while_later_ones_are_made() {
+    if !require(&[Feature::Root, Feature::Overlay]) {
+        return;
+    }
+    for (source, code) in [("/dir/small", 0), ("/missing", 1)] {
+        let registry = FakeRegistry::start(Demand::Nothing);
+        let layer = publish(&registry);
+        // The second layer cannot be made before the first was sent.
+        let sent = || "/v2/new/blobs/uploads/".to_owned();
+        registry.fault("GET", &layer, 1, Fault::After("PUT", sent()));
+        let home = Home::new();
+        home.write("context/file", "first");
+        let (from, name) = (registry.host(), format!("{}/new:1", registry.host()));
+        let context = home.context(&format!(
+            "FROM scratch\nCOPY file /file\nCOPY --from={from}/app:1 {source} /second\n"
+        ));
+        fail_with(code, home.build(&context).args(["-t", &name, "--push"]));
+        let requests = registry.requests();
+        let place = |method: &str, part: &str, nth: usize| {
+            let mut places = requests
+                .iter()
+                .enumerate()
+                .filter(|(_, request)| request.method == method && request.target.contains(part));
+            places.nth(nth).map(|(place, _)| place)
+        };
+        let first = place("PUT", &sent(), 0).unwrap();
+        let is_built = code == 0;
+        let second = place("HEAD", "/v2/new/blobs/", 1);
+        assert_eq!(second.is_some(), is_built);
+        assert!(second.is_none_or(|second| first < second), "{requests:?}");
+        // A build that fails leaves no name.
+        let named = place("PUT", "/v2/new/manifests/1", 0);
+        assert_eq!(named.is_some(), is_built);
+        assert!(named.is_none_or(|named| named == requests.len() - 1));
+        assert_eq!(registry.count("PUT", &sent()), if is_built { 3 } else { 1 });
+    }
+}

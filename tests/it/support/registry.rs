@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::thread;
+use std::time::Duration;
 
 use rbuild::oci::Digest;
 
@@ -144,8 +145,10 @@ impl FakeRegistry {
                 fault.clone()
             })
         };
-        if let Some(Fault::Delay(delay)) = fault {
-            thread::sleep(delay);
+        match &fault {
+            Some(Fault::Delay(delay)) => thread::sleep(*delay),
+            Some(Fault::After(method, part)) => self.wait_for(method, part),
+            _ => {}
         }
         let answer = match fault {
             Some(Fault::Status(..) | Fault::Redirect(_)) => (0, Vec::new(), Vec::new()),
@@ -155,6 +158,15 @@ impl FakeRegistry {
         let sent = send(stream, &request, answer, fault);
         self.state().working -= 1;
         sent
+    }
+
+    fn wait_for(&self, method: &str, part: &str) {
+        for _ in 0..1000 {
+            if self.count(method, part) > 0 {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     fn answer(&self, request: &Request, ignore_range: bool) -> Answer {

@@ -32,6 +32,8 @@ pub(crate) enum Fault {
     Drip(Duration),
     /// Waits before it answers.
     Delay(Duration),
+    /// Waits for a request of this method whose target contains this; not for ever.
+    After(&'static str, String),
     /// Sends all though a range was asked for.
     IgnoreRange,
     /// Sends the client elsewhere.
@@ -143,7 +145,7 @@ pub(crate) fn send(
         Some(Fault::Drip(delay)) => drip = Some(delay),
         Some(Fault::Corrupt) => body[0] ^= 1,
         Some(Fault::Lengthen) => body.extend_from_slice(b"and more"),
-        Some(Fault::Delay(_) | Fault::IgnoreRange) | None => {}
+        Some(Fault::Delay(_) | Fault::After(..) | Fault::IgnoreRange) | None => {}
     }
     let mut head = format!("HTTP/1.1 {status} X\r\n");
     if announce {
