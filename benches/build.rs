@@ -37,6 +37,7 @@ fn request(folder: &Path) -> Request {
         pull: PullPolicy::Never,
         network: Network::Default,
         is_insecure_allowed: false,
+        limits: Default::default(),
         is_host_network_allowed: false,
         extra_hosts: Vec::new(),
         shm_size_bytes: None,

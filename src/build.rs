@@ -127,6 +127,7 @@ fn worker(
         ssh: agents.sockets.clone(),
         ca_bundle: request.ca_bundle.clone(),
         network: request.network,
+        limits: request.limits.clone(),
         epoch: lowered.epoch,
         compression: local::COMPRESSION,
         ladder: Arc::clone(&local.ladder),

@@ -90,6 +90,9 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
     spec.mounts = worker::network_files(&request.hostname, &request.extra_hosts, None);
     spec.mounts.extend(volumes);
     spec.root_access = request.root_access;
+    spec.limits.clone_from(&request.limits);
+    spec.ulimits.clone_from(&request.ulimits);
+    spec.shm_size_bytes = request.shm_size_bytes.unwrap_or(spec.shm_size_bytes);
     let options = SpawnOptions {
         program: request.binary.clone(),
         input: match request.streams.has_input() {

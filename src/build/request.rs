@@ -13,6 +13,7 @@ use crate::oci::Platform;
 use crate::oci::Reference;
 use crate::progress::Sink;
 use crate::remote::Registries;
+use crate::sandbox::Limits;
 use crate::sandbox::Wishes;
 
 /// All that a build depends on, as plain values: nothing below reads arguments, environment or
@@ -53,6 +54,8 @@ pub struct Request {
     pub shm_size_bytes: Option<u64>,
     /// `--ulimit`.
     pub ulimits: Vec<Ulimit>,
+    /// What each `RUN` may take of the machine.
+    pub limits: Limits,
     /// `--secret`.
     pub secrets: Vec<Secret>,
     /// `--ssh`: id and the agent's socket, or the key files of an agent to start.

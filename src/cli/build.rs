@@ -11,6 +11,7 @@ use super::call::CallFlags;
 use super::environment::Environment;
 use super::error::Error;
 use super::interrupt;
+use super::limits::LimitFlags;
 use super::outcome;
 use super::outcome::Manner;
 use super::outcome::Wanted;
@@ -73,6 +74,9 @@ pub(super) struct BuildArguments {
     /// How commands run.
     #[command(flatten)]
     pub run: RunFlags,
+    /// What commands may take.
+    #[command(flatten)]
+    pub limits: LimitFlags,
     /// What is taken from earlier builds and from registries.
     #[command(flatten)]
     pub cache: CacheFlags,

@@ -24,6 +24,7 @@ mod error;
 mod images;
 mod inspect;
 mod interrupt;
+mod limits;
 mod options;
 mod outcome;
 mod parse;

@@ -74,6 +74,7 @@ pub(super) fn build(
         extra_hosts: run.extra_hosts,
         shm_size_bytes: run.shm_size,
         ulimits: run.ulimits,
+        limits: arguments.limits.limits()?,
         secrets: secrets(run.secrets, environment)?,
         ssh: agents(run.ssh, environment)?,
         ca_bundle: run.ca_bundle,

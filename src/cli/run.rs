@@ -10,6 +10,7 @@ use super::arguments::Home;
 use super::config;
 use super::environment::Environment;
 use super::error::Error;
+use super::limits::LimitFlags;
 use super::progress::Display;
 use super::progress::ProgressArguments;
 use super::pull;
@@ -17,6 +18,7 @@ use super::report;
 use super::rootless;
 use super::value;
 use crate::build::PullPolicy;
+use crate::graph::Ulimit;
 use crate::manage;
 use crate::manage::Found;
 use crate::oci::Platform;
@@ -27,6 +29,7 @@ use crate::run::Request;
 use crate::run::RunNetwork;
 use crate::run::Streams;
 use crate::run::Volume;
+use crate::sandbox;
 use crate::sandbox::Access;
 
 /// What `docker run` exits with if docker is to blame.
@@ -70,6 +73,9 @@ pub(super) struct RunArguments {
     /// What it sees of the machine.
     #[command(flatten)]
     pub machine: MachineFlags,
+    /// What it may take.
+    #[command(flatten)]
+    pub limits: LimitFlags,
     /// How the image is got.
     #[command(flatten)]
     pub image_flags: ImageFlags,
@@ -109,6 +115,12 @@ pub(super) struct MachineFlags {
     /// Protect the image's files from the process; volumes stay writable.
     #[arg(long)]
     pub read_only: bool,
+    /// The size of /dev/shm, as in 128m [default: 64m].
+    #[arg(long, value_name = "SIZE", value_parser = value::bytes)]
+    pub shm_size: Option<u64>,
+    /// A limit of each process, as in nofile=1024:4096.
+    #[arg(long = "ulimit", value_name = "NAME=SOFT[:HARD]", value_parser = value::limit::ulimit)]
+    pub ulimits: Vec<Ulimit>,
     /// A name that no other run may have at the same time.
     #[arg(long, value_name = "NAME", value_parser = value::run::name)]
     pub name: Option<String>,
@@ -178,6 +190,9 @@ pub(super) fn run(
         registries: config::read(home, environment)?.registries,
         credential_files: environment.credential_files(),
         wishes: home.wishes(environment)?,
+        limits: arguments.limits.limits()?,
+        shm_size_bytes: arguments.machine.shm_size,
+        ulimits: ulimits(&arguments.machine.ulimits),
         binary: environment.binary.clone(),
         sink: display.sink(),
     };
@@ -203,6 +218,17 @@ pub(super) fn failed(error: Error) -> Result<ExitCode, Error> {
             Ok(ExitCode::from(NOT_STARTED))
         }
     }
+}
+
+/// -1 is docker's way to write no limit.
+fn ulimits(flags: &[Ulimit]) -> Vec<sandbox::Ulimit> {
+    let number = |number| u64::try_from(number).unwrap_or(u64::MAX);
+    let limits = flags.iter().map(|flag| sandbox::Ulimit {
+        name: flag.name.clone(),
+        soft: number(flag.soft),
+        hard: number(flag.hard),
+    });
+    limits.collect()
 }
 
 fn streams(arguments: &RunArguments) -> Result<Streams, Error> {

@@ -120,6 +120,9 @@ mod tests {
             registries: Registries::default(),
             credential_files: Vec::new(),
             wishes: crate::sandbox::Wishes::NONE,
+            limits: crate::sandbox::Limits::default(),
+            shm_size_bytes: None,
+            ulimits: Vec::new(),
             binary: "/nowhere".into(),
             sink: Sink::silent(),
         }

@@ -7,8 +7,10 @@ use crate::progress::Sink;
 use crate::remote::Registries;
 use crate::run::Error;
 use crate::sandbox::Access;
+use crate::sandbox::Limits;
 use crate::sandbox::Mount;
 use crate::sandbox::MountSource;
+use crate::sandbox::Ulimit;
 use crate::sandbox::Wishes;
 use crate::store::StoredImage;
 
@@ -53,6 +55,12 @@ pub struct Request {
     pub credential_files: Vec<PathBuf>,
     /// What is asked for of the sandbox.
     pub wishes: Wishes,
+    /// What the process may take of the machine.
+    pub limits: Limits,
+    /// The size of `/dev/shm` in bytes.
+    pub shm_size_bytes: Option<u64>,
+    /// Limits of each of its processes.
+    pub ulimits: Vec<Ulimit>,
     /// The program that becomes the sandbox's init: rbuild itself.
     pub binary: PathBuf,
     /// Where progress goes while the image is made ready.

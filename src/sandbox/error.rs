@@ -118,6 +118,14 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A limit cannot be set; the kernel's control groups are missing or belong to others.
+    #[error("{flag} cannot be kept: {call}", call = source.call())]
+    Limit {
+        /// The flag that asks for it.
+        flag: &'static str,
+        /// What was tried.
+        source: sys::Error,
+    },
     /// No program that leads a network outside is installed.
     #[error("neither slirp4netns nor pasta is installed")]
     NoNetworkProgram,

@@ -23,6 +23,7 @@
 //! | `close_range` | 5.9 | no open file leaks in | closed one by one |
 //! | `fchmodat2` | 6.6 | a mode set without following a link | a handle, and two calls more |
 //! | `seccomp` filters | 3.17 | calls that no container needs are refused | refused |
+//! | cgroups, version 1 or 2 | - | memory, processors and processes are limited | a limit that was asked for is refused |
 //! | slirp4netns or pasta | - | a way out of a network of its own | the host's network |
 //! | `mknod` of devices | - | `/dev/null` and its like | the host's devices are shown |
 //! | session keyrings | 2.6.10 | keys of its own | the user's keys are shared |
@@ -30,11 +31,13 @@
 //! Start reading at [`Spec`], then `init.rs`.
 
 mod apart;
+mod cgroup;
 mod confine;
 mod error;
 mod furnish;
 mod init;
 mod ladder;
+mod limits;
 mod network;
 mod outbound;
 mod program;
@@ -60,6 +63,11 @@ pub use self::ladder::Ladder;
 pub use self::ladder::Level;
 pub use self::ladder::SnapshotterWish;
 pub use self::ladder::Wishes;
+pub use self::limits::CpuTime;
+pub use self::limits::Exceeded;
+pub use self::limits::Limits;
+pub use self::limits::PROCESSES_USUAL;
+pub use self::limits::Processes;
 pub use self::network::SandboxNetwork;
 pub use self::outbound::Outbound;
 pub use self::rootless::Entry;

@@ -72,7 +72,10 @@ pub fn enter(entry: &Entry) -> Result<ExitStatus, Error> {
     // If it is gone, waiting tells why.
     let _ = channel.send(word, None);
     family::ignore_interrupts();
-    child.wait().map(ExitStatus::of).map_err(Error::Wait)
+    child
+        .wait()
+        .map(|ended| ExitStatus::of(ended, None))
+        .map_err(Error::Wait)
 }
 
 fn launch(entry: &Entry, inside: &Channel) -> sys::Result<Child> {

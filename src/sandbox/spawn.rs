@@ -16,8 +16,11 @@ use std::thread::JoinHandle;
 
 use crate::sandbox::Error;
 use crate::sandbox::apart;
+use crate::sandbox::cgroup::Cgroup;
 use crate::sandbox::furnish::Furnished;
 use crate::sandbox::init;
+use crate::sandbox::limits::Exceeded;
+use crate::sandbox::limits::Limits;
 use crate::sandbox::report::Report;
 use crate::sandbox::spec::Isolation;
 use crate::sandbox::spec::Rootfs;
@@ -57,6 +60,8 @@ pub struct ExitStatus {
     pub code: i32,
     /// The signal that killed it, if any.
     pub signal: Option<i32>,
+    /// The limit it ran into, if any.
+    pub exceeded: Option<Exceeded>,
 }
 
 /// A sandbox whose program was executed. Dropped, it is killed.
@@ -100,6 +105,7 @@ pub fn spawn(spec: &Spec, options: &SpawnOptions) -> Result<Running, Error> {
         namespaces: apart::namespaces(spec),
         isolation: spec.isolation.clone(),
         root: spec.root.clone(),
+        limits: spec.limits.clone(),
     };
     let kill_signal = apart::kill_signal(&spec.isolation);
     let (handed, spec) = (files.inner, spec.clone());
@@ -115,9 +121,13 @@ pub fn spawn(spec: &Spec, options: &SpawnOptions) -> Result<Running, Error> {
             inside.as_fd(),
         ];
         let furnished = keeper.furnish(&spec)?;
-        let ended = keeper.launch(inner).and_then(|child| {
+        let begun = Cgroup::new(&spec.limits).and_then(|cgroup| {
+            let child = keeper.launch_in(&cgroup, inner)?;
+            Ok((child, cgroup))
+        });
+        let ended = begun.and_then(|(child, cgroup)| {
             drop((handed, text, inside));
-            keeper.keep(&child, &tell)
+            keeper.keep(&child, &cgroup, &tell)
         });
         match furnished.map(|mut furnished| furnished.clear()) {
             Some(Err(error)) => Err(Error::CleanUp(error)),
@@ -166,9 +176,28 @@ struct Keeper {
     namespaces: Vec<Namespace>,
     isolation: Isolation,
     root: Rootfs,
+    limits: Limits,
 }
 
 impl Keeper {
+    /// Starts the process where its limits hold.
+    fn launch_in(
+        &self,
+        cgroup: &Cgroup,
+        files: [BorrowedFd<'_>; init::FILES],
+    ) -> Result<Child, Error> {
+        let launched = cgroup.enter().and_then(|()| self.launch(files));
+        let left = cgroup.leave(launched.as_ref().ok().map(Child::pid));
+        let child = launched?;
+        if let Err(error) = left {
+            let pidfd = child.pidfd().map_err(Error::Signal)?;
+            process::signal(pidfd, process::KILL).map_err(Error::Signal)?;
+            child.wait().map_err(Error::Wait)?;
+            return Err(error);
+        }
+        Ok(child)
+    }
+
     fn launch(&self, files: [BorrowedFd<'_>; init::FILES]) -> Result<Child, Error> {
         let name = std::ffi::CString::new(init::NAME).expect("the name has no NUL");
         let mut files = files.to_vec();
@@ -205,7 +234,12 @@ impl Keeper {
     }
 
     /// Follows the sandbox from its birth until nothing of it is left.
-    fn keep(&self, child: &Child, tell: &mpsc::SyncSender<Started>) -> Result<ExitStatus, Error> {
+    fn keep(
+        &self,
+        child: &Child,
+        cgroup: &Cgroup,
+        tell: &mpsc::SyncSender<Started>,
+    ) -> Result<ExitStatus, Error> {
         let mut stubs = Stubs::default();
         let begun = self
             .follow(child, &mut stubs)
@@ -218,7 +252,10 @@ impl Keeper {
         self.clean_up(&stubs).map_err(Error::CleanUp)?;
         match begun {
             Err(Some(error)) => Err(error),
-            _ => ended.map(ExitStatus::of).map_err(Error::Wait),
+            _ => {
+                let ended = ended.map_err(Error::Wait)?;
+                Ok(ExitStatus::of(ended, cgroup.exceeded(&self.limits)))
+            }
         }
     }
 
@@ -315,13 +352,15 @@ impl Killer {
 }
 
 impl ExitStatus {
-    pub(super) fn of(ended: Ended) -> ExitStatus {
-        match ended {
-            Ended::Exited(code) => ExitStatus { code, signal: None },
-            Ended::Killed(signal) => ExitStatus {
-                code: 128 + signal,
-                signal: Some(signal),
-            },
+    pub(super) fn of(ended: Ended, exceeded: Option<Exceeded>) -> ExitStatus {
+        let (code, signal) = match ended {
+            Ended::Exited(code) => (code, None),
+            Ended::Killed(signal) => (128 + signal, Some(signal)),
+        };
+        ExitStatus {
+            code,
+            signal,
+            exceeded,
         }
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::sandbox::limits::Limits;
+
 /// One process and all that surrounds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
@@ -30,6 +32,8 @@ pub struct Spec {
     pub root_access: Access,
     /// The size of `/dev/shm`.
     pub shm_size_bytes: u64,
+    /// What it may take of the machine as a whole.
+    pub limits: Limits,
     /// Resource limits; those not named stay as they are.
     pub ulimits: Vec<Ulimit>,
     /// The names of the capabilities that root has in it: [`DEFAULT_CAPABILITIES`] as a rule.
@@ -203,6 +207,7 @@ impl Spec {
             mounts: Vec::new(),
             root_access: Access::ReadWrite,
             shm_size_bytes: 64 << 20,
+            limits: Limits::default(),
             ulimits: Vec::new(),
             capabilities: DEFAULT_CAPABILITIES.map(str::to_owned).to_vec(),
             security: Security::Sandbox,

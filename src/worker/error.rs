@@ -10,6 +10,7 @@ use crate::graph::PatternError;
 use crate::layer;
 use crate::remote;
 use crate::sandbox;
+use crate::sandbox::Exceeded;
 use crate::snapshot;
 use crate::store;
 use crate::sys;
@@ -91,7 +92,7 @@ pub enum Error {
         id: String,
     },
     /// A command ended with a code other than 0.
-    #[error("`{command}` did not complete successfully: exit code {code}")]
+    #[error("`{command}` did not complete successfully: exit code {code}{}", because(*exceeded))]
     Exit {
         /// The command line.
         command: String,
@@ -99,6 +100,8 @@ pub enum Error {
         code: i32,
         /// The signal that killed it.
         signal: Option<i32>,
+        /// The limit that it ran into.
+        exceeded: Option<Exceeded>,
     },
     /// A secret that a command requires was not given.
     #[error("the secret {id:?} is required and was not given")]
@@ -247,6 +250,10 @@ impl Error {
             Self::Unpack { source, .. } if source.is_archives() => {
                 Some("to copy the file as it is, write COPY or ADD --unpack=false".to_owned())
             }
+            Self::Exit { exceeded, .. } => exceeded.map(|limit| match limit {
+                Exceeded::Memory(_) => "give it more with --memory".to_owned(),
+                Exceeded::Processes(_) => "allow it more with --pids-limit".to_owned(),
+            }),
             Self::SecretMissing { id } => Some(format!("give it with --secret id={id},src=FILE")),
             Self::Remote(error) => error.hint(),
             Self::SshAgent { .. } => Some(
@@ -257,6 +264,19 @@ impl Error {
             Self::GitMissing { .. } => Some("install git".to_owned()),
             Self::SshMissing { id } => Some(format!("give it with --ssh {id}[=SOCKET]")),
             _ => None,
+        }
+    }
+}
+
+fn because(exceeded: Option<Exceeded>) -> String {
+    match exceeded {
+        None => String::new(),
+        Some(Exceeded::Memory(bytes)) => format!(
+            ", since the kernel killed a process of it: they needed more than the {} MiB of memory that they may have",
+            bytes >> 20
+        ),
+        Some(Exceeded::Processes(count)) => {
+            format!(", and it could not start more than the {count} processes that it may have")
         }
     }
 }

@@ -69,6 +69,7 @@ pub(super) async fn run(worker: &Worker, op: ExecOp, task: &Task) -> Result<Made
                 command: command_line(&op.args),
                 code,
                 signal: status.signal,
+                exceeded: status.exceeded,
             }),
         }
     });
@@ -149,6 +150,7 @@ fn spec(
     if op.security == Security::Insecure {
         spec.security = sandbox::Security::Insecure;
     }
+    spec.limits.clone_from(&worker.options.limits);
     spec.ulimits = op.ulimits.iter().map(ulimit).collect();
     spec
 }

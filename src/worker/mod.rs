@@ -60,6 +60,7 @@ use crate::progress::Step;
 use crate::remote::Client;
 use crate::sandbox::Ladder;
 use crate::sandbox::Level;
+use crate::sandbox::Limits;
 use crate::snapshot;
 use crate::snapshot::Active;
 use crate::snapshot::Kind;
@@ -106,6 +107,8 @@ pub struct Options {
     pub ca_bundle: Option<PathBuf>,
     /// The network of a command that names none.
     pub network: Network,
+    /// What each command may take of the machine.
+    pub limits: Limits,
     /// The time, in seconds since 1970, that no entry of a layer may be newer than.
     pub epoch: Option<i64>,
     /// How layers are compressed.
@@ -128,6 +131,7 @@ impl Options {
             ssh: BTreeMap::new(),
             ca_bundle: None,
             network: Network::Host,
+            limits: Limits::default(),
             epoch: None,
             compression: Compression::Gzip { level: 6 },
             binary,

@@ -37,6 +37,7 @@ use crate::support::Feature;
 use crate::support::require;
 
 mod calls;
+mod limits;
 mod network;
 
 const BUSYBOX: &str = "/bin/busybox";
@@ -211,7 +212,8 @@ fn output_and_exit_codes_come_back() {
         done.status,
         ExitStatus {
             code: 7,
-            signal: None
+            signal: None,
+            exceeded: None
         }
     );
     assert_eq!(
@@ -248,7 +250,8 @@ fn a_signal_is_told_from_an_exit_code() {
         running.wait().unwrap(),
         ExitStatus {
             code: 137,
-            signal: Some(9)
+            signal: Some(9),
+            exceeded: None
         }
     );
 }

@@ -1,0 +1,184 @@
+//! Where groups can be made.
+
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::sys;
+
+/// The group that holds those of all sandboxes.
+const PARENT: &str = "rbuild";
+
+/// Which of the kernel's two interfaces a hierarchy has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    One,
+    Two,
+}
+
+/// A hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) version: Version,
+    /// Who keeps limits there.
+    controllers: Vec<String>,
+    /// The group that this process is in.
+    pub(super) own: PathBuf,
+    /// The group below which those of sandboxes are made.
+    pub(super) parent: PathBuf,
+}
+
+/// Finds the hierarchies that this process sees; none where there are no groups.
+pub(super) fn find() -> Vec<Place> {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let mut places = places(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"));
+    for place in &mut places {
+        if place.version == Version::Two {
+            let top = place.parent.parent().unwrap_or(&place.parent);
+            let names = fs::read_to_string(top.join("cgroup.controllers")).unwrap_or_default();
+            place.controllers = names.split_whitespace().map(str::to_owned).collect();
+        }
+    }
+    places
+}
+
+/// Reads what is mounted and where in it this process is.
+fn places(mounts: &str, own: &str) -> Vec<Place> {
+    mounts.lines().filter_map(|line| place(line, own)).collect()
+}
+
+/// Reads a line of `/proc/self/mountinfo`: number, parent, device, root, mount point, options, …,
+/// a dash, type, source, options of the file system.
+fn place(line: &str, own: &str) -> Option<Place> {
+    let (mount, system) = line.split_once(" - ")?;
+    let mut mount = mount.split(' ').skip(3);
+    let (root, point) = (mount.next()?, mount.next()?);
+    let mut system = system.split(' ');
+    let (kind, options) = (system.next()?, system.nth(1)?);
+    let version = match kind {
+        "cgroup" => Version::One,
+        "cgroup2" => Version::Two,
+        _ => return None,
+    };
+    let controllers: Vec<String> = match version {
+        Version::One => options.split(',').map(str::to_owned).collect(),
+        Version::Two => Vec::new(),
+    };
+    // A line of /proc/self/cgroup is number:controllers:path.
+    let group = own.lines().find_map(|line| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (names, path) = (fields.next()?, fields.next()?);
+        let is_it = match version {
+            Version::One => names
+                .split(',')
+                .any(|name| !name.is_empty() && controllers.iter().any(|known| known == name)),
+            Version::Two => names.is_empty(),
+        };
+        is_it.then_some(path)
+    })?;
+    // What a container sees may begin at its own group.
+    let inside = Path::new(group).strip_prefix(root).ok()?;
+    let top = Path::new(point);
+    let own = top.join(inside);
+    let parent = match version {
+        Version::One => own.join(PARENT),
+        // A group with processes, as this one's own, cannot hand on controllers; the topmost can.
+        Version::Two => top.join(PARENT),
+    };
+    Some(Place {
+        version,
+        controllers,
+        own,
+        parent,
+    })
+}
+
+impl Place {
+    pub(super) fn has(&self, controller: &str) -> bool {
+        self.controllers.iter().any(|known| known == controller)
+    }
+
+    /// Makes the parent, and removes what a killed rbuild left in it.
+    pub(super) fn prepare(&self) -> Result<(), sys::Error> {
+        super::make(&self.parent)?;
+        self.inherit(&self.parent)?;
+        if self.version == Version::Two {
+            let top = self.parent.parent().unwrap_or(&self.parent);
+            for group in [top, &self.parent] {
+                let all = self
+                    .controllers
+                    .iter()
+                    .filter(|name| ["cpu", "cpuset", "memory", "pids"].contains(&name.as_str()));
+                for name in all {
+                    // One that is missing afterwards is missed when a limit is set.
+                    let _refused =
+                        super::write(&group.join("cgroup.subtree_control"), &format!("+{name}"));
+                }
+            }
+        }
+        let entries = fs::read_dir(&self.parent).into_iter().flatten().flatten();
+        for entry in entries {
+            let name = entry.file_name();
+            let pid = name.to_str().and_then(|name| name.split_once('-'));
+            let is_alive = |pid: &str| Path::new("/proc").join(pid).exists();
+            if pid.is_some_and(|(pid, _)| !is_alive(pid)) {
+                // It has processes yet, or another rbuild was faster.
+                let _left = fs::remove_dir(entry.path());
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a new group of version 1 the processors and memory of its parent, without which
+    /// nothing can be in it.
+    pub(super) fn inherit(&self, group: &Path) -> Result<(), sys::Error> {
+        if self.version == Version::Two || !self.has("cpuset") {
+            return Ok(());
+        }
+        let parent = group.parent().unwrap_or(group);
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            let value = fs::read_to_string(parent.join(file)).unwrap_or_default();
+            super::write(&group.join(file), value.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hierarchies_of_version_1_are_found() {
+        let mounts = "25 20 0:21 / /proc rw - proc proc rw\n\
+            31 30 0:27 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\
+            32 30 0:28 /docker/1 /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n\
+            33 30 0:29 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n";
+        let own = "3:cpu,cpuacct:/a/b\n2:memory:/docker/1\n1:name=systemd:/\n0::/\n";
+        let found = places(mounts, own);
+        let parents: Vec<_> = found.iter().map(|place| place.parent.as_path()).collect();
+        let expected = [
+            "/sys/fs/cgroup/cpu,cpuacct/a/b/rbuild",
+            "/sys/fs/cgroup/memory/rbuild",
+            "/sys/fs/cgroup/systemd/rbuild",
+        ];
+        assert_eq!(parents, expected.map(Path::new));
+        assert!(found[0].has("cpu") && !found[0].has("memory") && found[1].has("memory"));
+    }
+
+    #[test]
+    fn the_hierarchy_of_version_2_is_entered_at_its_top() {
+        let mounts = "31 30 0:27 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
+        let found = places(mounts, "0::/user.slice/session-1.scope\n");
+        assert_eq!(found[0].version, Version::Two);
+        assert_eq!(found[0].parent, Path::new("/sys/fs/cgroup/rbuild"));
+    }
+
+    #[test]
+    fn what_is_not_seen_is_not_there() {
+        let mounts = "31 30 0:27 /other /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n";
+        assert_eq!(places(mounts, "2:memory:/mine\n"), []);
+        assert_eq!(places("", ""), []);
+        assert_eq!(places("nonsense\n1 - cgroup\n", "::\n"), []);
+    }
+}
