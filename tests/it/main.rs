@@ -18,6 +18,7 @@ mod escape;
 mod examples;
 mod faults;
 mod hello;
+mod isolation;
 mod layer;
 mod listed;
 mod oracles;

@@ -1,0 +1,171 @@
+//! What a build's commands can reach and take, from the command line on.
+
+use std::fs;
+use std::io::BufRead;
+use std::io::BufReader;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use crate::support::Feature;
+use crate::support::home::Home;
+use crate::support::home::output;
+use crate::support::home::succeed;
+use crate::support::require;
+
+const NEEDS: [Feature; 4] = [
+    Feature::Root,
+    Feature::Namespaces,
+    Feature::Program("busybox"),
+    Feature::Program("slirp4netns"),
+];
+
+/// A build of one command of busybox's shell.
+fn build(home: &Home, command: &str) -> Command {
+    build_with(home, "", command)
+}
+
+fn build_with(home: &Home, flags: &str, command: &str) -> Command {
+    let dockerfile = format!(
+        "FROM scratch\nCOPY --from=host busybox /bin/sh\n\
+         RUN {flags} [\"/bin/sh\", \"-c\", \"{command}\"]\n"
+    );
+    let context = home.context(&dockerfile);
+    let mut build = home.build(&context);
+    build.args(["--no-cache", "--build-context", "host=/bin"]);
+    build
+}
+
+#[test]
+fn who_takes_too_much_memory_is_told_how_much_there_is() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = Home::new();
+    let script = "x=0123456789abcdef; while :; do x=$x$x; done";
+    let failed = output(build(&home, script).args(["--memory", "32m"]));
+    if failed.stderr.contains("cannot be kept") {
+        return crate::support::skip("this machine has no memory cgroup");
+    }
+    assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+    for part in ["more than the 32 MiB of memory", "--memory"] {
+        assert!(failed.stderr.contains(part), "{}", failed.stderr);
+    }
+}
+
+#[test]
+fn the_loopback_of_this_machine_is_there_only_if_asked_for() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = Home::new();
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for connection in server.incoming() {
+            drop(connection);
+        }
+    });
+    let script = format!("nc -w 3 127.0.0.1 {port} </dev/null && echo reached || echo hidden");
+    let said = |mut command: Command| succeed(&mut command).stderr;
+    assert!(said(build(&home, &script)).contains(" hidden\n"));
+    let mut allowed = build(&home, &script);
+    allowed.args(["--network", "host"]);
+    assert!(said(allowed).contains(" reached\n"));
+
+    let refused = output(&mut build_with(&home, "--network=host", &script));
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("--allow network.host"));
+    let mut allowed = build_with(&home, "--network=host", &script);
+    allowed.args(["--allow", "network.host"]);
+    assert!(said(allowed).contains(" reached\n"));
+}
+
+#[test]
+fn a_killed_build_leaves_no_process_mount_network_or_group() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = Home::new();
+    let script = "echo begun; sleep 1000 & sleep 1000";
+    let mut process = build(&home, script).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(process.stderr.take().unwrap()).lines();
+    let begun = lines
+        .map_while(Result::ok)
+        .any(|line| line.ends_with(" begun"));
+    assert!(begun, "the command did not begin");
+    let pid = process.id();
+    assert!(!descendants(pid).is_empty());
+    let family = descendants(pid);
+    process.kill().unwrap();
+    process.wait().unwrap();
+
+    let begin = Instant::now();
+    let is_left = || family.iter().any(|pid| is_running(*pid));
+    while is_left() && begin.elapsed() < Duration::from_secs(10) {
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert!(!is_left(), "processes are left of {family:?}");
+    let root = fs::canonicalize(home.path("root")).unwrap();
+    for entry in fs::read_dir("/proc").unwrap() {
+        let mounts = fs::read_to_string(entry.unwrap().path().join("mountinfo"));
+        let mounts = mounts.unwrap_or_default();
+        assert!(!mounts.contains(root.to_str().unwrap()), "{mounts}");
+    }
+    // Groups go away with the next command that runs.
+    succeed(&mut build(&home, "true"));
+    assert_eq!(groups(pid), Vec::<String>::new());
+}
+
+/// Whether a process runs; one that has ended and that nobody asked about does not.
+fn is_running(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = status
+        .rsplit_once(") ")
+        .map(|(_, rest)| rest.chars().next());
+    state
+        .flatten()
+        .is_some_and(|state| state != 'Z' && state != 'X')
+}
+
+/// Finds the children of a process, and theirs.
+fn descendants(pid: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    let mut waiting = vec![pid];
+    while let Some(pid) = waiting.pop() {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+        for task in tasks.into_iter().flatten().flatten() {
+            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            let children = children
+                .split_whitespace()
+                .filter_map(|pid| pid.parse().ok());
+            let children: Vec<u32> = children.collect();
+            waiting.extend(&children);
+            found.extend(children);
+        }
+    }
+    found
+}
+
+/// Finds the control groups that an rbuild made.
+fn groups(pid: u32) -> Vec<String> {
+    let mine = format!("{pid}-");
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new("/sys/fs/cgroup").to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with(&mine) {
+                found.push(entry.path().display().to_string());
+            }
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+            }
+        }
+    }
+    found
+}
