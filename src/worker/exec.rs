@@ -30,6 +30,7 @@ use crate::worker::Worker;
 use crate::worker::blocking;
 use crate::worker::change_set;
 use crate::worker::lent;
+use crate::worker::mount_points;
 use crate::worker::mounts;
 use crate::worker::mounts::Prepared;
 use crate::worker::tree;
@@ -45,6 +46,7 @@ pub(super) async fn run(worker: &Worker, op: ExecOp, task: &Task) -> Result<Made
     let running = blocking(move || {
         let chain = tree::whole(&worker, inputs[0].chain())?;
         let active = worker.snapshots.prepare(&chain)?;
+        let began = mount_points::began(active.stack())?;
         let prepared = mounts::prepare(&worker, &op, &inputs, &cancel)?;
         let isolation = worker.options.ladder.isolation()?;
         let network = match (chosen(&worker, &op), &isolation) {
@@ -64,7 +66,10 @@ pub(super) async fn run(worker: &Worker, op: ExecOp, task: &Task) -> Result<Made
             worker.networks.give_back(network);
         }
         match status.code {
-            0 => change_set::commit(&*worker.snapshots, active),
+            0 => {
+                mount_points::date(active.stack(), began)?;
+                change_set::commit(&*worker.snapshots, active)
+            }
             code => Err(Error::Exit {
                 command: command_line(&op.args),
                 code,

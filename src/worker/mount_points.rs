@@ -15,10 +15,13 @@ use crate::snapshot::SnapshotId;
 use crate::snapshot::Snapshotter;
 use crate::snapshot::Stack;
 use crate::sys;
+use crate::sys::Dir;
 use crate::sys::MakeDirs;
 use crate::sys::Owner;
 use crate::sys::Root;
+use crate::sys::Stat;
 use crate::sys::Symlinks;
+use crate::sys::Timestamp;
 
 /// What the snapshot is called; what is in it never changes under one name.
 const NAME: &str = "mount-points-1";
@@ -40,6 +43,40 @@ impl MountPoints {
             Stack::Directory(_) => None,
         }
     }
+}
+
+/// Gives an `/etc` that a command copied up, and in which nothing was made, the time at which the
+/// command began, if something that the command needed was missing there: as if it had been made
+/// in this `/etc` and removed again, which is how BuildKit does it.
+pub(super) fn date(stack: &Stack, began: Timestamp) -> sys::Result<()> {
+    let Stack::Overlay { lowers, upper, .. } = stack else {
+        return Ok(());
+    };
+    let upper = Dir::open(upper)?;
+    let Some(own) = upper.find("etc")?.filter(Stat::is_dir) else {
+        return Ok(());
+    };
+    let mut below = Vec::new();
+    for lower in lowers.iter().rev() {
+        let lower = Dir::open(lower)?;
+        if let Some(stat) = lower.find("etc")?.filter(Stat::is_dir) {
+            below.push((stat, lower.open_dir("etc")?));
+        }
+    }
+    let is_as_below = below
+        .first()
+        .is_some_and(|(stat, _)| stat.modified == own.modified);
+    let is_missing = |name: &&str| !below.iter().any(|(_, etc)| etc.stat(name).is_ok());
+    if is_as_below && FILES.iter().any(|name| is_missing(&name)) {
+        upper.set_modified("etc", began)?;
+    }
+    Ok(())
+}
+
+/// Gives the time at which the change set was begun.
+pub(super) fn began(stack: &Stack) -> sys::Result<Timestamp> {
+    let (Stack::Overlay { work: path, .. } | Stack::Directory(path)) = stack;
+    Ok(Dir::open(path)?.stat(".")?.modified)
 }
 
 fn open(snapshots: &dyn Snapshotter) -> Result<Active> {

@@ -1,7 +1,10 @@
 //! What an instruction made, as a change set: what is taken for the same, and what is nothing.
 
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::path::PathBuf;
 
 use crate::support::Feature;
 use crate::support::home::Home;
@@ -47,36 +50,61 @@ fn what_makes_the_same_again_makes_nothing_else_run() {
     assert_ne!(image, other);
 }
 
-#[test]
-fn a_command_that_changes_nothing_leaves_nothing() {
-    if !require(&[
-        Feature::Root,
-        Feature::Namespaces,
-        Feature::Overlay,
-        Feature::Program("busybox"),
-    ]) {
-        return;
-    }
-    let home = Home::new();
-    // The image has an /etc, and neither the files nor the directories that are mounted upon.
-    let steps = "RUN [\"/bin/busybox\", \"mkdir\", \"-p\", \"/etc/own\"]\n\
-                 RUN [\"/bin/busybox\", \"true\"]\n";
-    let dockerfile = format!("FROM scratch\nCOPY --from=host busybox /bin/busybox\n{steps}");
+const NEEDS: [Feature; 4] = [
+    Feature::Root,
+    Feature::Namespaces,
+    Feature::Overlay,
+    Feature::Program("busybox"),
+];
+
+/// Builds an image of busybox and these steps; gives the directories of its change sets.
+fn change_sets(home: &Home, steps: &str) -> Vec<PathBuf> {
+    let dockerfile = format!(
+        "FROM scratch\nCOPY --from=host busybox /bin/busybox\n\
+         RUN [\"/bin/busybox\", \"--install\", \"/bin\"]\n{steps}"
+    );
     let mut command = home.build(&home.context(&dockerfile));
     succeed(command.args(["--build-context", "host=/bin"]));
-    let mut contents: Vec<Vec<String>> = fs::read_dir(home.path("root/snapshots"))
+    fs::read_dir(home.path("root/snapshots"))
         .unwrap()
         .map(|entry| entry.unwrap())
         .filter(|entry| entry.file_type().unwrap().is_dir())
         .filter(|entry| !entry.file_name().to_string_lossy().starts_with(['.', 'm']))
-        .map(|entry| names(&entry.path().join("fs")))
-        .collect();
-    contents.sort();
-    assert_eq!(contents, [vec![], vec!["bin"], vec!["etc"]]);
+        .map(|entry| entry.path().join("fs"))
+        .collect()
 }
 
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap();
-    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.collect()
+#[test]
+fn a_command_that_changes_nothing_leaves_nothing() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = Home::new();
+    // The image has an /etc, and neither the files nor the directories that are mounted upon.
+    let made = change_sets(&home, "RUN mkdir -p /etc/own\nRUN true\n");
+    let names = |folder: &PathBuf| -> Vec<OsString> {
+        let entries = fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect()
+    };
+    let mut contents: Vec<_> = made.iter().map(names).collect();
+    contents.sort();
+    assert_eq!(contents, [vec![], vec!["bin"], vec!["bin"], vec!["etc"]]);
+}
+
+#[test]
+fn what_a_command_changes_in_etc_makes_etc_as_new_as_buildkit_does() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = Home::new();
+    let steps = "RUN echo a > /etc/file && touch -d @1000000000 /etc\n\
+                 RUN echo b >> /etc/file\n";
+    let made = change_sets(&home, steps);
+    let times = made.iter().filter_map(|folder| {
+        let etc = fs::metadata(folder.join("etc")).ok()?;
+        Some(etc.mtime() == 1_000_000_000)
+    });
+    let mut times: Vec<bool> = times.collect();
+    times.sort_unstable();
+    assert_eq!(times, [false, true]);
 }
