@@ -4,6 +4,7 @@ import atexit
 import os
 import random
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -34,6 +35,7 @@ def clean_up():
 
 
 atexit.register(clean_up)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 
 def say(text):

@@ -25,6 +25,9 @@ import sys
 from datetime import date
 from pathlib import Path
 
+# Nothing is left beside the sources.
+sys.dont_write_bytecode = True
+
 import lab
 from rows import print_memory
 from rows import print_table
