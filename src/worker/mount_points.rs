@@ -67,7 +67,7 @@ pub(super) fn date(stack: &Stack, began: Timestamp) -> sys::Result<()> {
         .first()
         .is_some_and(|(stat, _)| stat.modified == own.modified);
     let is_missing = |name: &&str| !below.iter().any(|(_, etc)| etc.stat(name).is_ok());
-    if is_as_below && FILES.iter().any(|name| is_missing(&name)) {
+    if is_as_below && FILES.iter().any(is_missing) {
         upper.set_modified("etc", began)?;
     }
     Ok(())
