@@ -48,6 +48,8 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use clap::Parser;
 
+use crate::sys;
+
 use self::arguments::Arguments;
 use self::arguments::Asked;
 use self::arguments::Command;
@@ -61,6 +63,8 @@ const MISUSE: u8 = 2;
 #[must_use]
 pub fn main() -> ExitCode {
     report::panics_as_bugs();
+    // Secrets will be in its memory. Where it cannot be forbidden there is no harm in going on.
+    let _ = sys::process::forbid_core_files();
     let environment = Environment::read();
     let (arguments, misuse) = match arguments::asked(&environment.arguments) {
         Asked::Help => {

@@ -9,6 +9,7 @@ use anstyle::Style;
 
 use super::error::Error;
 use crate::build::Place;
+use crate::dockerfile::blank_credentials;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
@@ -65,7 +66,8 @@ pub(super) fn hint(text: &str, out: &mut String) {
 
 /// Writes the lines around a place.
 pub(super) fn excerpt(place: &Place, out: &mut String) {
-    Excerpts::new(&place.file, &place.text).write(&place.bytes, out);
+    let text = blank_credentials(&place.text);
+    Excerpts::new(&place.file, &text).write(&place.bytes, out);
 }
 
 /// A text of which places are shown.

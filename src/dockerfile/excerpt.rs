@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::dockerfile::Error;
 use crate::dockerfile::Span;
+use crate::dockerfile::credentials::blank_credentials;
 
 /// The longest piece of a line that is shown, in characters.
 const LONGEST: usize = 160;
@@ -41,6 +42,7 @@ impl Error {
 /// the text is moved into it.
 #[must_use]
 pub fn excerpt(text: &str, span: Span) -> String {
+    let text = blank_credentials(text);
     let start = text.floor_char_boundary(span.start);
     let end = text.floor_char_boundary(span.end.max(start));
     let line_start = text[..start].rfind('\n').map_or(0, |end| end + 1);

@@ -7,6 +7,7 @@
 //! Start reading at [`parse`], then [`Instruction`], then [`lower`].
 
 mod check;
+mod credentials;
 mod environment;
 mod epoch;
 mod error;
@@ -29,6 +30,7 @@ mod stage;
 pub use self::check::Checked;
 pub use self::check::Rule;
 pub use self::check::check;
+pub use self::credentials::blank_credentials;
 pub use self::error::Error;
 pub use self::error::ExpandError;
 pub use self::error::MountError;

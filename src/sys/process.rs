@@ -299,6 +299,23 @@ pub fn unprotect_from_oom() -> Result<()> {
     Ok(())
 }
 
+/// Keeps the memory of this process from being written to a file when it dies, and from being read
+/// by others. What it executes can be read again, but leaves no such file either unless it asks.
+pub fn forbid_core_files() -> Result<()> {
+    let mut limit = rustix::process::getrlimit(Resource::Core);
+    limit.current = Some(0);
+    rustix::process::setrlimit(Resource::Core, limit)
+        .call(|| "setrlimit(RLIMIT_CORE, 0)".to_owned())?;
+    // Where a program takes core files, the limit does not count. The files of such a process in
+    // /proc are root's, so that nobody else could set up a user namespace for its children.
+    if rustix::process::geteuid().is_root() {
+        let never = rustix::process::DumpableBehavior::NotDumpable;
+        rustix::process::set_dumpable_behavior(never)
+            .call(|| "prctl(PR_SET_DUMPABLE, 0)".to_owned())?;
+    }
+    Ok(())
+}
+
 /// Sets which permission bits new files do not get.
 pub fn set_umask(mask: u32) {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));

@@ -112,10 +112,12 @@ pub struct Fetching<'a> {
 /// [`Error::Git`] with what git says, [`Error::GitChecksum`], [`Error::GitMissing`], or
 /// [`Error::Canceled`].
 pub fn check_out(op: &GitOp, fetching: &Fetching<'_>, folder: &Path) -> Result<String, Error> {
+    let (remote, own) = secrets::parted(&op.remote);
+    let lent = secrets::git_authorization(fetching.secrets, &op.remote);
     let git = Git {
         folder: folder.to_owned(),
-        remote: &op.remote,
-        authorization: secrets::git_authorization(fetching.secrets, &op.remote),
+        remote: &remote,
+        authorization: own.or(lent),
         ssh_agent: fetching.ssh.get("default"),
         step: fetching.step,
         cancel: fetching.cancel,
@@ -244,7 +246,10 @@ impl Git<'_> {
     fn run(&self, arguments: &[&str]) -> Result<String, Error> {
         let program = Program {
             folder: &self.folder,
-            authorization: self.authorization.as_deref(),
+            authorization: self
+                .authorization
+                .as_deref()
+                .map(|value| (self.remote, value)),
             ssh_agent: self.ssh_agent.map(PathBuf::as_path),
             cancel: self.cancel,
         };

@@ -53,6 +53,48 @@ fn authorization(
     find(header).map(str::to_owned).or_else(bearer)
 }
 
+/// Parts a URL of the web from the user and password in it; gives also the `Authorization` header
+/// that says the same. Programs show their arguments to everybody.
+pub(super) fn parted(url: &str) -> (String, Option<String>) {
+    use base64::Engine as _;
+    let parts = url.split_once("://").and_then(|(scheme, rest)| {
+        let end = rest.find('/').unwrap_or(rest.len());
+        let at = rest[..end].rfind('@')?;
+        matches!(scheme, "http" | "https").then_some((scheme, &rest[..at], &rest[at + 1..]))
+    });
+    let Some((scheme, credentials, rest)) = parts else {
+        return (url.to_owned(), None);
+    };
+    let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+    let pair = [decoded(user), b":".to_vec(), decoded(password)].concat();
+    let encoded = base64::engine::general_purpose::STANDARD.encode(pair);
+    (
+        format!("{scheme}://{rest}"),
+        Some(format!("Basic {encoded}")),
+    )
+}
+
+/// Resolves the `%40` of a URL.
+fn decoded(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let code = after.get(..2).filter(|_| *first == b'%');
+        let code = code.and_then(|code| str::from_utf8(code).ok());
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    bytes
+}
+
 /// The host of `scheme://[user@]host[:port]/path`.
 fn host(url: &str) -> Option<&str> {
     let rest = url.split_once("://")?.1;
@@ -85,6 +127,7 @@ mod tests {
 
     use super::git_authorization;
     use super::http_authorization;
+    use super::parted;
     use super::without_secrets;
 
     #[test]
@@ -97,6 +140,16 @@ mod tests {
             ("git@host:x.git", "git@host:x.git"),
         ] {
             assert_eq!(without_secrets(url), told);
+        }
+    }
+
+    #[test]
+    fn a_url_is_parted_from_its_password() {
+        let (url, header) = parted("https://me:p%40ss@h:1/x.git");
+        assert_eq!(url, "https://h:1/x.git");
+        assert_eq!(header.as_deref(), Some("Basic bWU6cEBzcw=="));
+        for url in ["https://h/a@b", "ssh://git@h/x", "git@h:x"] {
+            assert_eq!(parted(url), (url.to_owned(), None));
         }
     }
 

@@ -27,6 +27,7 @@ mod remote;
 mod remote_faults;
 mod run;
 mod sandbox;
+mod secrets;
 mod snapshot;
 mod solver;
 mod speed;

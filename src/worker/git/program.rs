@@ -44,8 +44,8 @@ const UNWANTED: [&str; 20] = [
 pub(super) struct Program<'a> {
     /// The repository.
     pub(super) folder: &'a Path,
-    /// The value of the `Authorization` header for web servers.
-    pub(super) authorization: Option<&'a str>,
+    /// The value of the `Authorization` header for the web server of this URL.
+    pub(super) authorization: Option<(&'a str, &'a str)>,
     /// The socket of the ssh agent.
     pub(super) ssh_agent: Option<&'a Path>,
     /// Ends it.
@@ -106,11 +106,13 @@ impl Program<'_> {
             ("GIT_SSH_COMMAND", "ssh -F /dev/null -o BatchMode=yes"),
         ]);
         let mut settings = vec![("core.fileMode", "true"), ("advice.detachedHead", "false")];
-        let header = self
-            .authorization
-            .map(|value| format!("Authorization: {value}"));
-        if let Some(header) = &header {
-            settings.push(("http.extraHeader", header));
+        // For no other server: a submodule may be anybody's.
+        let header = self.authorization.map(|(url, value)| {
+            let key = format!("http.{}.extraHeader", server(url));
+            (key, format!("Authorization: {value}"))
+        });
+        if let Some((key, value)) = &header {
+            settings.push((key, value));
         }
         // By the environment, which other users cannot see, unlike arguments.
         command.env("GIT_CONFIG_COUNT", settings.len().to_string());
@@ -123,6 +125,13 @@ impl Program<'_> {
         }
         command
     }
+}
+
+/// The scheme, host and port of a URL.
+fn server(url: &str) -> &str {
+    let start = url.find("://").map_or(0, |at| at + "://".len());
+    let end = url[start..].find('/').map_or(url.len(), |at| start + at);
+    &url[..end]
 }
 
 /// Reads all that comes, on a thread of its own.
