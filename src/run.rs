@@ -4,6 +4,7 @@
 //! sandbox is made of.
 
 mod command;
+mod container;
 mod error;
 mod name;
 mod port;
@@ -38,6 +39,10 @@ use crate::store::Store;
 use crate::worker;
 use crate::worker::Worker;
 
+pub use container::Container;
+pub use container::Kept;
+pub use container::find;
+pub use container::list;
 pub use error::Error;
 pub use request::Port;
 pub use request::Request;
@@ -55,8 +60,8 @@ pub struct Ready {
     runtime: Runtime,
     /// The writable layer; removed when dropped.
     _active: Active,
-    /// Keeps what the process runs on from being pruned.
-    _shared: Shared,
+    /// Keeps what the process runs on from being pruned until it runs: then its snapshots are held.
+    shared: Shared,
     _name: Option<Claim>,
 }
 
@@ -108,24 +113,26 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
         listeners,
         runtime,
         _active: active,
-        _shared: shared,
+        shared,
         _name: name,
     })
 }
 
 impl Ready {
     /// Runs the process and gives its exit code: 128 and the signal's number if a signal killed
-    /// it. Of what it wrote to its root filesystem nothing is left.
+    /// it. Of what it wrote to its root filesystem nothing is left. `started` is told when it runs.
     ///
     /// # Errors
     /// [`Error`] if the process could not be started, or nobody knows how it ended.
-    pub fn run(mut self) -> Result<i32, Error> {
+    pub fn run(mut self, started: impl FnOnce() -> Result<(), Error>) -> Result<i32, Error> {
         if self.streams.has_terminal() {
             self.spec.terminal = Some(terminal::size());
         }
         let listeners = std::mem::take(&mut self.listeners);
         let status = self.runtime.block_on(async {
             let running = sandbox::spawn(&self.spec, &self.options)?;
+            drop(self.shared);
+            started()?;
             if !listeners.is_empty() {
                 let network = SandboxNetwork::of(running.pid())?;
                 port::forward(listeners, &Arc::new(network));

@@ -9,6 +9,10 @@ use clap::Subcommand;
 
 use super::build::BuildArguments;
 use super::completion::CompletionArguments;
+use super::containers::LogsArguments;
+use super::containers::PsArguments;
+use super::containers::RmArguments;
+use super::containers::StopArguments;
 use super::environment::Environment;
 use super::error::Error;
 use super::images::ImagesArguments;
@@ -143,6 +147,14 @@ pub(super) enum Command {
     Build(Box<BuildArguments>),
     /// Run an image.
     Run(Box<RunArguments>),
+    /// List the containers that run in the background.
+    Ps(PsArguments),
+    /// Print what a container in the background wrote.
+    Logs(LogsArguments),
+    /// End containers in the background.
+    Stop(StopArguments),
+    /// Forget containers that have ended.
+    Rm(RmArguments),
     /// Send an image to a registry.
     Push(PushArguments),
     /// Bring an image from a registry.

@@ -19,6 +19,8 @@ mod build;
 mod call;
 mod completion;
 mod config;
+mod containers;
+mod detach;
 mod environment;
 mod error;
 mod images;
@@ -102,6 +104,10 @@ fn run(arguments: Arguments, environment: &Environment) -> Result<ExitCode, Erro
         Command::Inspect(inspect) => inspect::inspect(&inspect, &home, environment)?,
         Command::History(history) => inspect::history(&history, &home, environment)?,
         Command::Du(usage) => prune::usage(&usage, &home, environment)?,
+        Command::Ps(ps) => containers::ps(&ps, &home, environment)?,
+        Command::Logs(logs) => containers::logs(&logs, &home, environment)?,
+        Command::Stop(stop) => containers::stop(&stop, &home, environment)?,
+        Command::Rm(remove) => containers::remove(&remove, &home, environment)?,
         Command::Prune(prune) => prune::prune(&prune, &home, environment)?,
         Command::Parse(parse) => parse::run(&parse)?,
         Command::Completion(completion) => completion::run(&completion)?,

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use super::arguments::Home;
 use super::config;
+use super::detach;
 use super::environment::Environment;
 use super::error::Error;
 use super::limits::LimitFlags;
@@ -17,20 +18,26 @@ use super::pull;
 use super::report;
 use super::rootless;
 use super::value;
+use super::when;
 use crate::build::PullPolicy;
 use crate::graph::Ulimit;
 use crate::manage;
 use crate::manage::Found;
 use crate::oci::Platform;
 use crate::oci::Reference;
+use crate::progress::Sink;
 use crate::run;
+use crate::run::Container;
+use crate::run::Kept;
 use crate::run::Port;
+use crate::run::Ready;
 use crate::run::Request;
 use crate::run::RunNetwork;
 use crate::run::Streams;
 use crate::run::Volume;
 use crate::sandbox;
 use crate::sandbox::Access;
+use crate::sys;
 
 /// What `docker run` exits with if docker is to blame.
 pub(super) const NOT_STARTED: u8 = 125;
@@ -88,6 +95,7 @@ const EXAMPLES: &str = "\
 Examples:
   rbuild run app:v1                          its own command
   rbuild run -it debian:bookworm bash        a shell in it
+  rbuild run -d --name web -p 8080:80 nginx  a server in the background
   rbuild run -p 8080:80 nginx                its port 80 on the host's 8080
   rbuild run -v \"$PWD:/src\" -w /src gcc make
   rbuild run --entrypoint sh app:v1 -c 'ls /'
@@ -121,10 +129,13 @@ pub(super) struct MachineFlags {
     /// A limit of each process, as in nofile=1024:4096.
     #[arg(long = "ulimit", value_name = "NAME=SOFT[:HARD]", value_parser = value::limit::ulimit)]
     pub ulimits: Vec<Ulimit>,
+    /// Run it in the background and print its id; see `rbuild ps`, `logs`, `stop` and `rm`.
+    #[arg(short, long, conflicts_with_all = ["interactive", "tty"])]
+    pub detach: bool,
     /// A name that no other run may have at the same time.
     #[arg(long, value_name = "NAME", value_parser = value::run::name)]
     pub name: Option<String>,
-    /// Leave nothing behind, which is done in any case.
+    /// Leave nothing behind, which without -d is done in any case.
     #[arg(long)]
     pub rm: bool,
 }
@@ -158,9 +169,15 @@ pub(super) fn run(
 ) -> Result<u8, Error> {
     let streams = streams(&arguments)?;
     let network = network(&arguments.machine)?;
+    let keeper_of = environment.text(detach::KEEPER_OF).map(str::to_owned);
     let display = arguments.progress.display(environment)?;
     let found = found(&arguments, home, (environment, &display))?;
-    let id = short_id();
+    let id = keeper_of.clone().unwrap_or_else(short_id);
+    if arguments.machine.detach && keeper_of.is_none() {
+        drop(display);
+        return detach::detach(&container(&arguments, id, environment), home, environment);
+    }
+    let forget = arguments.machine.rm;
     let env = arguments.env.iter().filter_map(|(name, value)| {
         let inherited = || Some(environment.text(name)?.to_owned());
         Some((name.clone(), value.clone().or_else(inherited)?))
@@ -194,7 +211,11 @@ pub(super) fn run(
         shm_size_bytes: arguments.machine.shm_size,
         ulimits: ulimits(&arguments.machine.ulimits),
         binary: environment.binary.clone(),
-        sink: display.sink(),
+        sink: match keeper_of {
+            // What it writes is the program's log.
+            Some(_) => Sink::silent(),
+            None => display.sink(),
+        },
     };
     let ready = run::prepare(&request);
     if matches!(&ready, Err(error) if error.needs_root()) {
@@ -203,9 +224,38 @@ pub(super) fn run(
     }
     // From here on the terminal is the process's.
     drop(display);
-    let code = ready?.run()?;
+    let code = match keeper_of {
+        Some(id) => keep(ready?, Kept::take(&request.root, &id)?, forget)?,
+        None => ready?.run(|| Ok(()))?,
+    };
     // Codes have eight bits; a process's own always fits.
     Ok(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+/// Does as a keeper what was asked for: nobody's terminal ends it, and others can see how it went.
+fn keep(ready: Ready, mut kept: Kept, forget: bool) -> Result<i32, Error> {
+    // It fails only for who leads a session already.
+    let _leads = sys::process::new_session();
+    let code = ready.run(|| kept.started())?;
+    match forget {
+        true => kept.remove()?,
+        false => kept.ended(code)?,
+    }
+    Ok(code)
+}
+
+fn container(arguments: &RunArguments, id: String, environment: &Environment) -> Container {
+    let name = arguments.machine.name.clone();
+    Container {
+        name: name.unwrap_or_else(|| id.clone()),
+        id,
+        image: arguments.image.clone(),
+        command: arguments.command.clone(),
+        created: when::rfc3339(environment.now_ns),
+        keeper: None,
+        exit_code: None,
+        is_running: false,
+    }
 }
 
 /// Reports what kept the process from starting, with docker's exit code for all that is not the

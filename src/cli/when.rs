@@ -28,6 +28,13 @@ pub(super) fn ago(text: &str, now_ns: i128) -> String {
     }
 }
 
+/// Writes a time as RFC 3339 has it.
+pub(super) fn rfc3339(now_ns: i128) -> String {
+    Timestamp::from_nanosecond(now_ns)
+        .unwrap_or_default()
+        .to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::ago;

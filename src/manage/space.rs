@@ -16,6 +16,7 @@ use crate::oci::Index;
 use crate::oci::Layer;
 use crate::oci::Manifest;
 use crate::oci::media_type;
+use crate::snapshot;
 use crate::snapshot::Overlay;
 use crate::snapshot::SnapshotId;
 use crate::snapshot::Snapshotter;
@@ -117,8 +118,14 @@ pub fn prune(root: &Path, forget: Forget, now: SystemTime) -> Result<Freed, Erro
     let before = measure(&folder)?;
     for id in snapshots.list()? {
         if !alive.contains(&id) {
-            snapshots.remove(&id)?;
-            freed.snapshots += 1;
+            match snapshots.remove(&id) {
+                // A container runs on it.
+                Err(snapshot::Error::InUse { .. }) => {}
+                removed => {
+                    removed?;
+                    freed.snapshots += 1;
+                }
+            }
         }
     }
     freed.snapshots += snapshots.prune()? as u64;

@@ -52,6 +52,26 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// No run in the background is called so.
+    #[error("there is no container {text}")]
+    NoContainer {
+        /// As it was given.
+        text: String,
+    },
+    /// A run in the background goes on.
+    #[error("the container {name} is running")]
+    ContainerRuns {
+        /// Its name.
+        name: String,
+    },
+    /// What is known of a run in the background cannot be read or written.
+    #[error("cannot use {}", path.display())]
+    Container {
+        /// Its folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The machine gave no means to wait for things.
     #[error("cannot wait for the process")]
     Runtime {
@@ -109,6 +129,8 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::NoContainer { .. } => Some("`rbuild ps -a` lists what there is".to_owned()),
+            Self::ContainerRuns { .. } => Some("stop it first, or give -f".to_owned()),
             Self::NoCommand { .. } => {
                 Some("say what to run behind the image: rbuild run IMAGE COMMAND".to_owned())
             }

@@ -90,6 +90,17 @@ impl Child {
     }
 }
 
+/// Takes hold of a process by its number.
+pub fn open(pid: u32) -> Result<OwnedFd> {
+    let text = || format!("pidfd_open({pid})");
+    let number = i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    let number =
+        number.ok_or_else(|| Error::new(text(), std::io::ErrorKind::InvalidInput.into()))?;
+    rustix::process::pidfd_open(number, rustix::process::PidfdFlags::empty()).call(text)
+}
+
 /// Sends a signal; a process that has ended already is no failure.
 pub fn signal(pidfd: impl AsFd, number: i32) -> Result<()> {
     let text = || format!("pidfd_send_signal({number})");

@@ -306,3 +306,86 @@ fn a_published_port_leads_into_the_processs_own_network() {
     signal(&child, "KILL");
     child.wait().unwrap();
 }
+
+#[test]
+fn a_server_in_the_background_is_listed_read_stopped_and_forgotten() {
+    let Some(home) = Home::new() else { return };
+    let text = |args: &[&str]| {
+        let output = home.rbuild(args);
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let script = "trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 0.05; done";
+    let id = text(&["run", "-d", "--name", "web", "box", "sh", "-c", script]);
+    let id = id.trim_end();
+    assert_eq!(id.len(), 12, "{id}");
+    let again = home.rbuild(&["run", "-d", "--name", "web", "box", "true"]);
+    assert_eq!(again.status.code(), Some(125), "{again:?}");
+    let listed: serde_json::Value =
+        serde_json::from_str(&text(&["ps", "--format", "json"])).unwrap();
+    assert_eq!(listed["id"], *id);
+    assert_eq!(listed["name"], *"web");
+    assert_eq!(listed["running"], true);
+    // What it runs on is in use, and pruning goes on all the same.
+    text(&["prune", "--all"]);
+    let begun = Instant::now();
+    while text(&["logs", "web"]) != "ready\n" {
+        assert!(begun.elapsed() < PATIENCE, "it writes nothing");
+    }
+    let running = home.rbuild(&["rm", "web"]);
+    assert!(!running.status.success(), "{running:?}");
+    let follow = home
+        .command(&["logs", "-f", "web"])
+        .stdout(Stdio::piped())
+        .spawn();
+    assert_eq!(text(&["stop", &id[..4]]), format!("{}\n", &id[..4]));
+    let followed = follow.unwrap().wait_with_output().unwrap();
+    assert_eq!(followed.stdout, b"ready\nbye\n");
+    assert!(!text(&["ps"]).contains("web"));
+    assert!(text(&["ps", "-a"]).contains("exited (3)"));
+    text(&["rm", "web"]);
+    assert!(!text(&["ps", "-a"]).contains("web"));
+    home.is_clean();
+}
+
+#[test]
+fn a_container_whose_keeper_was_killed_is_told_so() {
+    let Some(home) = Home::new() else { return };
+    let started = home.rbuild(&["run", "-d", "--name", "web", "box", "sleep", "54321"]);
+    assert!(started.status.success(), "{started:?}");
+    let listed = home.rbuild(&["ps", "--format", "json"]).stdout;
+    let listed: serde_json::Value = serde_json::from_slice(&listed).unwrap();
+    let killed = Command::new("kill")
+        .args(["-9", &listed["pid"].to_string()])
+        .status();
+    assert!(killed.unwrap().success());
+    let begun = Instant::now();
+    loop {
+        let text = String::from_utf8(home.rbuild(&["ps", "-a"]).stdout).unwrap();
+        if text.contains("killed") {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{text}");
+    }
+    assert!(home.rbuild(&["rm", "web"]).status.success());
+    // The name is free again.
+    let again = home.rbuild(&[
+        "run", "-d", "--rm", "--name", "web", "box", "sleep", "54321",
+    ]);
+    assert!(again.status.success(), "{again:?}");
+    assert!(home.rbuild(&["rm", "-f", "web"]).status.success());
+}
+
+#[test]
+fn who_cannot_be_started_in_the_background_is_told_at_once() {
+    let Some(home) = Home::new() else { return };
+    let missing = home.rbuild(&["run", "-d", "box", "nosuch"]);
+    assert_eq!(missing.status.code(), Some(127), "{missing:?}");
+    assert!(
+        String::from_utf8_lossy(&missing.stderr).contains("nosuch"),
+        "{missing:?}"
+    );
+    assert_eq!(home.rbuild(&["ps", "-a", "--format", "json"]).stdout, b"");
+    let short = home.rbuild(&["run", "-d", "--rm", "box", "true"]);
+    assert!(short.status.success(), "{short:?}");
+}

@@ -1,0 +1,224 @@
+//! `rbuild ps`, `logs`, `stop` and `rm`: what became of `rbuild run -d`.
+
+use std::fs::File;
+use std::io::Read;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::arguments::Home;
+use super::environment::Environment;
+use super::error::Error;
+use super::print;
+use super::table::Format;
+use super::table::FormatFlag;
+use super::table::table;
+use super::when;
+use crate::run;
+use crate::run::Container;
+use crate::sys::process;
+
+/// How often what is waited for is looked at.
+const PAUSE: Duration = Duration::from_millis(50);
+
+const TERMINATE: i32 = 15;
+
+/// What `rbuild ps` is told.
+#[derive(Debug, clap::Args)]
+pub(super) struct PsArguments {
+    /// Show those that have ended, too.
+    #[arg(short, long)]
+    pub all: bool,
+    #[command(flatten)]
+    format: FormatFlag,
+}
+
+/// What `rbuild logs` is told.
+#[derive(Debug, clap::Args)]
+pub(super) struct LogsArguments {
+    /// Its name, or the beginning of its id.
+    #[arg(value_name = "CONTAINER")]
+    pub container: String,
+    /// Go on with what comes until it ends.
+    #[arg(short, long)]
+    pub follow: bool,
+}
+
+/// What `rbuild stop` is told.
+#[derive(Debug, clap::Args)]
+pub(super) struct StopArguments {
+    /// Their names, or the beginnings of their ids.
+    #[arg(value_name = "CONTAINER", required = true)]
+    pub containers: Vec<String>,
+    /// So many seconds after SIGTERM, it is killed.
+    #[arg(
+        short = 't',
+        long = "time",
+        value_name = "SECONDS",
+        default_value_t = 10
+    )]
+    pub seconds: u64,
+}
+
+/// What `rbuild rm` is told.
+#[derive(Debug, clap::Args)]
+pub(super) struct RmArguments {
+    /// Their names, or the beginnings of their ids.
+    #[arg(value_name = "CONTAINER", required = true)]
+    pub containers: Vec<String>,
+    /// Kill those that are running.
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// Lists containers.
+pub(super) fn ps(
+    arguments: &PsArguments,
+    home: &Home,
+    environment: &Environment,
+) -> Result<(), Error> {
+    let mut containers = run::list(&home.root(environment))?;
+    containers.retain(|container| arguments.all || container.is_running);
+    match arguments.format.format {
+        Format::Json => containers
+            .iter()
+            .try_for_each(|container| print::line(&json(container).to_string())),
+        Format::Table => {
+            let row = |container: &Container| row(container, environment.now_ns);
+            let rows: Vec<_> = containers.iter().map(row).collect();
+            let heading = ["ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "NAME"];
+            print::text(&table(heading, &rows))
+        }
+    }
+}
+
+fn row(container: &Container, now_ns: i128) -> [String; 6] {
+    [
+        container.id.clone(),
+        container.image.clone(),
+        container.command.join(" "),
+        when::ago(&container.created, now_ns),
+        status(container),
+        container.name.clone(),
+    ]
+}
+
+fn status(container: &Container) -> String {
+    match container.exit_code {
+        _ if container.is_running => "running".to_owned(),
+        Some(code) => format!("exited ({code})"),
+        None => "killed".to_owned(),
+    }
+}
+
+fn json(container: &Container) -> serde_json::Value {
+    json!({
+        "id": container.id,
+        "name": container.name,
+        "image": container.image,
+        "command": container.command,
+        "created": container.created,
+        "running": container.is_running,
+        "status": status(container),
+        "pid": container.keeper.filter(|_| container.is_running),
+        "exit_code": container.exit_code,
+    })
+}
+
+/// Prints what a container wrote.
+pub(super) fn logs(
+    arguments: &LogsArguments,
+    home: &Home,
+    environment: &Environment,
+) -> Result<(), Error> {
+    let root = home.root(environment);
+    let container = run::find(&root, &arguments.container)?;
+    let path = container.log(&root);
+    let failed = |source| Error::ReadConfig {
+        path: path.clone(),
+        source,
+    };
+    let mut log = File::open(&path).map_err(failed)?;
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        // Asked before reading: what it wrote last is read as well.
+        let goes_on = arguments.follow
+            && run::find(&root, &container.id).is_ok_and(|container| container.is_running);
+        loop {
+            match log.read(&mut buffer).map_err(failed)? {
+                0 => break,
+                count => print::bytes(&buffer[..count])?,
+            }
+        }
+        if !goes_on {
+            return Ok(());
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+/// Ends containers.
+pub(super) fn stop(
+    arguments: &StopArguments,
+    home: &Home,
+    environment: &Environment,
+) -> Result<(), Error> {
+    let root = home.root(environment);
+    for text in &arguments.containers {
+        let container = run::find(&root, text)?;
+        let patience = Duration::from_secs(arguments.seconds);
+        end(&root, &container, Some(patience))?;
+        print::line(text)?;
+    }
+    Ok(())
+}
+
+/// Forgets containers.
+pub(super) fn remove(
+    arguments: &RmArguments,
+    home: &Home,
+    environment: &Environment,
+) -> Result<(), Error> {
+    let root = home.root(environment);
+    for text in &arguments.containers {
+        let mut container = run::find(&root, text)?;
+        if arguments.force {
+            end(&root, &container, None)?;
+            container.is_running = false;
+        }
+        container.remove(&root)?;
+        print::line(text)?;
+    }
+    Ok(())
+}
+
+/// Asks a container to end, and kills it when the time is over; without a time, at once. The keeper
+/// passes the wish on, and takes the program along when it is killed.
+fn end(
+    root: &std::path::Path,
+    container: &Container,
+    patience: Option<Duration>,
+) -> Result<(), Error> {
+    let Some(keeper) = container.keeper.filter(|_| container.is_running) else {
+        return Ok(());
+    };
+    // It may have ended meanwhile.
+    let Ok(keeper) = process::open(keeper) else {
+        return Ok(());
+    };
+    let runs = || run::find(root, &container.id).is_ok_and(|container| container.is_running);
+    if let Some(patience) = patience {
+        let _ended = process::signal(&keeper, TERMINATE);
+        let begun = Instant::now();
+        while runs() && begun.elapsed() < patience {
+            thread::sleep(PAUSE);
+        }
+    }
+    while runs() {
+        let _ended = process::signal(&keeper, process::KILL);
+        thread::sleep(PAUSE);
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! `rbuild run -d`: a keeper, which is rbuild once more, does what was asked for.
+
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
+use super::arguments::Home;
+use super::environment::Environment;
+use super::error::Error;
+use super::print;
+use crate::run;
+use crate::run::Container;
+
+/// Tells the keeper which container is its own.
+pub(super) const KEEPER_OF: &str = "RBUILD_KEEPER_OF";
+
+/// How often the keeper's progress is looked at.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Starts a keeper, waits until the program runs or cannot, and prints the container's id. Gives
+/// the exit code that the keeper gave up with.
+pub(super) fn detach(
+    container: &Container,
+    home: &Home,
+    environment: &Environment,
+) -> Result<u8, Error> {
+    let root = home.root(environment);
+    container.create(&root)?;
+    let log = container.log(&root);
+    let keeper = start(&log, container, environment);
+    let mut keeper = keeper.map_err(|source| Error::WriteFile {
+        path: log.clone(),
+        source,
+    })?;
+    loop {
+        let ended = keeper.try_wait().ok().flatten();
+        // With --rm, one that has ended is gone already.
+        let found = run::find(&root, &container.id);
+        match (found, ended) {
+            (Ok(found), _) if found.keeper.is_some() => break,
+            (Err(_), Some(status)) if status.success() => break,
+            (Ok(found), Some(status)) => {
+                let said = std::fs::read(&log).unwrap_or_default();
+                eprint!("{}", String::from_utf8_lossy(&said));
+                Container {
+                    is_running: false,
+                    ..found
+                }
+                .remove(&root)?;
+                let code = status.code().and_then(|code| u8::try_from(code).ok());
+                return Ok(code.unwrap_or(super::run::NOT_STARTED));
+            }
+            _ => thread::sleep(PAUSE),
+        }
+    }
+    print::line(&container.id)?;
+    Ok(0)
+}
+
+fn start(
+    log: &std::path::Path,
+    container: &Container,
+    environment: &Environment,
+) -> std::io::Result<Child> {
+    let log = File::create(log)?;
+    let mut command = Command::new(&environment.binary);
+    let mut arguments = environment.arguments.iter();
+    command.arg0(
+        arguments
+            .next()
+            .map_or("rbuild".as_ref(), |name| name.as_os_str()),
+    );
+    command.args(arguments).env(KEEPER_OF, &container.id);
+    command
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log);
+    command.spawn()
+}

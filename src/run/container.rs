@@ -1,0 +1,272 @@
+//! Runs in the background. There is no daemon: each has a keeper, a process that does what
+//! `rbuild run` does and writes down how it went.
+//!
+//! ```text
+//! <root>/containers/<id>/state.json   what it is, and how it ended
+//! <root>/containers/<id>/log          what it wrote
+//! <root>/containers/<id>/lock         held by its keeper: who is killed writes nothing down
+//! <root>/containers/lock              held while a name is taken
+//! ```
+
+use std::fs;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::run::Error;
+
+const FOLDER: &str = "containers";
+const STATE: &str = "state.json";
+const LOCK: &str = "lock";
+
+/// A run in the background, as its folder tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    /// Twelve digits that no other has.
+    pub id: String,
+    /// What it is called; no other is.
+    pub name: String,
+    /// Its image, as it was asked for.
+    pub image: String,
+    /// What was asked to be run in the place of the image's command.
+    pub command: Vec<String>,
+    /// When it was begun, RFC 3339.
+    pub created: String,
+    /// The process that keeps it, once the program runs.
+    pub keeper: Option<u32>,
+    /// How the program ended, if it has and somebody was there to see it.
+    pub exit_code: Option<i32>,
+    /// Whether its keeper lives.
+    #[serde(skip)]
+    pub is_running: bool,
+}
+
+/// A container in the hands of its keeper.
+#[derive(Debug)]
+pub struct Kept {
+    folder: PathBuf,
+    container: Container,
+    _lock: File,
+}
+
+impl Container {
+    /// Gives the file of what it wrote.
+    #[must_use]
+    pub fn log(&self, root: &Path) -> PathBuf {
+        folder_of(root, &self.id).join("log")
+    }
+
+    /// Makes its folder, unless its name is another's.
+    ///
+    /// # Errors
+    /// [`Error::NameInUse`] or [`Error::Container`].
+    pub fn create(&self, root: &Path) -> Result<(), Error> {
+        let folder = folder_of(root, &self.id);
+        fs::create_dir_all(root.join(FOLDER)).map_err(cannot(&folder))?;
+        let names = open_lock(&root.join(FOLDER)).and_then(|file| file.lock().map(|()| file));
+        let _names = names.map_err(cannot(&folder))?;
+        if list(root)?.iter().any(|other| other.name == self.name) {
+            return Err(Error::NameInUse {
+                name: self.name.clone(),
+            });
+        }
+        fs::create_dir(&folder).map_err(cannot(&folder))?;
+        write(&folder, self)
+    }
+
+    /// Forgets it, with what it wrote.
+    ///
+    /// # Errors
+    /// [`Error::ContainerRuns`] or [`Error::Container`].
+    pub fn remove(&self, root: &Path) -> Result<(), Error> {
+        if self.is_running {
+            return Err(Error::ContainerRuns {
+                name: self.name.clone(),
+            });
+        }
+        let folder = folder_of(root, &self.id);
+        fs::remove_dir_all(&folder).map_err(cannot(&folder))
+    }
+}
+
+impl Kept {
+    /// Takes a container that was just created.
+    ///
+    /// # Errors
+    /// [`Error::Container`] or [`Error::NoContainer`].
+    pub fn take(root: &Path, id: &str) -> Result<Self, Error> {
+        let folder = folder_of(root, id);
+        let lock = open_lock(&folder).and_then(|file| file.lock().map(|()| file));
+        Ok(Self {
+            _lock: lock.map_err(cannot(&folder))?,
+            container: find(root, id)?,
+            folder,
+        })
+    }
+
+    /// Notes that the program runs.
+    ///
+    /// # Errors
+    /// [`Error::Container`].
+    pub fn started(&mut self) -> Result<(), Error> {
+        self.container.keeper = Some(std::process::id());
+        write(&self.folder, &self.container)
+    }
+
+    /// Notes how the program ended.
+    ///
+    /// # Errors
+    /// [`Error::Container`].
+    pub fn ended(&mut self, exit_code: i32) -> Result<(), Error> {
+        self.container.exit_code = Some(exit_code);
+        write(&self.folder, &self.container)
+    }
+
+    /// Forgets it, with what it wrote: `--rm`.
+    ///
+    /// # Errors
+    /// [`Error::Container`].
+    pub fn remove(self) -> Result<(), Error> {
+        fs::remove_dir_all(&self.folder).map_err(cannot(&self.folder))
+    }
+}
+
+/// Gives all containers, the oldest first.
+///
+/// # Errors
+/// [`Error::Container`].
+pub fn list(root: &Path) -> Result<Vec<Container>, Error> {
+    let folder = root.join(FOLDER);
+    let entries = match fs::read_dir(&folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(cannot(&folder))?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(cannot(&folder))?.path();
+        // One without a whole state is being made or removed.
+        found.extend(read(&path));
+    }
+    found.sort_by(|a, b| (&a.created, &a.id).cmp(&(&b.created, &b.id)));
+    Ok(found)
+}
+
+/// Finds a container by its name or the beginning of its id.
+///
+/// # Errors
+/// [`Error::NoContainer`], also if several ids begin so, and as [`list`].
+pub fn find(root: &Path, text: &str) -> Result<Container, Error> {
+    let all = list(root)?;
+    if let Some(named) = all.iter().find(|container| container.name == text) {
+        return Ok(named.clone());
+    }
+    let mut fitting = all
+        .into_iter()
+        .filter(|container| !text.is_empty() && container.id.starts_with(text));
+    match (fitting.next(), fitting.next()) {
+        (Some(found), None) => Ok(found),
+        _ => Err(Error::NoContainer {
+            text: text.to_owned(),
+        }),
+    }
+}
+
+fn folder_of(root: &Path, id: &str) -> PathBuf {
+    root.join(FOLDER).join(id)
+}
+
+fn read(folder: &Path) -> Option<Container> {
+    let bytes = fs::read(folder.join(STATE)).ok()?;
+    let mut container: Container = serde_json::from_slice(&bytes).ok()?;
+    container.is_running = open_lock(folder).is_ok_and(|file| file.try_lock().is_err());
+    Some(container)
+}
+
+fn write(folder: &Path, container: &Container) -> Result<(), Error> {
+    let text = serde_json::to_vec(container).map_err(|error| cannot(folder)(error.into()))?;
+    let temporary = folder.join("new-state");
+    let written = fs::write(&temporary, text);
+    written
+        .and_then(|()| fs::rename(&temporary, folder.join(STATE)))
+        .map_err(cannot(folder))
+}
+
+fn open_lock(folder: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.create(true).append(true).open(folder.join(LOCK))
+}
+
+fn cannot(path: &Path) -> impl Fn(io::Error) -> Error {
+    move |source| Error::Container {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::Container;
+    use super::Kept;
+    use super::find;
+    use super::list;
+    use crate::run::Error;
+
+    fn container(id: &str, name: &str) -> Container {
+        Container {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            image: "x".to_owned(),
+            command: Vec::new(),
+            created: String::new(),
+            keeper: None,
+            exit_code: None,
+            is_running: false,
+        }
+    }
+
+    fn create(root: &Path, id: &str, name: &str) -> Result<(), Error> {
+        container(id, name).create(root)
+    }
+
+    #[test]
+    fn names_are_taken_once_and_ids_found_by_their_beginning() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(list(root.path()).unwrap(), []);
+        create(root.path(), "ab12", "web").unwrap();
+        create(root.path(), "ab34", "db").unwrap();
+        let taken = create(root.path(), "cd56", "web");
+        assert!(matches!(taken, Err(Error::NameInUse { .. })));
+        assert_eq!(find(root.path(), "db").unwrap().id, "ab34");
+        assert_eq!(find(root.path(), "ab1").unwrap().name, "web");
+        for text in ["ab", "", "x"] {
+            assert!(matches!(
+                find(root.path(), text),
+                Err(Error::NoContainer { .. })
+            ));
+        }
+    }
+
+    #[test]
+    fn a_container_runs_as_long_as_its_keeper_holds_it() {
+        let root = tempfile::tempdir().unwrap();
+        create(root.path(), "ab12", "web").unwrap();
+        let mut kept = Kept::take(root.path(), "ab12").unwrap();
+        kept.started().unwrap();
+        let running = find(root.path(), "web").unwrap();
+        assert!(running.is_running && running.keeper == Some(std::process::id()));
+        let refused = running.remove(root.path());
+        assert!(matches!(refused, Err(Error::ContainerRuns { .. })));
+        kept.ended(7).unwrap();
+        drop(kept);
+        let ended = find(root.path(), "web").unwrap();
+        assert_eq!((ended.is_running, ended.exit_code), (false, Some(7)));
+        ended.remove(root.path()).unwrap();
+        assert_eq!(list(root.path()).unwrap(), []);
+    }
+}
