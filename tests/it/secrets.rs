@@ -348,8 +348,6 @@ fn no_core_file_tells_of_secrets() {
         command.env(name, value.unwrap_or_default());
     }
     let told = succeed(&mut command).stderr;
-    let limit = told
-        .lines()
-        .find_map(|line| line.strip_prefix("#4 ")?.split_once(' '));
-    assert_eq!(limit.map(|parts| parts.1), Some("0"), "{told}");
+    let is_limit = |line: &str| line.starts_with("#3 0.") && line.ends_with(" 0");
+    assert!(told.lines().any(is_limit), "{told}");
 }
