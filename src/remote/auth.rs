@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -131,10 +132,20 @@ async fn obtain(session: &Session, challenge: &Challenge) -> Result<Token, Error
 }
 
 async fn look_up(session: &Session) -> Result<Option<Found>, Error> {
-    let options = session.client.options();
+    let warn = |program| {
+        let client = &session.client;
+        client.warn_once(format!("{program} is not installed; going on without it"));
+    };
+    look_up_with(session, &warn).await
+}
+
+async fn look_up_with(
+    session: &Session,
+    missing: credentials::Warn<'_>,
+) -> Result<Option<Found>, Error> {
+    let files = &session.client.options().credential_files;
     let repository = (session.host.name.as_str(), session.path.as_str());
-    let warn = |text| session.client.warn_once(text);
-    credentials::find(&options.credential_files, repository, &warn).await
+    credentials::find(files, repository, missing).await
 }
 
 fn basic_authorization(found: Option<Found>) -> RegistryAuth {
@@ -163,7 +174,9 @@ pub(super) fn basic(user: &str, password: &str) -> String {
 /// Says for a message which credentials there were, or where none were found.
 pub(super) async fn describe(session: &Session) -> String {
     let files = &session.client.options().credential_files;
-    match look_up(session).await {
+    let missing = Mutex::new(Vec::new());
+    let note = |program: String| lock(&missing).push(format!("; {program} is not installed"));
+    match look_up_with(session, &note).await {
         Ok(Some(found)) => format!("the credentials of {} were refused", found.place),
         Err(error) => format!("no credentials ({error})"),
         Ok(None) if files.is_empty() => "no credentials were sent".to_owned(),
@@ -173,9 +186,17 @@ pub(super) async fn describe(session: &Session) -> String {
                 .map(|file| file.display().to_string())
                 .collect();
             let host = &session.host.name;
-            format!("no credentials for {host} in {}", looked.join(", "))
+            let missing = lock(&missing).concat();
+            format!(
+                "no credentials for {host} in {}{missing}",
+                looked.join(", ")
+            )
         }
     }
+}
+
+fn lock<T>(list: &Mutex<Vec<T>>) -> MutexGuard<'_, Vec<T>> {
+    list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A realm gets the user's password, so it must be encrypted or as near as the registry.

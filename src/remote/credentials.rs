@@ -26,7 +26,7 @@ const HUB_KEY: &str = "https://index.docker.io/v1/";
 const TOKEN_USER: &str = "<token>";
 const HELPER_LIMIT: Duration = Duration::from_secs(30);
 
-/// Where it goes that a helper is missing.
+/// Is told the name of each helper that is not installed.
 pub(super) type Warn<'a> = &'a (dyn Fn(String) + Sync);
 
 /// A secret for a registry.
@@ -212,7 +212,7 @@ async fn ask(program: &str, server: &str, warn: Warn<'_>) -> Result<Option<Crede
     let output = match run(program, server).await {
         Ok(output) => output,
         Err(source) if source.kind() == io::ErrorKind::NotFound => {
-            warn(format!("{program} is not installed; going on without it"));
+            warn(program.to_owned());
             return Ok(None);
         }
         Err(source) => return Err(error(source.to_string())),

@@ -830,3 +830,19 @@ fn the_stories_can_be_run_by_other_threads() {
         &step,
     )));
 }
+
+#[tokio::test]
+async fn a_credential_helper_that_is_not_installed_is_named() {
+    let registry = FakeRegistry::start(Demand::Password);
+    publish(&registry, &[b"layer"]);
+    let helpers = [
+        r#"{"credsStore":"nowhere"}"#.to_owned(),
+        format!(r#"{{"credHelpers":{{"{}":"nowhere"}}}}"#, registry.host()),
+    ];
+    for config in helpers {
+        let home = Home::with_config(&config, |_| ());
+        let error = causes(&home.pull(&app(&registry)).await.unwrap_err());
+        let told = "docker-credential-nowhere is not installed";
+        assert!(error.contains(told), "{error}");
+    }
+}
