@@ -10,6 +10,7 @@ mod builds;
 mod cache;
 mod change_set;
 mod checks;
+mod ci;
 mod cli;
 mod crash;
 mod direct;
