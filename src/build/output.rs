@@ -27,6 +27,9 @@ use crate::solver::Solved;
 use crate::worker;
 use crate::worker::Worker;
 
+/// How much of an archive is written at a time.
+const BUFFER_BYTES: usize = 1 << 20;
+
 /// What was built.
 type Built<'a> = (&'a Plan, &'a Solved, &'a Image);
 
@@ -150,7 +153,10 @@ fn to_destination(
     write: impl FnOnce(&mut dyn Write) -> Result<(), Error>,
 ) -> Result<(), Error> {
     match destination {
-        Destination::Stdout => write(&mut BufWriter::new(io::stdout().lock())),
+        Destination::Stdout => write(&mut BufWriter::with_capacity(
+            BUFFER_BYTES,
+            io::stdout().lock(),
+        )),
         Destination::File(path) => to_file(path, write),
     }
 }
@@ -171,7 +177,8 @@ fn to_file(
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);
-    let mut out = BufWriter::new(File::create(&temporary).map_err(error)?);
+    let file = File::create(&temporary).map_err(error)?;
+    let mut out = BufWriter::with_capacity(BUFFER_BYTES, file);
     let written = write(&mut out)
         .and_then(|()| out.flush().map_err(error))
         .and_then(|()| fs::rename(&temporary, path).map_err(error));
