@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ use crate::layer::change::cannot_read;
 use crate::layer::header;
 use crate::layer::header::EntryHeader;
 use crate::sys;
-use crate::sys::Dir;
+use crate::sys::Nearby;
 use crate::sys::Root;
 
 /// An entry to be written.
@@ -75,7 +74,7 @@ impl Item {
 /// Reads items into tar bytes, one after the other; neighbours often lie in one directory.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
-    last: Option<(PathBuf, Dir)>,
+    nearby: Nearby,
 }
 
 impl Reader {
@@ -92,7 +91,7 @@ impl Reader {
     pub(super) fn part(&mut self, item: &Item, part: (u64, u64), out: &mut Vec<u8>) -> Result<()> {
         let file = match &item.source {
             Source::Tree { root, path, .. } => {
-                let (dir, name) = self.dir(root, path).map_err(cannot_read(path))?;
+                let (dir, name) = self.nearby.parent(root, path).map_err(cannot_read(path))?;
                 Some(dir.open_file(name).map_err(cannot_read(path))?)
             }
             Source::Archive { .. } | Source::Nothing => None,
@@ -117,7 +116,7 @@ impl Reader {
             out.extend_from_slice(&header.encode());
             return Ok(None);
         };
-        let (dir, name) = self.dir(root, path).map_err(cannot_read(path))?;
+        let (dir, name) = self.nearby.parent(root, path).map_err(cannot_read(path))?;
         let mut file = None;
         if item.has_content() {
             file = Some(dir.open_file(name).map_err(cannot_read(path))?);
@@ -162,18 +161,6 @@ impl Reader {
             out.resize(out.len().next_multiple_of(header::BLOCK), 0);
         }
         Ok(())
-    }
-
-    /// Opens the directory that a file is in.
-    fn dir<'p>(&mut self, root: &Root, path: &'p Path) -> sys::Result<(&Dir, &'p OsStr)> {
-        let parent = path.parent().unwrap_or(Path::new(""));
-        let name = path.file_name().unwrap_or(OsStr::new("."));
-        let kept = self.last.take().filter(|(kept, _)| kept == parent);
-        let kept = match kept {
-            Some(kept) => kept,
-            None => (parent.to_owned(), root.open_dir(parent)?),
-        };
-        Ok((&self.last.insert(kept).1, name))
     }
 }
 

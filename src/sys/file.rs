@@ -32,16 +32,20 @@ pub fn copy(from: &File, to: &File) -> Result<()> {
         return Ok(());
     }
     let text = || format!("copy_file_range({:?}, {:?})", path_of(from), path_of(to));
+    let mut copied = false;
     loop {
         // 2 GiB - 4 KiB: what one call copies at most.
         match rustix::fs::copy_file_range(from, None, to, None, 0x7fff_f000) {
+            Ok(0) if copied => return Ok(()),
+            // Files of unknown size seem empty to this call; reading finds what is in them.
             Ok(0) => break,
             // Before Linux 5.19 two file systems of one type could refuse each other; the rest
-            // is read and written, which also finds the end of files of unknown size.
+            // is read and written.
             Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {
                 break;
             }
-            Err(Errno::INTR) | Ok(_) => {}
+            Err(Errno::INTR) => {}
+            Ok(_) => copied = true,
             Err(errno) => return Err(errno).call(text),
         }
     }

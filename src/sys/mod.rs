@@ -28,6 +28,7 @@ pub mod tty;
 
 mod dir;
 mod error;
+mod nearby;
 mod remember;
 mod remove;
 mod resolve;
@@ -41,6 +42,7 @@ pub use self::dir::DirEntry;
 pub use self::dir::Node;
 pub use self::error::Error;
 pub use self::error::Result;
+pub use self::nearby::Nearby;
 pub use self::overlay::CHANGE_SET_OPTIONS;
 pub use self::overlay::Overlay;
 pub use self::resolve::RealPath;

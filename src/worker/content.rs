@@ -4,8 +4,7 @@
 //! count; times do not. A file that the stat index knows is not opened.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::ffi::OsString;
+use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -18,8 +17,8 @@ use crate::cache::ContentHasher;
 use crate::cache::FileStamp;
 use crate::cache::StatIndex;
 use crate::sys;
-use crate::sys::Dir;
 use crate::sys::FileKind;
+use crate::sys::Nearby;
 use crate::sys::Owner;
 use crate::sys::Root;
 use crate::sys::Stat;
@@ -199,10 +198,10 @@ impl Source<'_> {
             items.iter().map(look).collect()
         };
         let unknown = known.iter().filter(|known| known.is_none()).count();
-        let content = |(position, known): (usize, &Option<ContentDigest>)| match known {
-            Some(digest) => Ok(*digest.as_bytes()),
+        let content = |nearby: &mut Nearby, (position, known): (usize, &Option<_>)| match known {
+            Some(digest) => Ok(*ContentDigest::as_bytes(digest)),
             None => {
-                let digest = self.read(position)?;
+                let digest = self.read(position, nearby)?;
                 if let Some(index) = index {
                     index.insert(&stamp(&items[position].node.stat), &digest);
                 }
@@ -210,9 +209,12 @@ impl Source<'_> {
             }
         };
         if unknown <= SEQUENTIAL_MAX {
-            return known.iter().enumerate().map(content).collect();
+            let mut nearby = Nearby::default();
+            let one = |item| content(&mut nearby, item);
+            return known.iter().enumerate().map(one).collect();
         }
-        known.par_iter().enumerate().map(content).collect()
+        let all = known.par_iter().enumerate();
+        all.map_init(Nearby::default, content).collect()
     }
 
     /// Gives the path of an item from the root of the source.
@@ -228,27 +230,29 @@ impl Source<'_> {
         above.join(&item.node.name)
     }
 
-    fn read(&self, position: usize) -> Result<ContentDigest, Error> {
+    fn read(&self, position: usize, nearby: &mut Nearby) -> Result<ContentDigest, Error> {
         let path = self.path(position);
         let stat = &self.items[position].node.stat;
-        let (dir, name) = match self.root.parent(&path) {
-            Ok(found) => found,
-            Err(_) if path.as_os_str().is_empty() => {
-                (self.root.dir().try_clone()?, OsString::from("."))
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let (dir, name) = nearby.parent(self.root, &path)?;
         let mut hasher = ContentHasher::new();
+        let mut may_have_attributes = true;
         match stat.kind {
-            FileKind::File => read_file((&dir, &name), &path, stat, &mut hasher)?,
+            FileKind::File => {
+                let file = dir.open_file(name)?;
+                // An open file can be asked at once whether it has any.
+                may_have_attributes = sys::file::has_attributes(&file);
+                read_file(&file, &path, stat, &mut hasher)?;
+            }
             FileKind::Symlink => {
-                hasher.update_sized(dir.read_link(&name)?.as_os_str().as_bytes());
+                hasher.update_sized(dir.read_link(name)?.as_os_str().as_bytes());
             }
             _ => {}
         }
-        for (key, value) in xattr::read(&dir, &name) {
-            hasher.update_sized(key.as_bytes());
-            hasher.update_sized(&value);
+        if may_have_attributes {
+            for (key, value) in xattr::read(dir, name) {
+                hasher.update_sized(key.as_bytes());
+                hasher.update_sized(&value);
+            }
         }
         Ok(hasher.finish())
     }
@@ -265,12 +269,11 @@ fn stamp(stat: &Stat) -> FileStamp {
 }
 
 fn read_file(
-    (dir, name): (&Dir, &OsStr),
+    mut file: &File,
     path: &Path,
     stat: &Stat,
     hasher: &mut ContentHasher,
 ) -> Result<(), Error> {
-    let mut file = dir.open_file(name)?;
     let mut buffer = vec![0; BUFFER_BYTES.min(stat.size as usize + 1)];
     let mut total = 0_u64;
     loop {
