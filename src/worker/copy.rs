@@ -12,6 +12,7 @@ use crate::layer::UnpackOptions;
 use crate::progress::Step;
 use crate::snapshot::Active;
 use crate::snapshot::Snapshotter;
+use crate::solver::Cancel;
 use crate::solver::Made;
 use crate::solver::Selection;
 use crate::solver::Task;
@@ -30,6 +31,7 @@ use crate::worker::place::Manner;
 use crate::worker::select;
 use crate::worker::select::Selected;
 use crate::worker::select::Wish;
+use crate::worker::stoppable::Stoppable;
 use crate::worker::tree;
 use crate::worker::tree::Tree;
 
@@ -97,7 +99,7 @@ fn copy(worker: &Worker, op: &CopyOp, task: &Task) -> Result<Made, Error> {
                 unpack,
             } => {
                 let tree = Tree::open(worker, &inputs[*input])?;
-                let manner = manner(op, chown, &tree);
+                let manner = manner(op, chown, (&tree, task));
                 for selected in select::select(tree.root(), &wish(op, path, &tree))? {
                     let add = Add {
                         source: tree.root(),
@@ -117,8 +119,9 @@ fn copy(worker: &Worker, op: &CopyOp, task: &Task) -> Result<Made, Error> {
 }
 
 /// Gives what a copy says of the files of one of its inputs.
-pub(super) fn manner(op: &CopyOp, chown: Option<Owner>, tree: &Tree) -> Manner {
+pub(super) fn manner(op: &CopyOp, chown: Option<Owner>, (tree, task): (&Tree, &Task)) -> Manner {
     Manner {
+        cancel: task.cancel.clone(),
         owner: chown.or(tree.owner),
         parent_owner: chown.unwrap_or(ROOT),
         mode: op.mode.clone(),
@@ -194,6 +197,7 @@ fn copy_inline(
         parent_owner: chown,
         mode: op.mode.clone(),
         keeps_paths: false,
+        cancel: Cancel::new(),
     };
     let wish = Wish {
         path: name,
@@ -226,7 +230,10 @@ impl Add<'_> {
         let destination = Path::new(&self.op.destination);
         let made = place::make_dirs(self.target, destination, &self.manner.parents())?;
         let owner = self.op.owner.as_ref().and(self.manner.owner);
-        let archive = self.source.open_file(&selected.path)?;
+        let archive = Stoppable {
+            inner: self.source.open_file(&selected.path)?,
+            cancel: &self.manner.cancel,
+        };
         let options = UnpackOptions::archive(owner);
         let unpacked = layer::unpack(archive, &Root::new(made.dir), &options);
         unpacked.map_err(|source| Error::Unpack {

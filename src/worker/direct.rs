@@ -1,7 +1,5 @@
 //! A copy whose files nobody reads: its layer, straight from the source.
 
-use std::io;
-use std::io::Write;
 use std::sync::Arc;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
@@ -11,7 +9,6 @@ use crate::graph::CopySource;
 use crate::layer;
 use crate::oci::Layer;
 use crate::snapshot::SnapshotId;
-use crate::solver::Cancel;
 use crate::solver::Made;
 use crate::solver::Task;
 use crate::sys::Root;
@@ -22,6 +19,7 @@ use crate::worker::copy;
 use crate::worker::draft::Draft;
 use crate::worker::pieces;
 use crate::worker::select;
+use crate::worker::stoppable::Stoppable;
 use crate::worker::tree;
 use crate::worker::tree::Tree;
 
@@ -46,7 +44,7 @@ pub(super) fn run(worker: &Worker, op: &CopyOp, task: &Task) -> Result<Option<Ma
     };
     let options = worker.pack_options(&task.step);
     let out = Stoppable {
-        out: &mut writer,
+        inner: &mut writer,
         cancel: &task.cancel,
     };
     let packed = layer::pack_files(draft.files(), &options, out)?;
@@ -83,7 +81,7 @@ fn draw_up(
         };
         let tree = Tree::open(worker, &task.inputs[*input])?;
         let root = Arc::new(Root::new(tree.root().dir().try_clone()?));
-        let manner = copy::manner(op, chown, &tree);
+        let manner = copy::manner(op, chown, (&tree, task));
         for selected in select::select(tree.root(), &copy::wish(op, path, &tree))? {
             let placed = if *unpack && copy::is_archive(tree.root(), &selected)? {
                 let archive = Arc::new(tree.root().open_file(&selected.path)?);
@@ -113,24 +111,5 @@ fn timestamp(time: SystemTime) -> Timestamp {
     Timestamp {
         seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
         nanoseconds: since.subsec_nanos(),
-    }
-}
-
-/// A writer that fails once the work shall stop.
-pub(super) struct Stoppable<'a, W> {
-    pub(super) out: W,
-    pub(super) cancel: &'a Cancel,
-}
-
-impl<W: Write> Write for Stoppable<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.cancel.is_canceled() {
-            return Err(io::Error::other("canceled"));
-        }
-        self.out.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
     }
 }

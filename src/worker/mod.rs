@@ -32,6 +32,7 @@ mod place;
 mod secrets;
 mod select;
 mod ssh;
+mod stoppable;
 mod tree;
 mod xattr;
 

@@ -9,6 +9,7 @@ use crate::layer::Below;
 use crate::layer::Compression;
 use crate::layer::PackOptions;
 use crate::snapshot::View;
+use crate::solver::Cancel;
 use crate::sys;
 use crate::sys::Owner;
 use crate::sys::Root;
@@ -33,6 +34,7 @@ pub fn copy_tree(tree: &View, directory: &Path) -> Result<(), Error> {
         parent_owner: root,
         mode: None,
         keeps_paths: false,
+        cancel: Cancel::new(),
     };
     let all = Wish {
         path: "/",

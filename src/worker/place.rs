@@ -12,6 +12,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use crate::graph::FileMode;
+use crate::solver::Cancel;
 use crate::sys;
 use crate::sys::Dir;
 use crate::sys::FileKind;
@@ -39,6 +40,8 @@ pub(super) struct Manner {
     /// Whether paths are kept: `--parents`. The directory that a copy goes to is then only there
     /// for what is in it, and does not take the source's time.
     pub(super) keeps_paths: bool,
+    /// The wish to stop, heeded before each file.
+    pub(super) cancel: Cancel,
 }
 
 impl Manner {
@@ -163,6 +166,9 @@ impl Copy<'_> {
         into: Into<'_>,
         top: bool,
     ) -> Result<(), Error> {
+        if self.manner.cancel.is_canceled() {
+            return Err(Error::Canceled);
+        }
         if node.stat.is_dir() {
             return self.directory(node, from, into, top);
         }
@@ -286,6 +292,7 @@ mod tests {
     use super::place;
     use crate::graph::FileMode;
     use crate::graph::Patterns;
+    use crate::solver::Cancel;
     use crate::sys::Owner;
     use crate::sys::Root;
     use crate::worker::Error;
@@ -337,6 +344,7 @@ mod tests {
             parent_owner: owner(),
             mode,
             keeps_paths: false,
+            cancel: Cancel::new(),
         };
         for selected in select(roots.0, &wish)? {
             place(&selected, roots.0, roots.1, destination, &manner)?;
@@ -372,6 +380,30 @@ mod tests {
                 "{path} to {destination}: no {made}"
             );
         }
+    }
+
+    #[test]
+    fn stops_between_files() {
+        let (folder, source, target) = folders();
+        let manner = Manner {
+            owner: Some(owner()),
+            parent_owner: owner(),
+            mode: None,
+            keeps_paths: false,
+            cancel: Cancel::new(),
+        };
+        manner.cancel.cancel();
+        let wish = Wish {
+            path: "dir",
+            literal: false,
+            excludes: &[],
+            parents: false,
+            ignore: None,
+        };
+        let selected = select(&source, &wish).unwrap();
+        let placed = place(&selected[0], &source, &target, "/x", &manner);
+        assert!(matches!(placed, Err(Error::Canceled)));
+        assert!(!folder.path().join("target/x/c").exists());
     }
 
     #[test]
@@ -461,6 +493,7 @@ mod tests {
             parent_owner: owner(),
             mode: None,
             keeps_paths: false,
+            cancel: Cancel::new(),
         };
         let excludes = ["**/c2".to_owned()];
         for path in ["dir/inner/", "./dir/./inner", "dir/c"] {

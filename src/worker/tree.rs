@@ -21,8 +21,8 @@ use crate::sys::Root;
 use crate::worker::Error;
 use crate::worker::Worker;
 use crate::worker::blocking;
-use crate::worker::direct::Stoppable;
 use crate::worker::pieces;
+use crate::worker::stoppable::Stoppable;
 
 const ROOT: Owner = Owner { uid: 0, gid: 0 };
 
@@ -155,7 +155,7 @@ pub(super) async fn pack(worker: &Worker, task: LayerTask) -> Result<Layer, Erro
             .map_or(Below::Nothing, |view| Below::Tree(view.root()));
         let mut writer = worker.store.writer()?;
         let out = Stoppable {
-            out: &mut writer,
+            inner: &mut writer,
             cancel: &task.cancel,
         };
         let packed = layer::pack(tree.root(), below, &options, out)?;
