@@ -6,6 +6,7 @@
 )]
 
 mod architecture;
+mod bombs;
 mod builds;
 mod cache;
 mod change_set;
