@@ -25,7 +25,9 @@ use crate::run::port::Listener;
 use crate::sandbox;
 use crate::sandbox::ExitStatus;
 use crate::sandbox::Input;
+use crate::sandbox::Isolation;
 use crate::sandbox::Ladder;
+use crate::sandbox::Outbound;
 use crate::sandbox::Output;
 use crate::sandbox::Rootfs;
 use crate::sandbox::Running;
@@ -37,6 +39,7 @@ use crate::snapshot::Stack;
 use crate::store::Shared;
 use crate::store::Store;
 use crate::worker;
+use crate::worker::Networks;
 use crate::worker::Worker;
 
 pub use container::Container;
@@ -58,6 +61,8 @@ pub struct Ready {
     streams: Streams,
     listeners: Vec<Listener>,
     runtime: Runtime,
+    /// What leads the process's network outside.
+    _network: Option<Outbound>,
     /// The writable layer; removed when dropped.
     _active: Active,
     /// Keeps what the process runs on from being pruned until it runs: then its snapshots are held.
@@ -88,11 +93,18 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
     spec.cwd = command::cwd(request);
     spec.user = command::user(request);
     spec.hostname.clone_from(&request.hostname);
-    spec.network = match request.network {
-        RunNetwork::Host => sandbox::Network::Host,
-        RunNetwork::Own => sandbox::Network::None,
+    let network = match (request.network, &spec.isolation) {
+        (RunNetwork::Default, Isolation::Namespace) => Networks::default().take(&request.sink),
+        _ => None,
     };
-    spec.mounts = worker::network_files(&request.hostname, &request.extra_hosts, None);
+    spec.network = match (request.network, &network) {
+        (RunNetwork::Default, Some(network)) => sandbox::Network::Join(network.path()),
+        (RunNetwork::Default, None) if request.ports.is_empty() => sandbox::Network::Host,
+        (RunNetwork::Host, _) => sandbox::Network::Host,
+        (RunNetwork::Default | RunNetwork::Own, _) => sandbox::Network::None,
+    };
+    let own = network.as_ref();
+    spec.mounts = worker::network_files(&request.hostname, &request.extra_hosts, own);
     spec.mounts.extend(volumes);
     spec.root_access = request.root_access;
     spec.limits.clone_from(&request.limits);
@@ -112,6 +124,7 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
         streams: request.streams,
         listeners,
         runtime,
+        _network: network,
         _active: active,
         shared,
         _name: name,

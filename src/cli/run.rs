@@ -111,7 +111,8 @@ pub(super) struct MachineFlags {
     /// A directory or file of the host; ro to protect it from the process.
     #[arg(short, long = "volume", value_name = "PATH:TARGET[:ro]", value_parser = value::run::volume)]
     pub volumes: Vec<Volume>,
-    /// The network: host, or none for one of its own [default: host, with --publish none].
+    /// The network: default, host or none. The default is one of its own that leads outside, but
+    /// not to what listens on this machine's loopback interface.
     #[arg(long, value_name = "MODE", value_parser = value::run::network)]
     pub network: Option<RunNetwork>,
     /// Carry TCP connections from a port of the host into the process's own network.
@@ -299,8 +300,7 @@ fn network(machine: &MachineFlags) -> Result<RunNetwork, Error> {
             other: "--network host",
         }),
         (Some(network), _) => Ok(network),
-        (None, true) => Ok(RunNetwork::Host),
-        (None, false) => Ok(RunNetwork::Own),
+        (None, _) => Ok(RunNetwork::Default),
     }
 }
 

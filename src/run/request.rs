@@ -81,9 +81,12 @@ pub struct Volume {
 /// Which network a process is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunNetwork {
+    /// One of its own that leads outside; where none can be made, the host's, or with ports one
+    /// with loopback only.
+    Default,
     /// The host's.
     Host,
-    /// One of its own, with loopback only; ports are carried into it.
+    /// One of its own, with loopback only.
     Own,
 }
 

@@ -77,7 +77,6 @@ use crate::solver::Output;
 use crate::solver::Selection;
 use crate::solver::Task;
 use crate::store::Store;
-use crate::worker::network::Networks;
 
 use mount_points::MountPoints;
 
@@ -87,6 +86,7 @@ pub use git::check_out;
 pub use inside::open_inside;
 pub use inside::resolve_inside;
 pub use lent::network_files;
+pub use network::Networks;
 pub use output::copy_tree;
 pub use output::write_tree;
 pub use secrets::http_authorization;

@@ -1,4 +1,4 @@
-//! The network of a `RUN` that asks for none: one of its own that leads outside.
+//! The network of a command that asks for none: one of its own that leads outside.
 //!
 //! Making one takes a few milliseconds, so they are kept for the commands that come after. No two
 //! commands share one at the same time, and nothing of a command is left on it when it has ended:
@@ -10,9 +10,9 @@ use std::sync::PoisonError;
 use crate::progress::Sink;
 use crate::sandbox::Outbound;
 
-/// The networks of one build.
+/// The networks of the commands of one build or run.
 #[derive(Debug, Default)]
-pub(super) struct Networks {
+pub struct Networks {
     state: Mutex<State>,
 }
 
@@ -24,7 +24,8 @@ struct State {
 
 impl Networks {
     /// Gives a network to use alone; none if this machine cannot make one, which is said once.
-    pub(super) fn take(&self, sink: &Sink) -> Option<Outbound> {
+    #[must_use]
+    pub fn take(&self, sink: &Sink) -> Option<Outbound> {
         {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             while let Some(network) = state.idle.pop() {

@@ -389,3 +389,23 @@ fn who_cannot_be_started_in_the_background_is_told_at_once() {
     let short = home.rbuild(&["run", "-d", "--rm", "box", "true"]);
     assert!(short.status.success(), "{short:?}");
 }
+
+fn the_network_is_ones_own_unless_the_hosts_is_asked_for() {
+    let Some(home) = Home::new() else { return };
+    if !require(&[Feature::Program("slirp4netns")]) {
+        return;
+    }
+    let interfaces = |flags: &[&str]| {
+        let (code, text) = home.sh(flags, "cat /proc/net/dev");
+        assert_eq!(code, 0, "{text}");
+        let devices = text.lines().filter(|line| !line.starts_with('#'));
+        let names = devices.filter_map(|line| line.trim().split_once(':'));
+        names.map(|(name, _)| name.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(interfaces(&[]), ["lo", "tap0"]);
+    assert_eq!(interfaces(&["--network", "none"]), ["lo"]);
+    let host = fs::read_to_string("/proc/net/dev").unwrap();
+    let seen = interfaces(&["--network", "host"]);
+    assert!(seen.iter().all(|name| host.contains(&format!("{name}:"))));
+    assert!(!seen.contains(&"tap0".to_owned()));
+}

@@ -44,9 +44,10 @@ pub(in crate::cli) fn inside(text: &str) -> Result<String, String> {
 /// Reads `--network`.
 pub(in crate::cli) fn network(text: &str) -> Result<RunNetwork, String> {
     match text {
+        "default" => Ok(RunNetwork::Default),
         "host" => Ok(RunNetwork::Host),
         "none" => Ok(RunNetwork::Own),
-        _ => Err("expected host or none".to_owned()),
+        _ => Err("expected default, host or none".to_owned()),
     }
 }
 
