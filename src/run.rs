@@ -22,6 +22,7 @@ use crate::remote::Client;
 use crate::remote::Retry;
 use crate::run::name::Claim;
 use crate::run::port::Listener;
+use crate::run::signal::Signals;
 use crate::sandbox;
 use crate::sandbox::ExitStatus;
 use crate::sandbox::Input;
@@ -143,6 +144,8 @@ impl Ready {
         }
         let listeners = std::mem::take(&mut self.listeners);
         let status = self.runtime.block_on(async {
+            // One that comes as soon as the process runs is the process's already.
+            let signals = signal::catch()?;
             let running = sandbox::spawn(&self.spec, &self.options)?;
             drop(self.shared);
             started()?;
@@ -150,7 +153,7 @@ impl Ready {
                 let network = SandboxNetwork::of(running.pid())?;
                 port::forward(listeners, &Arc::new(network));
             }
-            attend(running, self.streams).await
+            attend(running, signals, self.streams).await
         });
         // What still carries a connection would be waited for without end.
         self.runtime.shutdown_background();
@@ -197,12 +200,16 @@ fn rootfs(active: &Active) -> Rootfs {
 }
 
 /// Passes on what is typed, shown and signalled until the process ends.
-async fn attend(mut running: Running, streams: Streams) -> Result<ExitStatus, Error> {
+async fn attend(
+    mut running: Running,
+    signals: Signals,
+    streams: Streams,
+) -> Result<ExitStatus, Error> {
     let session = match running.terminal.take() {
         Some(controller) => Some(terminal::connect(controller, streams)?),
         None => None,
     };
-    let signals = signal::forward(running.killer(), session.as_ref())?;
+    let signals = signal::forward(signals, running.killer(), session.as_ref())?;
     let waited = tokio::task::spawn_blocking(move || running.wait());
     let status = match waited.await {
         Ok(status) => status.map_err(Error::from),

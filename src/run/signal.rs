@@ -14,23 +14,50 @@ use crate::sandbox::Killer;
 /// After so many wishes to end that the process did not heed, it is killed, as with docker.
 const WISHES: usize = 3;
 
-/// Passes signals on; aborted, it stops.
-pub(super) fn forward(killer: Killer, session: Option<&Session>) -> Result<AbortHandle, Error> {
-    let failed = |source| Error::Runtime { source };
-    let ending = [
+/// Signals that are caught, from before there is a process on.
+#[derive(Debug)]
+pub(super) struct Signals {
+    received: mpsc::Receiver<SignalKind>,
+    listening: JoinSet<()>,
+}
+
+fn ending() -> [SignalKind; 4] {
+    [
         SignalKind::interrupt(),
         SignalKind::terminate(),
         SignalKind::quit(),
         SignalKind::hangup(),
-    ];
+    ]
+}
+
+/// Catches signals: from here on they do not end rbuild.
+pub(super) fn catch() -> Result<Signals, Error> {
     let others = [SignalKind::user_defined1(), SignalKind::user_defined2()];
-    let (send, mut received) = mpsc::channel(16);
+    let (send, received) = mpsc::channel(16);
     let mut listening = JoinSet::new();
-    for kind in ending.into_iter().chain(others) {
-        listening.spawn(listen(signal(kind).map_err(failed)?, kind, send.clone()));
+    for kind in ending().into_iter().chain(others) {
+        let caught = signal(kind).map_err(|source| Error::Runtime { source })?;
+        listening.spawn(listen(caught, kind, send.clone()));
     }
+    Ok(Signals {
+        received,
+        listening,
+    })
+}
+
+/// Passes signals on; aborted, it stops.
+pub(super) fn forward(
+    signals: Signals,
+    killer: Killer,
+    session: Option<&Session>,
+) -> Result<AbortHandle, Error> {
+    let Signals {
+        mut received,
+        mut listening,
+    } = signals;
     if let Some(session) = session.cloned() {
-        let mut resized = signal(SignalKind::window_change()).map_err(failed)?;
+        let resized = signal(SignalKind::window_change());
+        let mut resized = resized.map_err(|source| Error::Runtime { source })?;
         listening.spawn(async move {
             while resized.recv().await.is_some() {
                 session.resize();
@@ -41,7 +68,7 @@ pub(super) fn forward(killer: Killer, session: Option<&Session>) -> Result<Abort
         let _listening = listening;
         let mut wishes = 0;
         while let Some(kind) = received.recv().await {
-            wishes += usize::from(ending.contains(&kind));
+            wishes += usize::from(ending().contains(&kind));
             // A process that has ended meanwhile needs no signal.
             let _ = match wishes {
                 WISHES.. => killer.kill(),

@@ -390,6 +390,7 @@ fn who_cannot_be_started_in_the_background_is_told_at_once() {
     assert!(short.status.success(), "{short:?}");
 }
 
+#[test]
 fn the_network_is_ones_own_unless_the_hosts_is_asked_for() {
     let Some(home) = Home::new() else { return };
     if !require(&[Feature::Program("slirp4netns")]) {
