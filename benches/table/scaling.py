@@ -17,15 +17,19 @@ from rows import steps
 LINEAR = 1.15
 
 
-def growth(sizes, times):
-    """Gives the exponent by which the time grows between the last two sizes."""
-    return math.log(times[-1] / times[-2]) / math.log(sizes[-1] / sizes[-2])
+def growth(sizes, took):
+    """Gives the exponent by which the processor time grows between the last two sizes.
+
+    It depends less on what else the machine does than the time that passes.
+    """
+    return math.log(took[-1].cpu / took[-2].cpu) / math.log(sizes[-1] / sizes[-2])
 
 
-def print_growth(title, sizes, times):
-    exponent = growth(sizes, times)
+def print_growth(title, sizes, took):
+    exponent = growth(sizes, took)
     verdict = "linear or better" if exponent <= LINEAR else "**more than linear**"
-    cells = " | ".join(f"{size}: {seconds(took)}" for size, took in zip(sizes, times))
+    pairs = zip(sizes, took)
+    cells = " | ".join(f"{size}: {seconds(one.median)}" for size, one in pairs)
     print(f"| {title} | {cells} | n^{exponent:.2f}: {verdict} |", flush=True)
 
 
@@ -35,8 +39,8 @@ def files(rbuild):
     for size in sizes:
         folder = fill(context(f"many-{size}", "FROM scratch\nCOPY data /data\n"), size, 1000)
         build = rbuild.build(folder)
-        cold.append(measure(build, rbuild.empty, runs=1).median)
-        warm.append(measure(build, warm_ups=1).median)
+        cold.append(measure(build, rbuild.empty, runs=1))
+        warm.append(measure(build, warm_ups=1))
         subprocess.run(["rm", "-rf", folder])
     print_growth("files in a COPY, nothing cached", sizes, cold)
     print_growth("files in a COPY, nothing changed", sizes, warm)
@@ -49,10 +53,10 @@ def layers(rbuild):
         copies = "".join(f"COPY Dockerfile /{number}\n" for number in range(size))
         folder = context(f"layers-{size}", f"FROM busybox\n{copies}")
         build = rbuild.build(folder, name=f"layers:{size}")
-        cold.append(measure(build, rbuild.empty, runs=1).median)
-        warm.append(measure(build).median)
+        cold.append(measure(build, rbuild.empty, runs=1))
+        warm.append(measure(build))
         top = context(f"top-{size}", f"FROM layers:{size}\nRUN true\n")
-        on_top.append(measure(rbuild.build(top, fresh=True)).median)
+        on_top.append(measure(rbuild.build(top, fresh=True)))
     print_growth("layers, each made by a COPY", sizes, cold)
     print_growth("layers, nothing changed", sizes, warm)
     print_growth("layers below one RUN", sizes, on_top)
@@ -63,21 +67,21 @@ def run_steps(rbuild):
     cold, warm = [], []
     for size in sizes:
         folder = context(f"steps-{size}", steps(size))
-        cold.append(measure(rbuild.build(folder, fresh=True), warm_ups=1).median)
-        warm.append(measure(rbuild.build(folder)).median)
+        cold.append(measure(rbuild.build(folder, fresh=True), warm_ups=1))
+        warm.append(measure(rbuild.build(folder)))
     print_growth("RUN steps, one upon the other", sizes, cold)
     print_growth("RUN steps, nothing changed", sizes, warm)
 
 
 def stages(rbuild):
     sizes = [1, 8, 32]
-    times = []
+    took = []
     for size in sizes:
         made = "".join(f"FROM busybox AS s{n}\nRUN echo {n} > /{n}\n" for n in range(size))
         copies = "".join(f"COPY --from=s{n} /{n} /{n}\n" for n in range(size))
         folder = context(f"stages-{size}", f"{made}FROM busybox\n{copies}")
-        times.append(measure(rbuild.build(folder, fresh=True), warm_ups=1).median)
-    print_growth("stages of one RUN, each copied from", sizes, times)
+        took.append(measure(rbuild.build(folder, fresh=True), warm_ups=1))
+    print_growth("stages of one RUN, each copied from", sizes, took)
 
 
 def jobs(rbuild):
