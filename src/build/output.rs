@@ -24,6 +24,7 @@ use crate::progress::Step;
 use crate::remote;
 use crate::snapshot::View;
 use crate::solver::Solved;
+use crate::solver::Worker as _;
 use crate::worker;
 use crate::worker::Worker;
 
@@ -57,6 +58,9 @@ fn write_all(
     (built, step): (Built<'_>, &Step),
 ) -> Result<Outcome, Error> {
     let (plan, _, image) = built;
+    if request.outputs.iter().any(Target::has_files) {
+        unpack_base(local, worker, (plan, step))?;
+    }
     if request.outputs.iter().any(Target::holds_blobs) {
         fetch_missing(local, (plan, image), step)?;
     }
@@ -102,6 +106,18 @@ pub(super) fn base_source(plan: &Plan) -> Option<&Reference> {
         Op::Image(image) => image.source.as_ref(),
         _ => None,
     }
+}
+
+/// Unpacks the layers of the base that no instruction needed.
+fn unpack_base(local: &Local, worker: &Worker, (plan, step): (&Plan, &Step)) -> Result<(), Error> {
+    let base = plan.graph.chain(plan.target)[0];
+    let Op::Image(image) = &plan.graph.vertex(base).op else {
+        return Ok(());
+    };
+    let unpacked = worker.unpack(image.clone(), step.clone(), local.cancel.clone());
+    local
+        .wait(unpacked)?
+        .map_err(|source| Error::Tree { source })
 }
 
 /// Fetches the layers of the base that no instruction needed. Where none is written, they stay

@@ -158,6 +158,21 @@ fn a_base_that_nothing_reads_stays_where_it_is_until_it_is_needed() {
 }
 
 #[test]
+fn files_of_a_base_that_no_instruction_reads_are_written() {
+    if !require(&[Feature::Root, Feature::Overlay]) {
+        return;
+    }
+    let registry = FakeRegistry::start(Demand::Nothing);
+    publish(&registry);
+    let home = Home::new();
+    let from = format!("FROM {}/app:1\nENV a=b\n", registry.host());
+    let out = home.path("out");
+    let to = format!("type=local,dest={}", out.display());
+    succeed(home.build(&home.context(&from)).args(["-o", &to]));
+    is_right(&out);
+}
+
+#[test]
 fn what_is_written_to_a_file_is_whole() {
     let registry = FakeRegistry::start(Demand::Nothing);
     let layer = publish(&registry);
