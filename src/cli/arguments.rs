@@ -13,6 +13,7 @@ use super::containers::LogsArguments;
 use super::containers::PsArguments;
 use super::containers::RmArguments;
 use super::containers::StopArguments;
+use super::doctor::DoctorArguments;
 use super::environment::Environment;
 use super::error::Error;
 use super::images::ImagesArguments;
@@ -173,6 +174,8 @@ pub(super) enum Command {
     Du(UsageArguments),
     /// Remove what nothing needs.
     Prune(PruneArguments),
+    /// Tell what this machine allows, and what would allow more.
+    Doctor(DoctorArguments),
     /// Print what a Dockerfile says, as JSON.
     Parse(ParseArguments),
     /// Print the completion script of a shell.

@@ -162,6 +162,9 @@ pub(super) enum Error {
     /// No user namespace can be made, and rbuild was not started as root.
     #[error("rbuild was not started as root")]
     Rootless(#[source] sandbox::Error),
+    /// Nothing could be run here.
+    #[error("nothing can be run here")]
+    Doctor(#[source] sandbox::Error),
     /// A run failed.
     #[error(transparent)]
     Run(#[from] run::Error),
@@ -199,6 +202,7 @@ impl Error {
             | Self::WriteFile { .. }
             | Self::WriteStdout { .. }
             | Self::Rootless(_)
+            | Self::Doctor(_)
             | Self::Runtime { .. } => 3,
             Self::Manage(error) => of_manage(error),
             Self::Run(error) => error.exit_code(),
@@ -229,7 +233,7 @@ impl Error {
             Self::Manage(error) => hint_of_manage(error),
             Self::NoTerminal => Some("leave out -t, or run it on a terminal".to_owned()),
             Self::Run(error) => error.hint(),
-            Self::Rootless(error) => error.hint().map(str::to_owned),
+            Self::Rootless(error) | Self::Doctor(error) => error.hint().map(str::to_owned),
             Self::Build(error) => error.hint(),
             Self::Terminal => Some("write to a file with dest=FILE, or to a pipe".to_owned()),
             _ => None,

@@ -21,6 +21,7 @@ mod completion;
 mod config;
 mod containers;
 mod detach;
+mod doctor;
 mod environment;
 mod error;
 mod images;
@@ -109,6 +110,7 @@ fn run(arguments: Arguments, environment: &Environment) -> Result<ExitCode, Erro
         Command::Stop(stop) => containers::stop(&stop, &home, environment)?,
         Command::Rm(remove) => containers::remove(&remove, &home, environment)?,
         Command::Prune(prune) => prune::prune(&prune, &home, environment)?,
+        Command::Doctor(doctor) => doctor::run(&doctor, &home, environment)?,
         Command::Parse(parse) => parse::run(&parse)?,
         Command::Completion(completion) => completion::run(&completion)?,
         Command::Version => print::line(concat!("rbuild ", env!("CARGO_PKG_VERSION")))?,

@@ -17,7 +17,8 @@ use crate::oci::Layer;
 use crate::oci::Manifest;
 use crate::oci::media_type;
 use crate::snapshot;
-use crate::snapshot::Overlay;
+use crate::snapshot::Kind;
+use crate::snapshot::Lazy;
 use crate::snapshot::SnapshotId;
 use crate::snapshot::Snapshotter;
 use crate::store;
@@ -87,7 +88,7 @@ pub fn prune(root: &Path, forget: Forget, now: SystemTime) -> Result<Freed, Erro
     let store = Store::open(root)?;
     let alone = store.alone()?;
     let folder = root.join("snapshots");
-    let snapshots = Overlay::open(&folder)?;
+    let snapshots = Lazy::open(&folder, || Kind::Overlay)?;
     let cache = cache::Local::open(root, now);
     let mut freed = Freed::default();
     let mut alive = match forget {
@@ -146,10 +147,7 @@ pub fn prune(root: &Path, forget: Forget, now: SystemTime) -> Result<Freed, Erro
 }
 
 /// Gives the blobs of those change sets of which there is only a layer.
-fn layers_alone(
-    snapshots: &Overlay,
-    alive: &BTreeSet<SnapshotId>,
-) -> Result<Vec<Descriptor>, Error> {
+fn layers_alone(snapshots: &Lazy, alive: &BTreeSet<SnapshotId>) -> Result<Vec<Descriptor>, Error> {
     let mut blobs = Vec::new();
     for id in alive.iter().filter(|id| snapshots.exists(id)) {
         let layer = snapshots.layer_alone(id)?;

@@ -7,9 +7,14 @@ use crate::sandbox::init::Inside;
 use crate::sandbox::report::Problem;
 use crate::sandbox::seccomp;
 use crate::sandbox::seccomp::Machine;
+use crate::sandbox::spec::Access;
 use crate::sandbox::spec::Isolation;
+use crate::sandbox::spec::Mount;
+use crate::sandbox::spec::MountSource;
 use crate::sandbox::spec::Security;
 use crate::sys;
+use crate::sys::Root;
+use crate::sys::alone;
 use crate::sys::id;
 use crate::sys::id::Capabilities;
 use crate::sys::process;
@@ -38,6 +43,35 @@ pub(super) fn enter_cwd(inside: &mut Inside) -> Result<(), Problem> {
         process::change_dir(Path::new(&inside.spec.cwd))?;
     }
     Ok(())
+}
+
+/// Where the user namespace knows one user only, apt is told to stay root: it makes sure that it
+/// became another user. The file is there while the sandbox is.
+pub(super) fn ease_apt(inside: &mut Inside) -> Result<(), Problem> {
+    const FOLDER: &str = "/etc/apt/apt.conf.d";
+    let has_apt = |root: &Root| root.stat(Path::new(FOLDER)).is_ok_and(|stat| stat.is_dir());
+    if alone::is_alone() && has_apt(inside.root()) {
+        inside.spec.mounts.push(Mount {
+            target: format!("{FOLDER}/zz-rbuild"),
+            source: MountSource::File {
+                content: b"APT::Sandbox::User \"root\";\n".to_vec(),
+                mode: 0o644,
+                uid: 0,
+                gid: 0,
+                access: Access::ReadOnly,
+            },
+        });
+    }
+    Ok(())
+}
+
+/// Where the user namespace knows one user only, becoming another seems to work: what follows
+/// relies on it.
+pub(super) fn pretend_users(_: &mut Inside) -> Result<(), Problem> {
+    match alone::is_alone() {
+        true => Ok(alone::pretend()?),
+        false => Ok(()),
+    }
 }
 
 /// Done as long as this process may: what follows is allowed by the filter.

@@ -11,8 +11,10 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use crate::sandbox::confine::become_user;
+use crate::sandbox::confine::ease_apt;
 use crate::sandbox::confine::enter_cwd;
 use crate::sandbox::confine::filter_calls;
+use crate::sandbox::confine::pretend_users;
 use crate::sandbox::confine::set_limits;
 use crate::sandbox::confine::try_cwd;
 use crate::sandbox::program;
@@ -73,7 +75,7 @@ pub(super) struct Inside {
 type Step = (&'static str, fn(&mut Inside) -> Result<(), Problem>);
 
 /// All that is done, in this order.
-const STEPS: [Step; 22] = [
+const STEPS: [Step; 24] = [
     ("leave its parent's session", leave_session),
     ("keep its mounts to itself", |_| Ok(mount::make_private()?)),
     ("name its host", |inside| {
@@ -83,6 +85,7 @@ const STEPS: [Step; 22] = [
     ("mount its root file system", mount_root),
     ("mount /proc and /sys", system::mount_kernel),
     ("make /dev", system::mount_devices),
+    ("make apt's life easy", ease_apt),
     ("make its files in memory", rootfs::stage_files),
     ("mount /dev/shm", system::mount_shared_memory),
     ("make its mounts", rootfs::mount_all),
@@ -95,6 +98,7 @@ const STEPS: [Step; 22] = [
     ("enter its root file system", enter_root),
     ("set its limits", set_limits),
     ("try its working directory", try_cwd),
+    ("pretend that there are other users", pretend_users),
     ("filter its system calls", filter_calls),
     ("become its user", become_user),
     ("enter its working directory", enter_cwd),

@@ -34,6 +34,7 @@ mod apart;
 mod cgroup;
 mod confine;
 mod error;
+mod examine;
 mod furnish;
 mod init;
 mod ladder;
@@ -56,6 +57,8 @@ mod terminal;
 mod user;
 
 pub use self::error::Error;
+pub use self::examine::Finding;
+pub use self::examine::examine;
 pub use self::init::init_if_requested;
 pub use self::ladder::Choice;
 pub use self::ladder::IsolationWish;

@@ -1,5 +1,7 @@
 //! Which numbers a user may give to the users of his own: `/etc/subuid` and `/etc/subgid`.
 
+use std::path::Path;
+
 /// A row of a user namespace's map: the first number inside, the first outside, how many.
 pub(super) type Row = (u32, u32, u32);
 
@@ -36,6 +38,17 @@ pub(super) fn name_of(passwd: &str, number: u32) -> Option<&str> {
         let name = fields.next()?;
         (fields.nth(1)?.parse() == Ok(number)).then_some(name)
     })
+}
+
+/// Finds the program that maps ranges.
+pub(super) fn mapping_program() -> Option<&'static Path> {
+    const PLACES: [&str; 3] = [
+        "/usr/bin/newuidmap",
+        "/bin/newuidmap",
+        "/usr/sbin/newuidmap",
+    ];
+    let places = PLACES.into_iter().map(Path::new);
+    places.into_iter().find(|path| path.exists())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! What it costs is one copy of the base for a build: when a change set is committed, the copy that
 //! it was made in is just what the next instruction wants, and waits for it.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -17,6 +18,7 @@ use crate::snapshot::Snapshotter;
 use crate::snapshot::Stack;
 use crate::snapshot::View;
 use crate::snapshot::difference;
+use crate::snapshot::error::cannot;
 use crate::snapshot::error::on_tree;
 use crate::snapshot::implied;
 use crate::snapshot::index::Index;
@@ -29,6 +31,7 @@ use crate::snapshot::transfer::Manner;
 use crate::sys::Dir;
 use crate::sys::Root;
 use crate::sys::Timestamp;
+use crate::sys::remember;
 
 /// How many copies wait for the next instruction; as many stages can be built side by side without
 /// copying anything twice.
@@ -62,8 +65,10 @@ struct Spare {
 impl Copy {
     /// Opens the snapshots in `store`, a directory that is made if it is missing.
     pub fn open(store: &Path) -> Result<Self> {
+        fs::create_dir_all(store).map_err(cannot("create", store))?;
+        remember::try_in(store).map_err(on_tree(store))?;
         Ok(Self {
-            shelf: Shelf::open(store)?,
+            shelf: Shelf::open_to_use(store)?,
             spare: Mutex::default(),
             views: Mutex::default(),
         })

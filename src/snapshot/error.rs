@@ -19,6 +19,17 @@ pub enum Error {
         /// What was given.
         text: String,
     },
+    /// The snapshots have a form that this process does not read as it is meant.
+    #[error(
+        "the snapshots in {path:?} were made with {rights} rights than this process has: use \
+         another store (--root), or remove them"
+    )]
+    Form {
+        /// Where they are.
+        path: PathBuf,
+        /// "more" or "fewer".
+        rights: &'static str,
+    },
     /// There is no snapshot of this name.
     #[error("no snapshot {id}")]
     Missing {

@@ -87,7 +87,7 @@ impl Snapshotter for Lazy {
     }
 
     fn change_set(&self, id: &SnapshotId) -> Result<View> {
-        self.shelf.change_set(id)
+        self.decided()?.change_set(id)
     }
 
     fn exists(&self, id: &SnapshotId) -> bool {

@@ -55,7 +55,7 @@ struct Known {
 impl Overlay {
     /// Opens the snapshots in `store`, a directory that is made if it is missing.
     pub fn open(store: &Path) -> Result<Self> {
-        let shelf = Shelf::open(store)?;
+        let shelf = Shelf::open_to_use(store)?;
         Ok(Self {
             shelf,
             known: Mutex::default(),

@@ -21,6 +21,7 @@ use crate::snapshot::scratch::Scratch;
 use crate::sys::Dir;
 use crate::sys::Root;
 use crate::sys::Timestamp;
+use crate::sys::remember;
 
 /// The tree of a snapshot, in its directory.
 pub(super) const TREE: &str = "fs";
@@ -30,6 +31,9 @@ const LAYER: &str = "layer";
 
 /// A directory with nothing in it.
 const EMPTY: &str = ".empty";
+
+/// A file that says that change sets remember what could not be set.
+const MARK: &str = ".remembers";
 
 /// Where snapshots are kept.
 #[derive(Debug)]
@@ -45,6 +49,30 @@ impl Shelf {
         Ok(Self {
             path: path.to_owned(),
         })
+    }
+
+    /// Opens the snapshots in a directory to make or read root file systems of them.
+    pub(super) fn open_to_use(path: &Path) -> Result<Self> {
+        let shelf = Self::open(path)?;
+        shelf.check_form()?;
+        Ok(shelf)
+    }
+
+    /// Sees to it that whoever remembers owners and whiteouts in attributes, and whoever does not,
+    /// do not read each other's change sets: neither would see what is meant.
+    fn check_form(&self) -> Result<()> {
+        let mark = self.path.join(MARK);
+        match (remember::is_needed(), mark.exists()) {
+            (true, false) if self.list()?.is_empty() => {
+                File::create(&mark).map_err(cannot("create", &mark))?;
+                Ok(())
+            }
+            (true, true) | (false, false) => Ok(()),
+            (is_needed, _) => Err(Error::Form {
+                path: self.path.clone(),
+                rights: if is_needed { "more" } else { "fewer" },
+            }),
+        }
     }
 
     /// A directory with nothing in it.

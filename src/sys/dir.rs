@@ -108,7 +108,7 @@ impl Dir {
     pub fn stat(&self, name: impl AsRef<OsStr>) -> Result<Stat> {
         let name = plain(name.as_ref())?;
         rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)
-            .map(|raw| remember::complete(raw.into(), || proc_path(&self.fd).join(name)))
+            .map(|raw| self.complete(raw, name))
             .call(|| self.text("fstatat", name))
     }
 
@@ -118,9 +118,13 @@ impl Dir {
         match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => Ok(None),
             found => found
-                .map(|stat| Some(Stat::from(stat)))
+                .map(|raw| Some(self.complete(raw, name)))
                 .call(|| self.text("fstatat", name)),
         }
+    }
+
+    fn complete(&self, raw: rustix::fs::Stat, name: &Path) -> Stat {
+        remember::complete(raw.into(), || proc_path(&self.fd).join(name))
     }
 
     /// Reads all names, without `.` and `..`, in the order the file system gives them.

@@ -53,6 +53,24 @@ pub fn copy(from: &File, to: &File) -> Result<()> {
     io::copy(&mut from, &mut to).map(|_| ()).call(text)
 }
 
+/// Tells whether copies of files in a directory can share their blocks.
+pub fn shares_blocks(directory: &Path) -> Result<bool> {
+    let make = || {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        rustix::fs::open(directory, flags, Mode::RUSR | Mode::WUSR)
+            .call(|| format!("open({directory:?}, O_TMPFILE)"))
+    };
+    let (from, to) = (make()?, make()?);
+    rustix::io::write(&from, &[0; 4096]).call(|| "write()".to_owned())?;
+    Ok(rustix::fs::ioctl_ficlone(&to, &from).is_ok())
+}
+
+/// How many bytes there is room for in a directory.
+pub fn space(directory: &Path) -> Result<u64> {
+    let found = rustix::fs::statvfs(directory).call(|| format!("statvfs({directory:?})"))?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
 /// Reserves space for a file, so that a full disk is found before it is written; does nothing on
 /// file systems that cannot.
 pub fn reserve(file: &File, size_bytes: u64) -> Result<()> {

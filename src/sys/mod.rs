@@ -14,6 +14,7 @@
     reason = "system calls that rustix does not wrap are made here and nowhere else"
 )]
 
+pub mod alone;
 pub mod channel;
 pub mod family;
 pub mod file;
@@ -23,13 +24,13 @@ pub mod namespace;
 pub mod overlay;
 pub mod process;
 pub mod random;
+pub mod remember;
 pub mod seccomp;
 pub mod tty;
 
 mod dir;
 mod error;
 mod nearby;
-mod remember;
 mod remove;
 mod resolve;
 mod root;

@@ -8,12 +8,17 @@
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 use rustix::fs::XattrFlags;
 use rustix::io::Errno;
 
+use crate::sys::Dir;
 use crate::sys::FileKind;
+use crate::sys::Node;
 use crate::sys::Owner;
+use crate::sys::Result;
 use crate::sys::Stat;
 use crate::sys::id;
 use crate::sys::id::Capabilities;
@@ -33,12 +38,37 @@ pub(super) struct Remembered {
     pub(super) device: Option<(FileKind, (u32, u32))>,
 }
 
-/// Tells whether there may be something that this process cannot set. It does not change while the
+/// Whether a file system was met that refuses what this process may do elsewhere.
+static REFUSED: AtomicBool = AtomicBool::new(false);
+
+/// Tells whether there may be something that this process cannot set, and so remembers: who has not
+/// all rights of root, or works on a file system that refuses some. Rights do not change while the
 /// process lives.
-pub(super) fn is_needed() -> bool {
+pub fn is_needed() -> bool {
     static NEEDED: OnceLock<bool> = OnceLock::new();
-    let makes_devices = || Capabilities::named("MKNOD").is_some_and(Capabilities::are_held);
-    *NEEDED.get_or_init(|| !(id::is_initial_user_namespace() && makes_devices()))
+    let needed = ["MKNOD", "SYS_ADMIN"]
+        .into_iter()
+        .filter_map(Capabilities::named);
+    let has_all = || Capabilities::union(needed).are_held();
+    REFUSED.load(Ordering::Relaxed)
+        || *NEEDED.get_or_init(|| !(id::is_initial_user_namespace() && has_all()))
+}
+
+/// Tries whether a directory takes every file, and remembers from now on if it does not: one in a
+/// container's own file system takes no whiteout.
+pub fn try_in(place: &Path) -> Result<()> {
+    if is_needed() {
+        return Ok(());
+    }
+    let dir = Dir::open(place)?;
+    let name = format!(".whiteout-{}", std::process::id());
+    match dir.make_device(&name, Node::CharDevice(0, 0), 0) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            REFUSED.store(true, Ordering::Relaxed);
+            Ok(())
+        }
+        made => made.and_then(|()| dir.remove_file(&name)),
+    }
 }
 
 /// Tells whether a refusal means that something is to be remembered instead.

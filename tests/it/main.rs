@@ -21,6 +21,7 @@ mod examples;
 mod faults;
 mod hello;
 mod isolation;
+mod ladder;
 mod layer;
 mod listed;
 mod oracles;
@@ -33,7 +34,6 @@ mod secrets;
 mod snapshot;
 mod solver;
 mod speed;
-
 mod store;
 mod support;
 mod sys;

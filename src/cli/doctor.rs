@@ -1,0 +1,123 @@
+//! `rbuild doctor`: what this machine allows, and what would allow more.
+
+use serde_json::json;
+
+use super::arguments::Home;
+use super::environment::Environment;
+use super::error::Error;
+use super::print;
+use super::rootless;
+use super::table::Format;
+use super::table::FormatFlag;
+use super::table::table;
+use crate::sandbox;
+use crate::sandbox::Choice;
+use crate::sandbox::Finding;
+use crate::sandbox::Ladder;
+use crate::sandbox::Level;
+
+/// What `rbuild doctor` is told.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  rbuild doctor
+  rbuild doctor --format json | jq -r .isolation
+  rbuild doctor --isolation=chroot       is that possible here?")]
+pub(super) struct DoctorArguments {
+    #[command(flatten)]
+    format: FormatFlag,
+}
+
+/// Tells how commands are kept apart from this machine, and why.
+pub(super) fn run(
+    arguments: &DoctorArguments,
+    home: &Home,
+    environment: &Environment,
+) -> Result<(), Error> {
+    let root = home.root(environment);
+    std::fs::create_dir_all(&root).map_err(|source| Error::WriteFile {
+        path: root.clone(),
+        source,
+    })?;
+    if rootless::may_be_needed(home, environment)? {
+        // What a user may do shows only there. Where there is no way there, the rest is told.
+        rootless::enter(home, environment);
+    }
+    let findings = sandbox::examine(&root);
+    let ladder = Ladder::new(home.wishes(environment)?, &root);
+    let choice = ladder.choose();
+    match arguments.format.format {
+        Format::Json => {
+            let answer = as_json(choice.as_ref().ok().copied(), &findings);
+            print::line(&answer.to_string())?;
+        }
+        Format::Table => print::text(&as_text(choice.as_ref().ok().copied(), &findings))?,
+    }
+    choice.map(drop).map_err(Error::Doctor)
+}
+
+fn isolation(choice: &Choice) -> &'static str {
+    match choice.level {
+        Level::Namespace => "namespace",
+        Level::Rootless => "rootless",
+        Level::Chroot => "chroot",
+    }
+}
+
+fn snapshotter(choice: &Choice) -> &'static str {
+    match choice.mounts {
+        true => "overlay",
+        false => "copy",
+    }
+}
+
+fn as_json(choice: Option<&Choice>, findings: &[Finding]) -> serde_json::Value {
+    let findings = findings.iter().map(|finding| {
+        json!({
+            "name": finding.name,
+            "ok": finding.is_good,
+            "found": finding.found,
+            "costs": finding.costs,
+            "remedy": finding.remedy,
+        })
+    });
+    json!({
+        "isolation": choice.map(isolation),
+        "snapshotter": choice.map(snapshotter),
+        "because": choice.and_then(|choice| choice.because.as_deref()),
+        "findings": findings.collect::<Vec<_>>(),
+    })
+}
+
+fn as_text(choice: Option<&Choice>, findings: &[Finding]) -> String {
+    let mut text = String::new();
+    if let Some(choice) = choice {
+        let (isolation, snapshotter) = (isolation(choice), snapshotter(choice));
+        text.push_str(&format!(
+            "isolation    {isolation}\nsnapshotter  {snapshotter}\n"
+        ));
+        if let Some(because) = &choice.because {
+            text.push_str(&format!("because      {because}\n"));
+        }
+        text.push('\n');
+    }
+    let rows: Vec<[String; 3]> = findings
+        .iter()
+        .map(|finding| {
+            let sign = if finding.is_good { "yes" } else { "no" };
+            [
+                finding.name.to_owned(),
+                sign.to_owned(),
+                finding.found.clone(),
+            ]
+        })
+        .collect();
+    text.push_str(&table(["WHAT", "OK", "FOUND"], &rows));
+    for finding in findings.iter().filter(|finding| !finding.is_good) {
+        text.push_str(&format!(
+            "\n{}: {}\n  to gain it: {}\n",
+            finding.name, finding.costs, finding.remedy
+        ));
+    }
+    text
+}

@@ -1,0 +1,218 @@
+//! Every way of keeping commands apart, for real: as root, as a user with and without ranges of
+//! numbers, and inside a container with default rights. All make the same image.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::Feature;
+use crate::support::home::Home;
+use crate::support::home::RBUILD;
+use crate::support::home::fail_with;
+use crate::support::home::succeed;
+use crate::support::require;
+use crate::support::takers::podman;
+
+const NEEDS: [Feature; 4] = [
+    Feature::Root,
+    Feature::Namespaces,
+    Feature::Overlay,
+    Feature::Program("busybox"),
+];
+
+/// All that the modes do differently inside: files that are made, changed, linked and removed,
+/// directories that are made anew, owners, and mounts of each kind, of which nothing may be left.
+const DOCKERFILE: &str = r#"
+FROM scratch
+COPY --from=host busybox /bin/busybox
+SHELL ["/bin/busybox", "sh", "-euc"]
+ENV PATH=/bin
+RUN for name in sh mkdir ln chmod rm rmdir mkfifo cat sleep test mv; do \
+    /bin/busybox ln -s busybox /bin/$name; done; mkdir -p /a/b /old/deep; echo 1 > /a/one; ln /a/one /a/two; \
+    ln -s one /a/link; chmod 4755 /a/one; echo x > /old/gone; echo y > /old/deep/gone
+RUN rm -r /old; mkdir /old; echo new > /old/kept; mkfifo /a/pipe; rmdir /a/b; echo 2 > /a/b
+COPY --chown=7:8 Dockerfile /copied/
+RUN --mount=type=cache,target=/cache --mount=type=tmpfs,target=/mnt/memory \
+    --mount=type=secret,id=word --mount=type=bind,target=/context \
+    cat /run/secrets/word /context/Dockerfile > /read; rm -f /cache/x; echo 1 > /cache/x; \
+    echo 1 > /mnt/memory/x; test -c /dev/null; sleep 1000 & echo done > /done
+RUN test ! -e /run/secrets/word; test ! -e /cache; test ! -e /mnt; test -s /read; mv /a /moved
+"#;
+
+/// The build, whose output is the image's id.
+fn build(rbuild: &mut Command, home: &Path) -> String {
+    rbuild
+        .env("SOURCE_DATE_EPOCH", "1000000000")
+        .args(["build", "-q", "--build-context", "host=/bin"])
+        .arg(format!("--secret=id=word,src={}/word", home.display()))
+        .arg(home.join("context"));
+    succeed(rbuild).stdout
+}
+
+fn home() -> Home {
+    let home = Home::new();
+    home.context(DOCKERFILE);
+    home.write("word", "secret\n");
+    home
+}
+
+/// The image that root of the machine makes, mounting overlays.
+fn expected() -> String {
+    let home = home();
+    let mut rbuild = home.rbuild();
+    let rbuild = rbuild.args(["--isolation", "namespace", "--snapshotter", "overlay"]);
+    build(rbuild, &home.path(""))
+}
+
+#[test]
+fn root_makes_the_same_image_in_every_way() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let expected = expected();
+    for flags in [["--snapshotter", "copy"], ["--isolation", "chroot"]] {
+        let home = home();
+        let mut rbuild = home.rbuild();
+        assert_eq!(
+            build(rbuild.args(flags), &home.path("")),
+            expected,
+            "{flags:?}"
+        );
+        // Nothing runs on, and nothing is mounted or lies about.
+        let left = fs::read_dir(home.path("root/snapshots")).unwrap();
+        let names = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        assert_eq!(names.filter(|name| name.starts_with(".tmp")).count(), 0);
+        assert_eq!(processes_in(&home.path("")), 0, "{flags:?}");
+    }
+}
+
+/// How many processes have their root directory below a path.
+fn processes_in(path: &Path) -> usize {
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    let roots = all.filter_map(|entry| fs::read_link(entry.path().join("root")).ok());
+    roots.filter(|root| root.starts_with(path)).count()
+}
+
+#[test]
+fn what_is_not_possible_says_what_to_do() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = home();
+    let context = home.context("FROM scratch\nCOPY Dockerfile /\n");
+    let mut rbuild = home.rbuild();
+    rbuild.args(["--isolation=chroot", "--snapshotter=overlay", "build"]);
+    let refused = fail_with(3, rbuild.arg(&context));
+    assert!(refused.stderr.contains("hint: leave it out"), "{refused:?}");
+    let asked = home.context(
+        "FROM scratch\nCOPY --from=host busybox /\nRUN --network=none [\"/busybox\", \"true\"]\n",
+    );
+    let mut rbuild = home.rbuild();
+    rbuild.args(["--isolation=chroot", "build", "--build-context=host=/bin"]);
+    let refused = fail_with(3, rbuild.arg(&asked));
+    assert!(
+        refused
+            .stderr
+            .contains("a network of its own needs namespaces"),
+        "{refused:?}"
+    );
+}
+
+/// A user's folder, with the binary in it: that of the tests may lie where no user gets to.
+fn users_home() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(path.join("context")).unwrap();
+    fs::write(path.join("context/Dockerfile"), DOCKERFILE).unwrap();
+    fs::write(path.join("word"), "secret\n").unwrap();
+    fs::write(path.join("rbuild.toml"), "").unwrap();
+    fs::copy(RBUILD, path.join("rbuild")).unwrap();
+    fs::create_dir(path.join("root")).unwrap();
+    std::os::unix::fs::chown(path.join("root"), Some(NOBODY), Some(NOBODY)).unwrap();
+    folder
+}
+
+const NOBODY: u32 = 65534;
+
+/// rbuild as `nobody`, who has these ranges of numbers.
+fn as_user(folder: &Path, ranges: &str) -> Command {
+    fs::write(folder.join("ranges"), ranges).unwrap();
+    let script = "mount --bind ranges /etc/subuid && mount --bind ranges /etc/subgid && \
+                  exec setpriv --reuid 65534 --regid 65534 --clear-groups ./rbuild \"$@\"";
+    let mut command = Command::new("unshare");
+    command
+        .args(["-m", "sh", "-c", script, "sh"])
+        .current_dir(folder)
+        .env("HOME", folder)
+        .env("RBUILD_ROOT", folder.join("root"))
+        .env("RBUILD_CONFIG", folder.join("rbuild.toml"));
+    command
+}
+
+#[test]
+fn a_user_makes_the_same_image() {
+    let needs = [
+        &NEEDS[..],
+        &[Feature::UserNamespaces, Feature::Program("newuidmap")],
+    ]
+    .concat();
+    if !require(&needs) {
+        return;
+    }
+    let expected = expected();
+    for ranges in ["nobody:700000:65536\n", ""] {
+        let folder = users_home();
+        let mut rbuild = as_user(folder.path(), ranges);
+        assert_eq!(build(&mut rbuild, folder.path()), expected, "{ranges:?}");
+        // What is known needs no namespace; what it has can be removed again.
+        let mut rbuild = as_user(folder.path(), ranges);
+        rbuild.env("RBUILD_ISOLATION", "chroot");
+        assert_eq!(build(&mut rbuild, folder.path()), expected, "{ranges:?}");
+        succeed(as_user(folder.path(), ranges).args(["prune", "--all"]));
+        let doctor = succeed(as_user(folder.path(), ranges).args(["doctor", "--format=json"]));
+        let doctor: serde_json::Value = serde_json::from_str(&doctor.stdout).unwrap();
+        assert_eq!(doctor["isolation"], "rootless", "{doctor}");
+    }
+}
+
+#[test]
+fn a_container_with_default_rights_makes_the_same_image() {
+    let needs = [
+        &NEEDS[..],
+        &[Feature::Program("podman"), Feature::Program("runc")],
+    ]
+    .concat();
+    if !require(&needs) {
+        return;
+    }
+    let expected = expected();
+    let home = home();
+    fs::create_dir(home.path("store")).unwrap();
+    // The binary of the tests needs the libraries of the machine.
+    let rootfs = home.path("rootfs");
+    for name in ["usr", "etc", "tmp", "proc", "sys", "dev", "home", "store"] {
+        fs::create_dir_all(rootfs.join(name)).unwrap();
+    }
+    for name in ["lib", "lib64", "bin"] {
+        std::os::unix::fs::symlink(format!("usr/{name}"), rootfs.join(name)).unwrap();
+    }
+    fs::copy(RBUILD, rootfs.join("rbuild")).unwrap();
+    let mut run = podman(&home);
+    run.args(["run", "--rm", "--network=host", "--cap-add=MKNOD"])
+        .args(["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"])
+        .arg(format!("-v={}:/home:ro", home.path("").display()))
+        .arg(format!("-v={}:/store", home.path("store").display()))
+        .args(["-v=/usr:/usr:ro", "-e=RBUILD_ROOT=/store"])
+        .args([
+            "-e=RBUILD_CONFIG=/home/rbuild.toml",
+            "-e=SOURCE_DATE_EPOCH=1000000000",
+        ])
+        .arg("--rootfs")
+        .arg(&rootfs)
+        .args(["/rbuild", "build", "-q", "--build-context=host=/bin"])
+        .args(["--secret=id=word,src=/home/word", "/home/context"]);
+    let built = succeed(&mut run);
+    assert_eq!(built.stdout, expected);
+}
