@@ -2,7 +2,9 @@
 //! a user, a network and limits of its own, as a Docker container has them.
 //!
 //! It does not know where root file systems come from and what becomes of their changes, and it
-//! keeps no list of what runs. It is Linux only, and needs root.
+//! keeps no list of what runs. It is Linux only. [`Ladder`] finds out what a machine allows: root
+//! makes namespaces, any user does as root of a user namespace ([`enter`]), and where neither is
+//! allowed a command gets another root directory ([`Isolation::Chroot`]).
 //!
 //! [`spawn`] is the outside: it starts this very binary again in new namespaces and hands it the
 //! spec. `init.rs` is the inside: there [`init_if_requested`] goes through a list of named steps
@@ -25,6 +27,9 @@
 //! | `seccomp` filters | 3.17 | calls that no container needs are refused | refused |
 //! | cgroups, version 1 or 2 | - | memory, processors and processes are limited | a limit that was asked for is refused |
 //! | slirp4netns or pasta | - | a way out of a network of its own | the host's network |
+//! | user namespaces | 3.8 | any user is root of one | root is needed |
+//! | overlay `userxattr` | 5.11 | overlays in a user namespace | root file systems are copied |
+//! | `PR_SET_CHILD_SUBREAPER` | 3.4 | without a process namespace, all a command started is found | refused |
 //! | `mknod` of devices | - | `/dev/null` and its like | the host's devices are shown |
 //! | session keyrings | 2.6.10 | keys of its own | the user's keys are shared |
 //!
