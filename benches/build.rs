@@ -38,6 +38,7 @@ fn request(folder: &Path) -> Request {
         network: Network::Default,
         is_insecure_allowed: false,
         limits: Default::default(),
+        bounds: rbuild::build::Bounds::default(),
         is_host_network_allowed: false,
         extra_hosts: Vec::new(),
         shm_size_bytes: None,

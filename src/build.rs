@@ -39,6 +39,7 @@ use crate::solver::Solved;
 use crate::worker;
 use crate::worker::Worker;
 
+pub use crate::worker::Bounds;
 pub use call::Answer;
 pub use call::Found;
 pub use call::Question;
@@ -128,6 +129,7 @@ fn worker(
         ca_bundle: request.ca_bundle.clone(),
         network: request.network,
         limits: request.limits.clone(),
+        bounds: request.bounds,
         epoch: lowered.epoch,
         compression: local::COMPRESSION,
         ladder: Arc::clone(&local.ladder),

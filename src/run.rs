@@ -174,7 +174,10 @@ async fn image(request: &Request, store: &Store, ladder: &Arc<Ladder>) -> Result
         sink: request.sink.clone(),
     });
     let (root, binary) = (request.root.clone(), request.binary.clone());
-    let options = worker::Options::plain(root, Arc::clone(ladder), binary);
+    let options = worker::Options {
+        bounds: request.bounds,
+        ..worker::Options::plain(root, Arc::clone(ladder), binary)
+    };
     let worker = Worker::new(options, store.clone(), snapshots, client);
     worker.begin(&request.sink)?;
     let layers = Layer::pair(&request.image.config, &request.image.manifest)

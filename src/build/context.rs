@@ -55,7 +55,7 @@ impl Context {
         let mut context = Self::default();
         match &request.context {
             ContextSource::Directory(path) => context.add_folder("", path)?,
-            ContextSource::Stdin => context.take(io::stdin(), local)?,
+            ContextSource::Stdin => context.take(io::stdin(), request, local)?,
             ContextSource::Url(url) => context.fetch(url, request, (local, agents))?,
         }
         for (name, value) in &request.named_contexts {
@@ -122,7 +122,12 @@ impl Context {
     }
 
     /// Unpacks an archive, or takes what comes as the Dockerfile of a build without files.
-    fn take(&mut self, mut input: impl Read + Send, local: &Local) -> Result<(), Error> {
+    fn take(
+        &mut self,
+        mut input: impl Read + Send,
+        request: &Request,
+        local: &Local,
+    ) -> Result<(), Error> {
         let mut head = Vec::new();
         let read = (&mut input).take(HEAD_BYTES).read_to_end(&mut head);
         let path = || PathBuf::from("-");
@@ -134,7 +139,7 @@ impl Context {
         if layer::is_archive(head.as_slice()) {
             let archive = head.as_slice().chain(input);
             let active = self.unpacked.as_ref().expect("it was just made");
-            let options = UnpackOptions::archive(None);
+            let options = UnpackOptions::archive(None).within(request.bounds);
             active
                 .unpack(archive, &options)
                 .map_err(|source| Error::UnpackContext { source })?;
@@ -163,7 +168,7 @@ impl Context {
             Op::Git(op) => self.check_out(op, request, place),
             _ => {
                 let file = download(url, request, local)?;
-                self.take(file, local)
+                self.take(file, request, local)
             }
         }
     }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::export::Target;
 use crate::graph::Network;
 use crate::graph::Ulimit;
+use crate::layer::Bounds;
 use crate::oci::Descriptor;
 use crate::oci::Digest;
 use crate::oci::Platform;
@@ -56,6 +57,8 @@ pub struct Request {
     pub ulimits: Vec<Ulimit>,
     /// What each `RUN` may take of the machine.
     pub limits: Limits,
+    /// What a layer or archive may come to.
+    pub bounds: Bounds,
     /// `--secret`.
     pub secrets: Vec<Secret>,
     /// `--ssh`: id and the agent's socket, or the key files of an agent to start.

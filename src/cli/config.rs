@@ -9,6 +9,10 @@
 //! insecure = true                # any certificate will do
 //! ca = "corporate.pem"           # trusted besides those of the system
 //! keypair = { cert = "client.pem", key = "client.key" }
+//!
+//! [limits]                       # more is taken for a bomb
+//! layer_bytes = 274877906944     # of a layer or archive, unpacked: 256 GiB
+//! layer_entries = 10000000
 //! ```
 //!
 //! Paths are relative to the folder of the file.
@@ -22,6 +26,7 @@ use serde::Deserialize;
 use super::arguments::Home;
 use super::environment::Environment;
 use super::error::Error;
+use crate::build::Bounds;
 use crate::build::Place;
 use crate::dockerfile::nearest;
 use crate::remote::KeyPair;
@@ -36,6 +41,8 @@ pub(super) struct Config {
     /// The registry table.
     #[serde(rename = "registry")]
     pub registries: Registries,
+    /// What a layer or archive may come to.
+    pub limits: Bounds,
 }
 
 /// Reads the first file there is: `--config`, `RBUILD_CONFIG`, the user's, the system's. One that

@@ -53,6 +53,7 @@ pub(super) fn build(
     let mut build_args = build_args(&arguments.build_args, environment);
     let epoch = epoch(&mut build_args, environment)?;
     let run = arguments.run;
+    let config = config::read(home, environment)?;
     let jobs = environment.processors.max(MIN_JOBS);
     Ok(Request {
         context: arguments.context,
@@ -79,7 +80,8 @@ pub(super) fn build(
         ssh: agents(run.ssh, environment)?,
         ca_bundle: run.ca_bundle,
         outputs,
-        registries: config::read(home, environment)?.registries,
+        bounds: config.limits,
+        registries: config.registries,
         credential_files: environment.credential_files(),
         jobs: run
             .jobs

@@ -179,6 +179,7 @@ pub(super) fn run(
         return detach::detach(&container(&arguments, id, environment), home, environment);
     }
     let forget = arguments.machine.rm;
+    let config = config::read(home, environment)?;
     let env = arguments.env.iter().filter_map(|(name, value)| {
         let inherited = || Some(environment.text(name)?.to_owned());
         Some((name.clone(), value.clone().or_else(inherited)?))
@@ -205,7 +206,8 @@ pub(super) fn run(
         },
         streams,
         root: home.root(environment),
-        registries: config::read(home, environment)?.registries,
+        bounds: config.limits,
+        registries: config.registries,
         credential_files: environment.credential_files(),
         wishes: home.wishes(environment)?,
         limits: arguments.limits.limits()?,

@@ -20,6 +20,9 @@ use crate::sys::Stat;
 
 const BUFFER: usize = 128 << 10;
 
+/// So many are listed in memory; a larger archive is extracted, one entry after the other.
+const LISTED_MAX: usize = 200_000;
+
 /// Something that an archive holds.
 #[derive(Debug)]
 pub struct Archived {
@@ -33,8 +36,8 @@ pub struct Archived {
     pub source: Source,
 }
 
-/// Lists an archive whose files lie in it as they are; none for one that is compressed, damaged,
-/// or has attributes or files with holes.
+/// Lists an archive whose files lie in it as they are; none for one that is compressed, damaged, very
+/// large, or has attributes or files with holes.
 #[must_use]
 pub fn list_archive(archive: &Arc<File>) -> Option<Vec<Archived>> {
     let mut entries = Entries::new(Counted {
@@ -43,7 +46,7 @@ pub fn list_archive(archive: &Arc<File>) -> Option<Vec<Archived>> {
     });
     let mut all = Vec::new();
     while let Some(entry) = entries.next().ok()? {
-        if !entry.xattrs.is_empty() || entry.pieces.is_some() {
+        if !entry.xattrs.is_empty() || entry.pieces.is_some() || all.len() == LISTED_MAX {
             return None;
         }
         let source = Source::Archive {

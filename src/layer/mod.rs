@@ -55,6 +55,7 @@ pub use self::pack::PackOptions;
 pub use self::pack::Packed;
 pub use self::pack::pack;
 pub use self::pack::pack_files;
+pub use self::unpack::Bounds;
 pub use self::unpack::Content;
 pub use self::unpack::UnpackOptions;
 pub use self::unpack::Unpacked;

@@ -4,6 +4,8 @@ use std::io::BufRead;
 use std::io::Read;
 use std::path::PathBuf;
 
+use serde::Deserialize;
+
 use crate::layer::Error;
 use crate::layer::Result;
 use crate::layer::ahead::read_ahead;
@@ -40,19 +42,50 @@ pub struct UnpackOptions {
     pub bytes_max: u64,
 }
 
+/// What a layer or archive may come to when it is unpacked. More is taken for a bomb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bounds {
+    /// How many bytes its tar may have.
+    pub layer_bytes: u64,
+    /// How many entries it may have.
+    pub layer_entries: u64,
+}
+
+impl Default for Bounds {
+    /// What no honest layer reaches.
+    fn default() -> Self {
+        Self {
+            layer_bytes: 1 << 38,
+            layer_entries: 10_000_000,
+        }
+    }
+}
+
 impl UnpackOptions {
-    /// A layer with this diff id, in limits that no honest layer reaches.
+    /// A layer with this diff id, in the usual bounds.
     #[must_use]
     pub fn layer(expected: Option<DiffId>) -> Self {
+        let bounds = Bounds::default();
         Self {
             content: Content::Layer,
             expected,
-            entries_max: 50_000_000,
-            bytes_max: 1 << 44,
+            entries_max: bounds.layer_entries,
+            bytes_max: bounds.layer_bytes,
         }
     }
 
-    /// An archive, in the same limits.
+    /// The same in other bounds.
+    #[must_use]
+    pub fn within(self, bounds: Bounds) -> Self {
+        Self {
+            entries_max: bounds.layer_entries,
+            bytes_max: bounds.layer_bytes,
+            ..self
+        }
+    }
+
+    /// An archive, in the same bounds.
     #[must_use]
     pub fn archive(owner: Option<Owner>) -> Self {
         Self {

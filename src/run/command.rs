@@ -121,6 +121,7 @@ mod tests {
             credential_files: Vec::new(),
             wishes: crate::sandbox::Wishes::NONE,
             limits: crate::sandbox::Limits::default(),
+            bounds: crate::worker::Bounds::default(),
             shm_size_bytes: None,
             ulimits: Vec::new(),
             binary: "/nowhere".into(),

@@ -13,6 +13,7 @@ use crate::sandbox::MountSource;
 use crate::sandbox::Ulimit;
 use crate::sandbox::Wishes;
 use crate::store::StoredImage;
+use crate::worker::Bounds;
 
 /// All that a run depends on: nothing below reads arguments, environment or clock again.
 #[derive(Clone, Debug)]
@@ -57,6 +58,8 @@ pub struct Request {
     pub wishes: Wishes,
     /// What the process may take of the machine.
     pub limits: Limits,
+    /// What a layer of the image may come to.
+    pub bounds: Bounds,
     /// The size of `/dev/shm` in bytes.
     pub shm_size_bytes: Option<u64>,
     /// Limits of each of its processes.

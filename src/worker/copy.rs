@@ -8,6 +8,7 @@ use crate::cache::ContentHasher;
 use crate::graph::CopyOp;
 use crate::graph::CopySource;
 use crate::layer;
+use crate::layer::Bounds;
 use crate::layer::UnpackOptions;
 use crate::progress::Step;
 use crate::snapshot::Active;
@@ -106,6 +107,7 @@ fn copy(worker: &Worker, op: &CopyOp, task: &Task) -> Result<Made, Error> {
                         target: &target,
                         op,
                         manner: &manner,
+                        bounds: worker.options.bounds,
                     };
                     if !(*unpack && add.unpack(&selected)?) {
                         place::place(&selected, tree.root(), &target, &op.destination, &manner)?;
@@ -218,6 +220,7 @@ struct Add<'a> {
     target: &'a Root,
     op: &'a CopyOp,
     manner: &'a Manner,
+    bounds: Bounds,
 }
 
 impl Add<'_> {
@@ -234,7 +237,7 @@ impl Add<'_> {
             inner: self.source.open_file(&selected.path)?,
             cancel: &self.manner.cancel,
         };
-        let options = UnpackOptions::archive(owner);
+        let options = UnpackOptions::archive(owner).within(self.bounds);
         let unpacked = layer::unpack(archive, &Root::new(made.dir), &options);
         unpacked.map_err(|source| Error::Unpack {
             path: selected.path.clone(),

@@ -130,7 +130,8 @@ async fn fetch(job: &Arc<Job>, source: &Reference) -> Result<Option<Active>, Err
 fn unpack_layer(job: &Job, blob: impl Read + Send) -> Result<Active, Error> {
     let active = job.worker.snapshots.prepare(&[])?;
     let blob = Metered::new(blob, &job.layer.blob, job.step.clone());
-    active.unpack(blob, &UnpackOptions::layer(Some(job.layer.diff_id)))?;
+    let options = UnpackOptions::layer(Some(job.layer.diff_id));
+    active.unpack(blob, &options.within(job.worker.options.bounds))?;
     Ok(active)
 }
 

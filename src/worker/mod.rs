@@ -80,6 +80,7 @@ use crate::store::Store;
 
 use mount_points::MountPoints;
 
+pub use crate::layer::Bounds;
 pub use error::Error;
 pub use git::Fetching;
 pub use git::check_out;
@@ -110,6 +111,8 @@ pub struct Options {
     pub network: Network,
     /// What each command may take of the machine.
     pub limits: Limits,
+    /// What a layer or archive may come to.
+    pub bounds: Bounds,
     /// The time, in seconds since 1970, that no entry of a layer may be newer than.
     pub epoch: Option<i64>,
     /// How layers are compressed.
@@ -133,6 +136,7 @@ impl Options {
             ca_bundle: None,
             network: Network::Host,
             limits: Limits::default(),
+            bounds: Bounds::default(),
             epoch: None,
             compression: Compression::Gzip { level: 6 },
             binary,

@@ -125,7 +125,8 @@ fn layer_alone(worker: &Worker, id: &SnapshotId) -> Result<Option<Layer>, Error>
 fn unpack(worker: &Worker, id: &SnapshotId, layer: &Layer) -> Result<(), Error> {
     let active = worker.snapshots.prepare(&[])?;
     let blob = worker.store.open_blob(&layer.blob)?;
-    active.unpack(blob, &UnpackOptions::layer(Some(layer.diff_id)))?;
+    let options = UnpackOptions::layer(Some(layer.diff_id));
+    active.unpack(blob, &options.within(worker.options.bounds))?;
     worker.snapshots.commit(active, Some(id.clone()))?;
     Ok(())
 }

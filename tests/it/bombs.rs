@@ -269,3 +269,22 @@ fn a_token_server_that_leads_in_circles_is_given_up() {
         registry.requests().len()
     );
 }
+
+#[test]
+fn the_configuration_says_what_is_too_much() {
+    let home = Home::new();
+    home.write(
+        "rbuild.toml",
+        "[limits]\nlayer_bytes = 100000\nlayer_entries = 3\n",
+    );
+    let context = home.context("FROM scratch\nADD archive /\n");
+    let zeros = entry(tar::EntryType::Regular, "zeros", &vec![0; 200_000]);
+    let many: Vec<u8> = (0..4)
+        .flat_map(|number| entry(tar::EntryType::Directory, &format!("d{number}"), b""))
+        .collect();
+    for (archive, expected) in [(zeros, "100000 bytes"), (many, "3 entries")] {
+        fs::write(context.join("archive"), gzip(&archive)).unwrap();
+        let output = fail_with(1, &mut home.build(&context));
+        assert!(output.stderr.contains(expected), "{}", output.stderr);
+    }
+}
