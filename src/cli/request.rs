@@ -51,7 +51,7 @@ pub(super) fn build(
     }
     let (tags, outputs) = outputs(&arguments, environment)?;
     let mut build_args = build_args(&arguments.build_args, environment);
-    let epoch = epoch(&mut build_args, environment)?;
+    let epoch = epoch(&mut build_args, environment);
     let run = arguments.run;
     let config = config::read(home, environment)?;
     let jobs = environment.processors.max(MIN_JOBS);
@@ -204,35 +204,19 @@ fn build_args(
 
 /// Finds the time that replaces the clock: the build argument wins over the environment, whose
 /// value becomes one, as with docker.
-fn epoch(
-    build_args: &mut Vec<(String, String)>,
-    environment: &Environment,
-) -> Result<Option<i64>, Error> {
+fn epoch(build_args: &mut Vec<(String, String)>, environment: &Environment) -> Option<i64> {
     const NAME: &str = "SOURCE_DATE_EPOCH";
     let given = build_args.iter().rev().find(|(name, _)| name == NAME);
     let value = match given {
         Some((_, value)) => value.clone(),
-        None => match environment.text(NAME) {
-            None => return Ok(None),
-            Some(value) => {
-                build_args.push((NAME.to_owned(), value.to_owned()));
-                value.to_owned()
-            }
-        },
+        None => {
+            let value = environment.text(NAME)?.to_owned();
+            build_args.push((NAME.to_owned(), value.clone()));
+            value
+        }
     };
-    // What begins with a letter names a source whose time it is; the Dockerfile says which there
-    // are.
-    if value.is_empty() || value.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        return Ok(None);
-    }
-    match value.parse::<i64>() {
-        Ok(seconds) if seconds >= 0 => Ok(Some(seconds)),
-        _ => Err(Error::Variable {
-            name: NAME,
-            value,
-            expected: "a number of seconds since 1970",
-        }),
-    }
+    // What is no number may name a source of the Dockerfile, which says whether it does.
+    value.parse().ok()
 }
 
 fn secrets(flags: Vec<SecretFlag>, environment: &Environment) -> Result<Vec<Secret>, Error> {

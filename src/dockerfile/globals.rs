@@ -16,6 +16,8 @@ use crate::dockerfile::environment::Environment;
 use crate::dockerfile::epoch;
 
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
+/// The end of the year 9999, the last that the times of an image can tell.
+const EPOCH_LAST: i64 = 253_402_300_799;
 
 /// Variables of the whole Dockerfile.
 #[derive(Debug)]
@@ -122,7 +124,7 @@ impl Globals {
         let Some(text) = given.or_else(|| self.environment.get(EPOCH)) else {
             return Ok(());
         };
-        if let Ok(seconds) = text.parse() {
+        if let Ok(seconds @ 0..=EPOCH_LAST) = text.parse() {
             self.epoch = Some(seconds);
             return Ok(());
         }
