@@ -15,6 +15,7 @@ use rbuild::dockerfile::Warning;
 use self::case::Case;
 use crate::support::golden::cases;
 use crate::support::golden::check;
+use crate::support::golden::facts;
 
 /// Lowers a Dockerfile as a build does, asking for bases until none is missing.
 fn lower(text: &str, case: &Case) -> Result<(Lowered, Vec<Warning>), Error> {
@@ -54,7 +55,7 @@ fn what_cannot_be_planned_is_refused() {
         };
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/refused");
         let file = std::path::Path::new(folder).join(format!("{name}.txt"));
-        check(&error.render("Dockerfile", text), &file);
+        check(&facts(&error, text), &file);
     }
 }
 
@@ -164,7 +165,7 @@ proptest::proptest! {
 }
 
 /// Dockerfiles that parse and mean nothing.
-const REFUSED: [(&str, &str); 36] = [
+const REFUSED: [(&str, &str); 37] = [
     ("no-stage", "ARG x=1"),
     ("base-blank", "FROM $base"),
     ("base-name", "FROM scratch AS build\nFROM Build"),
@@ -229,4 +230,5 @@ const REFUSED: [(&str, &str); 36] = [
         "FROM scratch\nCOPY --exclude=a --exclude=[ a /dest/",
     ),
     ("epoch", "ARG SOURCE_DATE_EPOCH=yesterday\nFROM scratch"),
+    ("epoch-negative", "ARG SOURCE_DATE_EPOCH=-5\nFROM scratch"),
 ];
