@@ -181,6 +181,12 @@ pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, store::Error> + Send + 'static,
 ) -> Result<T, store::Error> {
     let task = tokio::task::spawn_blocking(work);
-    task.await
-        .expect("the store does not panic and its tasks are not aborted")
+    match task.await {
+        Ok(done) => done,
+        Err(stopped) => match stopped.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and whoever waits here ends with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
 }

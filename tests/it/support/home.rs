@@ -13,14 +13,18 @@ pub(crate) const RBUILD: &str = env!("CARGO_BIN_EXE_rbuild");
 
 /// A folder with a store, a config file and whatever else a test puts there; gone with the test.
 #[derive(Debug)]
-pub(crate) struct Home(TempDir);
+pub(crate) struct Home {
+    folder: TempDir,
+    short: TempDir,
+}
 
 impl Home {
     /// An empty store, and a config file that says nothing.
     pub(crate) fn new() -> Home {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         fs::write(folder.path().join("rbuild.toml"), "").unwrap();
-        Home(folder)
+        let short = tempfile::tempdir().unwrap();
+        Home { folder, short }
     }
 
     /// An empty store for which Docker Hub's names are at this registry.
@@ -32,7 +36,12 @@ impl Home {
 
     /// A path in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.folder.path().join(name)
+    }
+
+    /// A path in a folder of its own whose path is short, for programs that refuse long ones.
+    pub(crate) fn short_path(&self, name: &str) -> PathBuf {
+        self.short.path().join(name)
     }
 
     /// Writes a file into the folder, making the folders above it.

@@ -61,7 +61,7 @@ pub(crate) fn podman(home: &Home) -> Command {
         .args(["--runtime", "runc", "--root"])
         .arg(home.path("podman"))
         .arg("--runroot")
-        .arg(home.path("podman-run"));
+        .arg(home.short_path("run"));
     command
 }
 
