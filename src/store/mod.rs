@@ -97,6 +97,8 @@ impl Store {
                 .create(&path)
                 .map_err(|source| Error::Open { path, source })?;
         }
+        // Pruning removes temporary files, also those of whoever makes the store meanwhile.
+        let _shared = self.share()?;
         self.create_index()?;
         file::replace(self, &self.root.join("oci-layout"), LAYOUT.as_bytes())
     }
