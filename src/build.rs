@@ -31,6 +31,7 @@ use crate::graph::Plan;
 use crate::oci::Layer;
 use crate::oci::Platform;
 use crate::progress::Step;
+use crate::progress::in_one_line;
 use crate::solver;
 use crate::solver::Cancel;
 use crate::solver::Job;
@@ -85,7 +86,7 @@ pub fn build(request: &Request, cancel: &Cancel) -> Result<Outcome, Error> {
     // What was read of the context is remembered also if the build failed. What cannot be
     // remembered is read again the next time, and costs no build.
     if let Err(error) = worker.save_indexes() {
-        request.sink.warn(cause_and_effect(&error));
+        request.sink.warn(in_one_line(&error));
     }
     let solved = solved?;
     let image = image::assemble(request, &local, (&lowered, &solved))?;
@@ -141,12 +142,6 @@ fn worker(
         Arc::clone(&local.snapshots),
         local.client.clone(),
     )
-}
-
-/// Writes an error with its causes in one line.
-fn cause_and_effect(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Sends layers to where the image is pushed, from now on.

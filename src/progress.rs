@@ -3,7 +3,9 @@
 //! Every room that takes time says so through a [`Step`]. Nothing here prints, and nothing here
 //! reads a clock: whoever receives the events does.
 
+use std::error::Error;
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
@@ -233,6 +235,13 @@ impl Step {
     pub fn canceled(&self) {
         self.sink.send(Event::Canceled { step: self.id });
     }
+}
+
+/// Writes an error with its causes in one line, for a warning or a cell of a table.
+#[must_use]
+pub fn in_one_line(error: &dyn Error) -> String {
+    let causes = iter::successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::oci;
 use crate::oci::Digest;
+use crate::progress::in_one_line;
 use crate::store;
 
 /// Why something could not be fetched or pushed. Secrets and the queries of URLs, which may hold
@@ -323,21 +324,10 @@ impl Error {
     }
 }
 
-/// Writes an error with all its causes in one line.
-pub(super) fn causes(error: &dyn error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let _ = write!(text, ": {cause}");
-        next = cause.source();
-    }
-    text
-}
-
 fn list(attempts: &[(String, Error)]) -> String {
     let mut text = "no place that serves it could be used".to_owned();
     for (place, error) in attempts {
-        let _ = write!(text, "\n  {place}: {}", causes(error));
+        let _ = write!(text, "\n  {place}: {}", in_one_line(error));
     }
     text
 }

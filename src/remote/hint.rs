@@ -1,7 +1,7 @@
 //! What the user can do about an error.
 
+use crate::progress::in_one_line;
 use crate::remote::Error;
-use crate::remote::error::causes;
 
 impl Error {
     /// Gives what the user can do about it, if there is something.
@@ -77,7 +77,7 @@ fn status_hint(status: u16, message: &str) -> Option<String> {
 }
 
 fn request_hint(url: &str, source: &reqwest::Error) -> Option<String> {
-    let cause = causes(source);
+    let cause = in_one_line(source);
     let host = host(url);
     let hint = if cause.contains("CaUsedAsEndEntity") {
         format!(

@@ -4,8 +4,9 @@
 use std::fs;
 use std::path::Path;
 
+use crate::sandbox::outbound;
+use crate::sandbox::program;
 use crate::sandbox::ranges;
-use crate::sys;
 use crate::sys::file;
 use crate::sys::id;
 use crate::sys::id::Capabilities;
@@ -65,12 +66,6 @@ impl Finding {
     }
 }
 
-/// A failed call with the kernel's answer.
-fn told(error: &sys::Error) -> String {
-    let source = std::error::Error::source(error).map(ToString::to_string);
-    format!("{error}: {}", source.unwrap_or_default())
-}
-
 fn kernel() -> Finding {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let mut numbers = release.split('.').map(|number| number.parse::<u32>());
@@ -96,7 +91,7 @@ fn user() -> Finding {
 }
 
 fn namespaces() -> Finding {
-    let tried = namespace::try_all().map_err(|error| told(&error));
+    let tried = namespace::try_all().map_err(|error| error.in_one_line());
     finding(
         "namespaces",
         tried.map(|()| "can be made, and mounted in".to_owned()),
@@ -131,7 +126,7 @@ fn ranges_of_users() -> Finding {
 }
 
 fn overlays(root: &Path) -> Finding {
-    let tried = overlay::try_below(root).map_err(|error| told(&error));
+    let tried = overlay::try_below(root).map_err(|error| error.in_one_line());
     finding("overlayfs", tried.map(|()| "can be mounted".to_owned())).unless_good(
         "root file systems are copied, once for each chain of RUNs",
         "as for namespaces; and the store (--root) on a volume: docker run -v \
@@ -179,23 +174,19 @@ fn cgroups() -> Finding {
         Err("not mounted".to_owned())
     };
     finding("cgroups", result).unless_good(
-        "memory, processors and numbers of processes are limited by ulimits only",
+        "--memory, --cpus and --pids-limit are refused",
         "mount -t cgroup2 none /sys/fs/cgroup",
     )
 }
 
 fn network() -> Finding {
-    const FOLDERS: [&str; 4] = ["/usr/bin", "/usr/local/bin", "/bin", "/usr/sbin"];
-    let found = ["pasta", "slirp4netns"].into_iter().find(|name| {
-        let exists = |folder: &&str| Path::new(folder).join(name).exists();
-        FOLDERS.iter().any(exists)
-    });
-    let result = match found {
+    let mut known = outbound::carriers();
+    let result = match known.find(|name| program::find_here(name).is_some()) {
         Some(name) => Ok(format!("{name} is there")),
         None => Err("neither pasta nor slirp4netns is there".to_owned()),
     };
     finding("network helper", result).unless_good(
-        "who is not root has the host's network in RUN, or none",
+        "commands run on the network of this machine",
         "apt-get install passt",
     )
 }
@@ -204,7 +195,7 @@ fn sharing(root: &Path) -> Finding {
     let result = match file::shares_blocks(root) {
         Ok(true) => Ok("copies share their blocks".to_owned()),
         Ok(false) => Err("copies take their space again".to_owned()),
-        Err(error) => Err(told(&error)),
+        Err(error) => Err(error.in_one_line()),
     };
     finding("reflinks", result).unless_good(
         "copying snapshotter: time and space for each copy",
@@ -217,7 +208,7 @@ fn space(root: &Path) -> Finding {
     let result = match file::space(root) {
         Ok(free) if free >= ENOUGH => Ok(format!("{} GiB free", free >> 30)),
         Ok(free) => Err(format!("{} MiB free", free >> 20)),
-        Err(error) => Err(told(&error)),
+        Err(error) => Err(error.in_one_line()),
     };
     finding("disk", result).unless_good(
         "a build may not fit",

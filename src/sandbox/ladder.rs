@@ -9,7 +9,6 @@ use std::sync::OnceLock;
 
 use crate::sandbox::Error;
 use crate::sandbox::Isolation;
-use crate::sys;
 use crate::sys::id;
 use crate::sys::id::Capabilities;
 use crate::sys::namespace;
@@ -193,13 +192,16 @@ fn choose(wishes: Wishes, root: &Path) -> Result<Choice, Refusal> {
         }),
         (Err(error), SnapshotterWish::Overlay) => Err(Refusal {
             what: "--snapshotter=overlay",
-            because: told(&error),
+            because: error.in_one_line(),
             remedy: "put the store (--root) on ext4, xfs or btrfs, or use --snapshotter=copy",
         }),
         (Err(error), _) => Ok(Choice {
             level,
             mounts: false,
-            because: Some(format!("overlayfs cannot be mounted ({})", told(&error))),
+            because: Some(format!(
+                "overlayfs cannot be mounted ({})",
+                error.in_one_line()
+            )),
         }),
     }
 }
@@ -217,11 +219,11 @@ fn choose_level(wish: IsolationWish) -> Result<(Level, Option<String>), Refusal>
         (IsolationWish::Rootless, Ok(())) if inside == Level::Rootless => Ok((inside, None)),
         (IsolationWish::Namespace, Err(error)) => Err(Refusal {
             what: "--isolation=namespace",
-            because: told(&error),
+            because: error.in_one_line(),
             remedy: PRIVILEGES,
         }),
         (IsolationWish::Auto, Err(error)) if may_chroot() => {
-            let because = format!("namespaces cannot be made ({})", told(&error));
+            let because = format!("namespaces cannot be made ({})", error.in_one_line());
             Ok((Level::Chroot, Some(because)))
         }
         (IsolationWish::Chroot, _) if may_chroot() => Ok((Level::Chroot, None)),
@@ -237,7 +239,7 @@ fn choose_level(wish: IsolationWish) -> Result<(Level, Option<String>), Refusal>
         }),
         (IsolationWish::Auto, Err(error)) => Err(Refusal {
             what: "a sandbox",
-            because: told(&error),
+            because: error.in_one_line(),
             remedy: PRIVILEGES,
         }),
     }
@@ -246,12 +248,4 @@ fn choose_level(wish: IsolationWish) -> Result<(Level, Option<String>), Refusal>
 fn may_chroot() -> bool {
     let needed = ["SYS_CHROOT", "CHOWN", "DAC_OVERRIDE", "FOWNER"];
     Capabilities::union(needed.into_iter().filter_map(Capabilities::named)).are_held()
-}
-
-/// A failed call with the kernel's answer, in a line.
-fn told(error: &sys::Error) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
 }

@@ -74,6 +74,11 @@ const CARRIERS: [Carrier; 2] = [
     },
 ];
 
+/// The programs that can lead a network outside, in the order in which they are tried.
+pub(super) fn carriers() -> impl Iterator<Item = &'static str> {
+    CARRIERS.iter().map(|carrier| carrier.name)
+}
+
 /// A network that sandboxes can be put on, one after the other. Dropped, it is no more.
 #[derive(Debug)]
 pub struct Outbound {

@@ -146,10 +146,8 @@ pub(super) fn become_root(args: impl Iterator<Item = OsString>) -> i32 {
     let channel = Channel::from_fd(process::adopt(CHANNEL_FILE));
     let owner = id::effective();
     if let Err(error) = namespace::own_users() {
-        let source = std::error::Error::source(&error).map(ToString::to_string);
-        let text = format!("{error}: {}", source.unwrap_or_default());
         // If nobody listens any more, nobody needs to know.
-        let _ = channel.send(text.as_bytes(), None);
+        let _ = channel.send(error.in_one_line().as_bytes(), None);
         return 1;
     }
     if channel.send(b"made", None).is_err() {

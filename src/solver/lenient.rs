@@ -1,6 +1,5 @@
 //! A cache whose failures cost time and no build.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
@@ -11,6 +10,7 @@ use crate::cache::CacheKey;
 use crate::cache::Record;
 use crate::oci::Layer;
 use crate::progress::Sink;
+use crate::progress::in_one_line;
 use crate::snapshot::SnapshotId;
 
 /// Asks a cache, and takes a failure for "no": the work is done anew. The user is warned once.
@@ -55,10 +55,8 @@ impl<C: Cache> Lenient<C> {
             Err(error) => error,
         };
         if !self.has_warned.swap(true, Ordering::Relaxed) {
-            let cause = error.source().map(|cause| format!(": {cause}"));
-            let cause = cause.unwrap_or_default();
-            self.sink
-                .warn(format!("the cache cannot be used: {error}{cause}"));
+            let cause = in_one_line(&error);
+            self.sink.warn(format!("the cache cannot be used: {cause}"));
         }
         None
     }

@@ -32,6 +32,11 @@ impl Error {
         &self.call
     }
 
+    /// The call with the kernel's answer, in one line.
+    pub fn in_one_line(&self) -> String {
+        format!("{}: {}", self.call, self.source)
+    }
+
     /// The kernel's error number, or 0 where the failure was not the kernel's.
     pub fn errno(&self) -> i32 {
         self.source.raw_os_error().unwrap_or(0)

@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use crate::progress::Sink;
+use crate::progress::in_one_line;
 use crate::sandbox::Outbound;
 
 /// The networks of the commands of one build or run.
@@ -44,10 +45,9 @@ impl Networks {
         };
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if !std::mem::replace(&mut state.is_refused, true) {
-            let cause = std::error::Error::source(&refusal);
-            let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
             sink.warn(format!(
-                "commands run on the network of this machine, since {refusal}{cause}"
+                "commands run on the network of this machine, since {}",
+                in_one_line(&refusal)
             ));
         }
         None

@@ -7,13 +7,13 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::dockerfile::Checked;
-use crate::dockerfile::Error;
 use crate::dockerfile::Outline;
 use crate::dockerfile::OutlineArg;
 use crate::dockerfile::Request;
 use crate::dockerfile::Span;
 use crate::dockerfile::Target;
 use crate::dockerfile::Warning;
+use crate::progress::in_one_line;
 
 /// What the checks found.
 pub(super) fn checked(checked: &Checked, file: &str, text: &str) -> Value {
@@ -28,7 +28,7 @@ pub(super) fn checked(checked: &Checked, file: &str, text: &str) -> Value {
     });
     if let Some(error) = &checked.error {
         value["buildError"] = json!({
-            "message": message(error),
+            "message": in_one_line(error),
             "location": location(error.span),
         });
     }
@@ -44,17 +44,6 @@ fn warning(warning: &Warning) -> Option<Value> {
     value.put("detail", &warning.message);
     value.place(warning.span);
     Some(value.done())
-}
-
-/// An error with its causes on one line.
-fn message(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }
 
 /// What a target takes.
