@@ -283,13 +283,7 @@ impl Step {
 
 impl Moved {
     fn line(&self, item: &str, total_bytes: Option<u64>, at: Duration) -> String {
-        let verb = match self.transfer {
-            Transfer::Download => "",
-            Transfer::Unpack => "extracting ",
-            Transfer::Pack => "packing ",
-            Transfer::Upload => "pushing ",
-            Transfer::Context => "transferring ",
-        };
+        let verb = units::verb(self.transfer);
         let done = units::bytes(self.done_bytes);
         let time = units::seconds(at.saturating_sub(self.began));
         match total_bytes {

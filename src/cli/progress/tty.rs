@@ -294,13 +294,7 @@ impl Step {
 
 impl Moved {
     fn line(&self, item: &str, columns: usize) -> String {
-        let verb = match self.transfer {
-            Transfer::Download => "",
-            Transfer::Unpack => "extracting ",
-            Transfer::Pack => "packing ",
-            Transfer::Upload => "pushing ",
-            Transfer::Context => "transferring ",
-        };
+        let verb = units::verb(self.transfer);
         let text = format!(" => => {verb}{}", draw::short_digest(item));
         let amount = match self.total_bytes {
             Some(total) => format!(

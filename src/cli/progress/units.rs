@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::progress::Transfer;
+
 /// Writes a size in decimal units with two places: `137B`, `3.15MB`.
 pub(in crate::cli) fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
@@ -22,6 +24,17 @@ pub(in crate::cli) fn bytes(count: u64) -> String {
 /// Writes a time in seconds with one place: `1.2s`.
 pub(super) fn seconds(time: Duration) -> String {
     format!("{:.1}s", time.as_secs_f64())
+}
+
+/// Says what happens to bytes, for the front of what they are; of a download the bytes say it.
+pub(super) fn verb(transfer: Transfer) -> &'static str {
+    match transfer {
+        Transfer::Download => "",
+        Transfer::Unpack => "extracting ",
+        Transfer::Pack => "packing ",
+        Transfer::Upload => "pushing ",
+        Transfer::Context => "transferring ",
+    }
 }
 
 #[cfg(test)]
