@@ -165,7 +165,7 @@ proptest::proptest! {
 }
 
 /// Dockerfiles that parse and mean nothing.
-const REFUSED: [(&str, &str); 37] = [
+const REFUSED: [(&str, &str); 38] = [
     ("no-stage", "ARG x=1"),
     ("base-blank", "FROM $base"),
     ("base-name", "FROM scratch AS build\nFROM Build"),
@@ -219,6 +219,10 @@ const REFUSED: [(&str, &str); 37] = [
     ("owner", "FROM scratch\nCOPY --chown=app:0 a b"),
     ("owner-workdir", "FROM scratch\nUSER app\nWORKDIR /x"),
     ("owner-link", "FROM alpine\nADD --link --chown=0:app a b"),
+    (
+        "inline-name",
+        "FROM scratch\nCOPY <<../../x /\na\n../../x\n",
+    ),
     ("pattern", "FROM scratch\nCOPY a [a /dest/"),
     ("pattern-add", "FROM scratch\nARG p=*[\nADD x$p y /dest/"),
     (

@@ -309,6 +309,10 @@ fn expand_contents(
     contents: &[Content],
 ) -> Result<Vec<CopySource>, Error> {
     let expand = |content: &Content| {
+        let name = content.name.text.clone();
+        if name.contains('/') || [".", ".."].contains(&name.as_str()) {
+            return Err(cursor.error_at(content.name.span, PlanProblem::InlineName { name }));
+        }
         let data = if content.expand {
             let text = content.data.clone();
             let span = content.name.span;
@@ -316,7 +320,6 @@ fn expand_contents(
         } else {
             content.data.clone()
         };
-        let name = content.name.text.clone();
         Ok(CopySource::Inline { name, data })
     };
     contents.iter().map(expand).collect()

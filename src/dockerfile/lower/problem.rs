@@ -128,6 +128,12 @@ pub enum PlanProblem {
         /// What was written, variables replaced.
         text: String,
     },
+    /// A here-document whose delimiter, which is its file's name, leads elsewhere.
+    #[error("`{name}` cannot be the name of a file")]
+    InlineName {
+        /// What was written.
+        name: String,
+    },
     /// Commands and stages repeat so much of what stands before them that no memory could hold it.
     #[error(
         "the environments, stages, paths and ports that this makes are larger than {most} bytes in all"
@@ -221,6 +227,9 @@ impl PlanProblem {
             Self::OwnerName { .. } => Some("write numbers, like `1000:1000`".to_owned()),
             Self::Pattern { .. } => {
                 Some("a `[` needs its `]`; write `[[]` for the character itself".to_owned())
+            }
+            Self::InlineName { .. } => {
+                Some("name it without `/`; the destination says where it goes".to_owned())
             }
             Self::CopyUrl { .. } => Some("use ADD".to_owned()),
             Self::EpochStage { .. } => {

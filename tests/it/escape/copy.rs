@@ -128,7 +128,7 @@ const SOURCES: &[Attack] = &[
         "heredoc with a climbing name",
         "",
         "FROM scratch\nCOPY <<../../../../../../tmp/x /\nmine\n../../../../../../tmp/x\n",
-        Refused("Invalid argument"),
+        Refused("cannot be the name of a file"),
     ),
 ];
 
