@@ -65,7 +65,20 @@ impl Clients {
 }
 
 impl Trust {
+    /// Makes a client. One for which no certificate is found trusts nobody, which only who speaks
+    /// HTTPS is told.
     fn client(&self) -> Result<reqwest::Client, Error> {
+        let usual = self
+            .builder()?
+            .tls_certs_merge(self.certificates()?)
+            .build();
+        usual.or_else(|_| {
+            let bare = self.builder()?.tls_certs_only(self.certificates()?).build();
+            bare.map_err(|source| Error::Setup { source })
+        })
+    }
+
+    fn builder(&self) -> Result<reqwest::ClientBuilder, Error> {
         let mut builder = reqwest::Client::builder()
             .user_agent(USER_AGENT)
             .connect_timeout(CONNECT_LIMIT)
@@ -74,15 +87,6 @@ impl Trust {
         if self.is_local {
             builder = builder.no_proxy();
         }
-        let mut certificates = Vec::new();
-        for path in &self.ca {
-            let parsed = reqwest::Certificate::from_pem_bundle(&read(path)?);
-            certificates.extend(parsed.map_err(|source| Error::Certificate {
-                path: path.clone(),
-                source: source.into(),
-            })?);
-        }
-        builder = builder.tls_certs_merge(certificates);
         if let Some(KeyPair { cert, key }) = &self.keypair {
             let mut pem = read(cert)?;
             pem.extend(read(key)?);
@@ -92,7 +96,20 @@ impl Trust {
                 source: source.into(),
             })?);
         }
-        builder.build().map_err(|source| Error::Setup { source })
+        Ok(builder)
+    }
+
+    /// Reads the certificates that are trusted besides those of the system.
+    fn certificates(&self) -> Result<Vec<reqwest::Certificate>, Error> {
+        let mut certificates = Vec::new();
+        for path in &self.ca {
+            let parsed = reqwest::Certificate::from_pem_bundle(&read(path)?);
+            certificates.extend(parsed.map_err(|source| Error::Certificate {
+                path: path.clone(),
+                source: source.into(),
+            })?);
+        }
+        Ok(certificates)
     }
 }
 

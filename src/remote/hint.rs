@@ -87,7 +87,8 @@ fn request_hint(url: &str, source: &reqwest::Error) -> Option<String> {
     } else if cause.contains("UnknownIssuer") || cause.contains("invalid peer certificate") {
         format!(
             "the certificate of {host} is not one this machine trusts: set `ca` for it in the \
-             registry table, or SSL_CERT_FILE; `insecure = true` trusts anything"
+             registry table, or SSL_CERT_FILE; `insecure = true` trusts anything. A machine \
+             without any trusts nobody until ca-certificates is installed"
         )
     } else if cause.contains("InvalidContentType") || cause.contains("corrupt message") {
         format!(

@@ -115,12 +115,28 @@ pub enum Error {
         /// Its id.
         id: String,
     },
-    /// An ssh agent cannot be started, or a key not be used.
-    #[error("cannot {what}: {message}")]
+    /// An ssh agent cannot be started.
+    #[error("cannot start {program}")]
     SshAgent {
-        /// What was attempted.
-        what: String,
-        /// Why it failed.
+        /// The program of OpenSSH's.
+        program: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// An ssh key is not there, or nobody may read it.
+    #[error("cannot read the ssh key {}", path.display())]
+    SshKeyFile {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// An agent does not take a key.
+    #[error("cannot use the ssh key: {message}")]
+    SshKey {
+        /// What OpenSSH says.
         message: String,
     },
     /// There is no git to fetch a repository with.
@@ -229,6 +245,8 @@ impl Error {
             | Self::SecretMissing { .. }
             | Self::SshMissing { .. }
             | Self::SshAgent { .. }
+            | Self::SshKeyFile { .. }
+            | Self::SshKey { .. }
             | Self::GitReference { .. }
             | Self::GitChecksum { .. } => true,
             Self::Sandbox { source } => source.is_programs(),
@@ -256,10 +274,14 @@ impl Error {
             }),
             Self::SecretMissing { id } => Some(format!("give it with --secret id={id},src=FILE")),
             Self::Remote(error) => error.hint(),
-            Self::SshAgent { .. } => Some(
-                "install openssh-client; a key with a passphrase needs an agent of yours"
+            Self::SshAgent { .. } => Some("install openssh-client".to_owned()),
+            Self::SshKeyFile { .. } => Some(
+                "name the file of a private key, or the socket of an agent: --ssh ID=PATH"
                     .to_owned(),
             ),
+            Self::SshKey { .. } => {
+                Some("a key with a passphrase needs an agent of yours: --ssh ID=SOCKET".to_owned())
+            }
             Self::Sandbox { source } => source.hint().map(str::to_owned),
             Self::GitMissing { .. } => Some("install git".to_owned()),
             Self::SshMissing { id } => Some(format!("give it with --ssh {id}[=SOCKET]")),

@@ -41,18 +41,21 @@ impl KeyAgent {
     /// Starts an agent with `keys`; its socket is made in `folder`, which must be the user's alone.
     ///
     /// # Errors
-    /// [`Error::SshAgent`] if OpenSSH is not installed or a key cannot be used: one that asks for a
-    /// passphrase cannot.
+    /// [`Error::SshKeyFile`] if there is no such key, [`Error::SshAgent`] if OpenSSH is not
+    /// installed, [`Error::SshKey`] if a key cannot be used: one that asks for a passphrase cannot.
     #[expect(
         clippy::disallowed_methods,
         reason = "keys are kept by OpenSSH's own agent"
     )]
     pub fn start(keys: &[PathBuf], folder: &Path) -> Result<Self, Error> {
         let socket = folder.join(SOCKET);
-        let failed = |what: &str, message: String| Error::SshAgent {
-            what: what.to_owned(),
-            message,
-        };
+        for path in keys {
+            fs::File::open(path).map_err(|source| Error::SshKeyFile {
+                path: path.clone(),
+                source,
+            })?;
+        }
+        let failed = |program| move |source| Error::SshAgent { program, source };
         let child = Command::new("ssh-agent")
             .args(["-D", "-a"])
             .arg(&socket)
@@ -60,7 +63,7 @@ impl KeyAgent {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .map_err(|error| failed("start ssh-agent", error.to_string()))?;
+            .map_err(failed("ssh-agent"))?;
         let agent = Self { child, socket };
         let pause = Duration::from_millis(5);
         for _ in 0..START.as_millis() / pause.as_millis() {
@@ -76,10 +79,10 @@ impl KeyAgent {
             .env("SSH_ASKPASS_REQUIRE", "never")
             .stdin(Stdio::null())
             .output()
-            .map_err(|error| failed("start ssh-add", error.to_string()))?;
+            .map_err(failed("ssh-add"))?;
         if !added.status.success() {
             let message = String::from_utf8_lossy(&added.stderr).trim().to_owned();
-            return Err(failed("use the ssh key", message));
+            return Err(Error::SshKey { message });
         }
         Ok(agent)
     }

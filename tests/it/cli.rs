@@ -384,6 +384,85 @@ fn ctrl_c_ends_a_build_that_waits_for_a_registry() {
 }
 
 #[test]
+fn two_signals_at_once_end_a_build_that_says_so() {
+    use std::io::Read;
+
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let home = Home::new();
+    let text = format!("FROM {}/x\n", silent.local_addr().unwrap());
+    home.write("context/Dockerfile", &text);
+    let mut child = home
+        .command(&["build", "--progress=plain", "context"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut connection, _) = silent.accept().unwrap();
+    connection.read_exact(&mut [0; 4]).unwrap();
+    let pid = child.id().to_string();
+    let script = "kill -INT $1; kill -TERM $1; exit 0";
+    let sent = Command::new("sh").args(["-c", script, "sh", &pid]).status();
+    assert!(sent.unwrap().success());
+    let mut said = String::new();
+    let mut errors = child.stderr.take().unwrap();
+    errors.read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
+    assert!(said.contains("canceled"), "{said}");
+}
+
+#[test]
+fn a_registry_without_https_is_reached_where_no_certificate_is_trusted() {
+    use std::io::Read;
+
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let home = Home::new();
+    let text = format!("FROM {}/x\n", silent.local_addr().unwrap());
+    home.write("context/Dockerfile", &text);
+    let mut child = home
+        .command(&["build", "context"])
+        .envs([
+            ("SSL_CERT_FILE", "/dev/null"),
+            ("SSL_CERT_DIR", "/dev/null"),
+        ])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let ended = || child.try_wait().unwrap().is_some();
+    accept_while(&silent, ended)
+        .read_exact(&mut [0; 4])
+        .unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// Takes the connection of a process that has not ended without one.
+fn accept_while(
+    listener: &std::net::TcpListener,
+    mut ended: impl FnMut() -> bool,
+) -> std::net::TcpStream {
+    listener.set_nonblocking(true).unwrap();
+    loop {
+        if let Ok((stream, _)) = listener.accept() {
+            stream.set_nonblocking(false).unwrap();
+            return stream;
+        }
+        assert!(!ended(), "it ended without a connection");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn an_ssh_key_that_is_not_there_is_named() {
+    let home = Home::new();
+    home.write("context/Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
+    let output = home.rbuild(&["build", "--ssh", "default=no-such-key", "context"]);
+    check(
+        &output,
+        1,
+        &["no-such-key", "hint: name the file of a private key"],
+    );
+}
+
+#[test]
 fn questions_are_answered_without_building() {
     let home = Home::new();
     home.write(
