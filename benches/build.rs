@@ -39,6 +39,7 @@ fn request(folder: &Path) -> Request {
         is_insecure_allowed: false,
         limits: Default::default(),
         bounds: rbuild::build::Bounds::default(),
+        patience: Default::default(),
         is_host_network_allowed: false,
         extra_hosts: Vec::new(),
         shm_size_bytes: None,

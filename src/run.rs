@@ -6,13 +6,17 @@
 mod command;
 mod container;
 mod error;
+mod log;
 mod name;
 mod port;
 mod request;
 mod signal;
 mod terminal;
 
+use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use tokio::runtime::Runtime;
 
@@ -47,7 +51,10 @@ pub use container::Container;
 pub use container::Kept;
 pub use container::find;
 pub use container::list;
+pub use container::log_of;
 pub use error::Error;
+pub use log::LogReader;
+pub use log::open_log;
 pub use request::Port;
 pub use request::Request;
 pub use request::RunNetwork;
@@ -60,6 +67,9 @@ pub struct Ready {
     spec: Spec,
     options: SpawnOptions,
     streams: Streams,
+    /// The signal by which the process is asked to end.
+    ends: i32,
+    log: Option<PathBuf>,
     listeners: Vec<Listener>,
     runtime: Runtime,
     /// What leads the process's network outside.
@@ -108,6 +118,7 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
     spec.mounts = worker::network_files(&request.hostname, &request.extra_hosts, own);
     spec.mounts.extend(volumes);
     spec.root_access = request.root_access;
+    spec.no_new_privileges = request.no_new_privileges;
     spec.limits.clone_from(&request.limits);
     spec.ulimits.clone_from(&request.ulimits);
     spec.shm_size_bytes = request.shm_size_bytes.unwrap_or(spec.shm_size_bytes);
@@ -117,12 +128,17 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
             true => Input::Inherit,
             false => Input::Null,
         },
-        output: Output::Inherit,
+        output: match request.log {
+            Some(_) => Output::Pipe,
+            None => Output::Inherit,
+        },
     };
     Ok(Ready {
         spec,
         options,
         streams: request.streams,
+        log: request.log.clone(),
+        ends: signal::that_ends(&request.image.config.config.stop_signal),
         listeners,
         runtime,
         _network: network,
@@ -146,14 +162,21 @@ impl Ready {
         let status = self.runtime.block_on(async {
             // One that comes as soon as the process runs is the process's already.
             let signals = signal::catch()?;
-            let running = sandbox::spawn(&self.spec, &self.options)?;
+            let mut running = sandbox::spawn(&self.spec, &self.options)?;
+            let log = self.log.as_deref();
+            let kept = log.map_or(Ok(Vec::new()), |log| keep(&mut running, log))?;
             drop(self.shared);
             started()?;
             if !listeners.is_empty() {
                 let network = SandboxNetwork::of(running.pid())?;
                 port::forward(listeners, &Arc::new(network));
             }
-            attend(running, signals, self.streams).await
+            let status = attend(running, (signals, self.ends), self.streams).await;
+            for thread in kept {
+                // A panic in it has been reported where it happened.
+                let _ = thread.join();
+            }
+            status
         });
         // What still carries a connection would be waited for without end.
         self.runtime.shutdown_background();
@@ -170,7 +193,8 @@ async fn image(request: &Request, store: &Store, ladder: &Arc<Ladder>) -> Result
         registries: request.registries.clone(),
         credential_files: request.credential_files.clone(),
         certificate_folders: remote::usual_certificate_folders(),
-        retry: Retry::usual(),
+        retry: Retry::usual().within(request.patience),
+        manifest_bytes: request.patience.manifest_bytes,
         sink: request.sink.clone(),
     });
     let (root, binary) = (request.root.clone(), request.binary.clone());
@@ -185,6 +209,16 @@ async fn image(request: &Request, store: &Store, ladder: &Arc<Ladder>) -> Result
     let name = &request.name_of_image;
     let step = request.sink.step(&format!("unpack {}", name.familiar()));
     Ok(worker.prepare(name, layers, &step).await?)
+}
+
+/// Writes to a log what the process writes.
+fn keep(running: &mut Running, path: &Path) -> Result<Vec<JoinHandle<()>>, Error> {
+    let sources = [running.stdout.take(), running.stderr.take()];
+    let kept = log::keep(path, sources.into_iter().flatten().collect());
+    kept.map_err(|source| Error::Container {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn rootfs(active: &Active) -> Rootfs {
@@ -205,14 +239,14 @@ fn rootfs(active: &Active) -> Rootfs {
 /// Passes on what is typed, shown and signalled until the process ends.
 async fn attend(
     mut running: Running,
-    signals: Signals,
+    (signals, ends): (Signals, i32),
     streams: Streams,
 ) -> Result<ExitStatus, Error> {
     let session = match running.terminal.take() {
         Some(controller) => Some(terminal::connect(controller, streams)?),
         None => None,
     };
-    let signals = signal::forward(signals, running.killer(), session.as_ref())?;
+    let signals = signal::forward(signals, ends, running.killer(), session.as_ref())?;
     let waited = tokio::task::spawn_blocking(move || running.wait());
     let status = match waited.await {
         Ok(status) => status.map_err(Error::from),

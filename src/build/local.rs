@@ -54,7 +54,8 @@ impl Local {
             registries: request.registries.clone(),
             credential_files: request.credential_files.clone(),
             certificate_folders: remote::usual_certificate_folders(),
-            retry: Retry::usual(),
+            retry: Retry::usual().within(request.patience),
+            manifest_bytes: request.patience.manifest_bytes,
             sink: request.sink.clone(),
         });
         Ok(Self {

@@ -13,6 +13,7 @@ use crate::oci::Digest;
 use crate::oci::Platform;
 use crate::oci::Reference;
 use crate::progress::Sink;
+use crate::remote::Patience;
 use crate::remote::Registries;
 use crate::sandbox::Limits;
 use crate::sandbox::Wishes;
@@ -59,6 +60,8 @@ pub struct Request {
     pub limits: Limits,
     /// What a layer or archive may come to.
     pub bounds: Bounds,
+    /// How much of a registry or web server is borne.
+    pub patience: Patience,
     /// `--secret`.
     pub secrets: Vec<Secret>,
     /// `--ssh`: id and the agent's socket, or the key files of an agent to start.

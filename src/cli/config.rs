@@ -13,6 +13,8 @@
 //! [limits]                       # more is taken for a bomb
 //! layer_bytes = 274877906944     # of a layer or archive, unpacked: 256 GiB
 //! layer_entries = 10000000
+//! manifest_bytes = 4194304       # of a manifest, an index or a config
+//! stall_seconds = 120            # a server that is silent so long is given up
 //! ```
 //!
 //! Paths are relative to the folder of the file.
@@ -20,6 +22,7 @@
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -30,7 +33,9 @@ use crate::build::Bounds;
 use crate::build::Place;
 use crate::dockerfile::nearest;
 use crate::remote::KeyPair;
+use crate::remote::Patience;
 use crate::remote::Registries;
+use crate::store::DOCUMENT_LIMIT_BYTES;
 
 const SYSTEM: &str = "/etc/rbuild/config.toml";
 
@@ -41,8 +46,48 @@ pub(super) struct Config {
     /// The registry table.
     #[serde(rename = "registry")]
     pub registries: Registries,
+    /// What is taken for a bomb.
+    pub limits: Limits,
+}
+
+/// What is taken for a bomb.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Limits {
+    layer_bytes: u64,
+    layer_entries: u64,
+    manifest_bytes: u64,
+    stall_seconds: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let (bounds, patience) = (Bounds::default(), Patience::default());
+        Self {
+            layer_bytes: bounds.layer_bytes,
+            layer_entries: bounds.layer_entries,
+            manifest_bytes: patience.manifest_bytes,
+            stall_seconds: patience.silence.as_secs(),
+        }
+    }
+}
+
+impl Limits {
     /// What a layer or archive may come to.
-    pub limits: Bounds,
+    pub(super) fn bounds(self) -> Bounds {
+        Bounds {
+            layer_bytes: self.layer_bytes,
+            layer_entries: self.layer_entries,
+        }
+    }
+
+    /// How much of a registry or web server is borne. The store gives no larger documents back.
+    pub(super) fn patience(self) -> Patience {
+        Patience {
+            manifest_bytes: self.manifest_bytes.min(DOCUMENT_LIMIT_BYTES),
+            silence: Duration::from_secs(self.stall_seconds.max(1)),
+        }
+    }
 }
 
 /// Reads the first file there is: `--config`, `RBUILD_CONFIG`, the user's, the system's. One that
@@ -135,6 +180,15 @@ mod tests {
         let keypair = other.keypair.as_ref().unwrap();
         assert_eq!(keypair.cert, Path::new("/abs/client.pem"));
         assert_eq!(keypair.key, Path::new("/etc/rbuild/client.key"));
+    }
+
+    #[test]
+    fn limits_that_are_not_named_are_the_usual_ones() {
+        let read = |text| parse(Path::new("c.toml"), text).unwrap().limits;
+        let limits = read("[limits]\nmanifest_bytes = 1000\nstall_seconds = 5\n");
+        assert_eq!(limits.patience().manifest_bytes, 1000);
+        assert_eq!(limits.patience().silence.as_secs(), 5);
+        assert_eq!(limits.bounds(), read("").bounds());
     }
 
     fn failure(text: &str) -> (String, usize) {

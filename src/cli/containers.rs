@@ -1,6 +1,5 @@
 //! `rbuild ps`, `logs`, `stop` and `rm`: what became of `rbuild run -d`.
 
-use std::fs::File;
 use std::io::Read;
 use std::thread;
 use std::time::Duration;
@@ -18,6 +17,7 @@ use super::table::table;
 use super::when;
 use crate::run;
 use crate::run::Container;
+use crate::run::LogReader;
 use crate::sys::process;
 
 /// How often what is waited for is looked at.
@@ -52,7 +52,8 @@ pub(super) struct StopArguments {
     /// Their names, or the beginnings of their ids.
     #[arg(value_name = "CONTAINER", required = true)]
     pub containers: Vec<String>,
-    /// So many seconds after SIGTERM, it is killed.
+    /// So many seconds after the signal that asks it to end (the image's STOPSIGNAL, else SIGTERM),
+    /// it is killed.
     #[arg(
         short = 't',
         long = "time",
@@ -140,7 +141,7 @@ pub(super) fn logs(
         path: path.clone(),
         source,
     };
-    let mut log = File::open(&path).map_err(failed)?;
+    let mut log = LogReader::open(&path).map_err(failed)?;
     let mut buffer = vec![0; 64 << 10];
     loop {
         // Asked before reading: what it wrote last is read as well.

@@ -1,6 +1,5 @@
 //! `rbuild run -d`: a keeper, which is rbuild once more, does what was asked for.
 
-use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::process::Child;
 use std::process::Command;
@@ -66,7 +65,7 @@ fn start(
     container: &Container,
     environment: &Environment,
 ) -> std::io::Result<Child> {
-    let log = File::create(log)?;
+    let log = run::open_log(log)?;
     let mut command = Command::new(&environment.binary);
     let mut arguments = environment.arguments.iter();
     command.arg0(

@@ -139,12 +139,14 @@ fn watched(step: &Step, work: impl FnOnce() -> Result<Digest, Error>) -> Result<
 fn client(home: &Home, environment: &Environment, sink: Sink) -> Result<Client, Error> {
     let config = config::read(home, environment)?;
     let store = Store::open(&home.root(environment)).map_err(manage::Error::from)?;
+    let patience = config.limits.patience();
     Ok(Client::new(remote::Options {
         store,
         registries: config.registries,
         credential_files: environment.credential_files(),
         certificate_folders: remote::usual_certificate_folders(),
-        retry: Retry::usual(),
+        retry: Retry::usual().within(patience),
+        manifest_bytes: patience.manifest_bytes,
         sink,
     }))
 }

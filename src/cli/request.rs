@@ -80,7 +80,8 @@ pub(super) fn build(
         ssh: agents(run.ssh, environment)?,
         ca_bundle: run.ca_bundle,
         outputs,
-        bounds: config.limits,
+        bounds: config.limits.bounds(),
+        patience: config.limits.patience(),
         registries: config.registries,
         credential_files: environment.credential_files(),
         jobs: run

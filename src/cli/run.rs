@@ -124,6 +124,9 @@ pub(super) struct MachineFlags {
     /// Protect the image's files from the process; volumes stay writable.
     #[arg(long)]
     pub read_only: bool,
+    /// no-new-privileges: no set-uid program gives it more rights than it has.
+    #[arg(long = "security-opt", value_name = "no-new-privileges", value_parser = value::run::no_new_privileges)]
+    pub no_new_privileges: Vec<bool>,
     /// The size of /dev/shm, as in 128m [default: 64m].
     #[arg(long, value_name = "SIZE", value_parser = value::bytes)]
     pub shm_size: Option<u64>,
@@ -179,6 +182,7 @@ pub(super) fn run(
         return detach::detach(&container(&arguments, id, environment), home, environment);
     }
     let forget = arguments.machine.rm;
+    let root = home.root(environment);
     let config = config::read(home, environment)?;
     let env = arguments.env.iter().filter_map(|(name, value)| {
         let inherited = || Some(environment.text(name)?.to_owned());
@@ -204,9 +208,12 @@ pub(super) fn run(
             true => Access::ReadOnly,
             false => Access::ReadWrite,
         },
+        no_new_privileges: arguments.machine.no_new_privileges.contains(&true),
         streams,
-        root: home.root(environment),
-        bounds: config.limits,
+        log: keeper_of.as_ref().map(|id| run::log_of(&root, id)),
+        root,
+        bounds: config.limits.bounds(),
+        patience: config.limits.patience(),
         registries: config.registries,
         credential_files: environment.credential_files(),
         wishes: home.wishes(environment)?,

@@ -4,8 +4,6 @@ use std::io::BufRead;
 use std::io::Read;
 use std::path::PathBuf;
 
-use serde::Deserialize;
-
 use crate::layer::Error;
 use crate::layer::Result;
 use crate::layer::ahead::read_ahead;
@@ -43,8 +41,7 @@ pub struct UnpackOptions {
 }
 
 /// What a layer or archive may come to when it is unpacked. More is taken for a bomb.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     /// How many bytes its tar may have.
     pub layer_bytes: u64,

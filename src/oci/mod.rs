@@ -11,6 +11,7 @@ mod image;
 mod manifest;
 mod platform;
 mod reference;
+mod signal;
 
 pub use config::ContainerConfig;
 pub use config::Healthcheck;
@@ -30,3 +31,4 @@ pub use manifest::Manifest;
 pub use manifest::media_type;
 pub use platform::Platform;
 pub use reference::Reference;
+pub use signal::signal_number;

@@ -292,8 +292,9 @@ impl Ask<'_> {
     }
 
     async fn read(&self, about: About, response: Response) -> Result<Token, Error> {
-        let silence = self.session.client.options().retry.silence;
-        let bytes = match transmit::read_document(response, silence).await {
+        let options = self.session.client.options();
+        let (limit_bytes, silence) = (options.manifest_bytes, options.retry.silence);
+        let bytes = match transmit::read_document(response, limit_bytes, silence).await {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Err(about.violated("the answer is no token but has no end")),
             Err(lost) => return Err(about.lost(lost)),

@@ -15,7 +15,6 @@ use crate::remote::about::About;
 use crate::remote::session::Session;
 use crate::remote::transmit;
 use crate::store;
-use crate::store::DOCUMENT_LIMIT_BYTES;
 
 const SCHEMA1: &str = "application/vnd.docker.distribution.manifest.v1+";
 const CONTENT_DIGEST: &str = "docker-content-digest";
@@ -133,7 +132,7 @@ pub(super) fn promised(headers: &HeaderMap) -> Option<Digest> {
     headers.get(CONTENT_DIGEST)?.to_str().ok()?.parse().ok()
 }
 
-/// Fetches at most [`DOCUMENT_LIMIT_BYTES`], again if the connection breaks off.
+/// Fetches what is no larger than a manifest may be, again if the connection breaks off.
 async fn get(
     session: &Session,
     path: &str,
@@ -141,20 +140,21 @@ async fn get(
 ) -> Result<(HeaderMap, Vec<u8>, String), Error> {
     let url = session.url(path);
     let retry = session.retry();
+    let limit_bytes = session.client.options().manifest_bytes;
     let mut failed = 0;
     loop {
         let response = session
             .send(|http| http.get(url.clone()).header(ACCEPT, accept))
             .await?;
         let headers = response.headers().clone();
-        let lost = match transmit::read_document(response, retry.silence).await {
+        let lost = match transmit::read_document(response, limit_bytes, retry.silence).await {
             Ok(Some(bytes)) => {
                 return Ok((headers, bytes, about::printable(&url)));
             }
             Ok(None) => {
                 return Err(Error::Limit {
                     url: about::printable(&url),
-                    limit_bytes: DOCUMENT_LIMIT_BYTES,
+                    limit_bytes,
                 });
             }
             Err(lost) => lost,

@@ -68,6 +68,7 @@ pub use resolve::Pull;
 pub use resolve::Query;
 pub use resolve::Resolved;
 pub use resolve::resolve;
+pub use retry::Patience;
 pub use retry::Retry;
 pub use tap::Tap;
 pub use tap::Tapped;
@@ -89,6 +90,8 @@ pub struct Options {
     pub certificate_folders: Vec<PathBuf>,
     /// How patient to be.
     pub retry: Retry,
+    /// How large a manifest, an index or a config may be.
+    pub manifest_bytes: u64,
     /// Where warnings go.
     pub sink: Sink,
 }

@@ -26,6 +26,25 @@ pub struct Retry {
     pub silence: Duration,
 }
 
+/// How much of a registry or web server is borne.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// How large a manifest, an index or a config may be.
+    pub manifest_bytes: u64,
+    /// How long it may be silent, or slower than a trickle.
+    pub silence: Duration,
+}
+
+impl Default for Patience {
+    /// What no honest registry needs more of; others allow no larger manifests either.
+    fn default() -> Self {
+        Self {
+            manifest_bytes: 4 << 20,
+            silence: Retry::usual().silence,
+        }
+    }
+}
+
 impl Retry {
     /// What serves a registry somewhere on the internet: five tries within about eight seconds.
     #[must_use]
@@ -34,6 +53,15 @@ impl Retry {
             attempts: 5,
             first_delay: Duration::from_millis(500),
             silence: Duration::from_secs(120),
+        }
+    }
+
+    /// The same with other patience.
+    #[must_use]
+    pub fn within(self, patience: Patience) -> Self {
+        Self {
+            silence: patience.silence,
+            ..self
         }
     }
 

@@ -13,7 +13,6 @@ use crate::remote::Error;
 use crate::remote::Retry;
 use crate::remote::about::About;
 use crate::remote::retry;
-use crate::store::DOCUMENT_LIMIT_BYTES;
 
 /// What is slower than this over as long as a registry may be silent is as good as silence.
 const SLOWEST_BYTES_PER_SECOND: u128 = 1024;
@@ -140,16 +139,17 @@ impl Pieces {
     }
 }
 
-/// Reads a whole answer of at most [`DOCUMENT_LIMIT_BYTES`]; none if it is longer.
+/// Reads a whole answer of at most `limit_bytes`; none if it is longer.
 pub(super) async fn read_document(
     response: Response,
+    limit_bytes: u64,
     silence: Duration,
 ) -> Result<Option<Vec<u8>>, Lost> {
     let mut pieces = Pieces::new(response, silence);
     let mut bytes = Vec::new();
     while let Some(piece) = pieces.next().await? {
         bytes.extend_from_slice(&piece);
-        if bytes.len() as u64 > DOCUMENT_LIMIT_BYTES {
+        if bytes.len() as u64 > limit_bytes {
             return Ok(None);
         }
     }

@@ -4,6 +4,7 @@
 //! ```text
 //! <root>/containers/<id>/state.json   what it is, and how it ended
 //! <root>/containers/<id>/log          what it wrote
+//! <root>/containers/<id>/log.old      what it wrote before that, if it wrote much
 //! <root>/containers/<id>/lock         held by its keeper: who is killed writes nothing down
 //! <root>/containers/lock              held while a name is taken
 //! ```
@@ -57,7 +58,7 @@ impl Container {
     /// Gives the file of what it wrote.
     #[must_use]
     pub fn log(&self, root: &Path) -> PathBuf {
-        folder_of(root, &self.id).join("log")
+        log_of(root, &self.id)
     }
 
     /// Makes its folder, unless its name is another's.
@@ -173,6 +174,12 @@ pub fn find(root: &Path, text: &str) -> Result<Container, Error> {
             text: text.to_owned(),
         }),
     }
+}
+
+/// Gives the file of what the container with this id wrote.
+#[must_use]
+pub fn log_of(root: &Path, id: &str) -> PathBuf {
+    folder_of(root, id).join("log")
 }
 
 fn folder_of(root: &Path, id: &str) -> PathBuf {

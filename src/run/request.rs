@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::oci::Reference;
 use crate::progress::Sink;
+use crate::remote::Patience;
 use crate::remote::Registries;
 use crate::run::Error;
 use crate::sandbox::Access;
@@ -46,8 +47,12 @@ pub struct Request {
     pub extra_hosts: Vec<(String, String)>,
     /// Whether the root filesystem can be written.
     pub root_access: Access,
+    /// Whether no program may give the process more rights than it has.
+    pub no_new_privileges: bool,
     /// What of the user's terminal the process has.
     pub streams: Streams,
+    /// Where what it writes is kept; it is passed on if not said.
+    pub log: Option<PathBuf>,
     /// Where the local store and the snapshots are.
     pub root: PathBuf,
     /// How registries are reached that are not reached in the usual way.
@@ -60,6 +65,8 @@ pub struct Request {
     pub limits: Limits,
     /// What a layer of the image may come to.
     pub bounds: Bounds,
+    /// How much of a registry is borne.
+    pub patience: Patience,
     /// The size of `/dev/shm` in bytes.
     pub shm_size_bytes: Option<u64>,
     /// Limits of each of its processes.

@@ -1,4 +1,4 @@
-//! Signals to rbuild are signals to the process.
+//! Signals to rbuild are signals to the process; `SIGTERM` becomes the one its image asks for.
 
 use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
@@ -7,12 +7,16 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::task::JoinSet;
 
+use crate::oci::signal_number;
 use crate::run::Error;
 use crate::run::terminal::Session;
 use crate::sandbox::Killer;
 
 /// After so many wishes to end that the process did not heed, it is killed, as with docker.
 const WISHES: usize = 3;
+
+/// The last signal that Linux has.
+const LAST: i32 = 64;
 
 /// Signals that are caught, from before there is a process on.
 #[derive(Debug)]
@@ -45,9 +49,20 @@ pub(super) fn catch() -> Result<Signals, Error> {
     })
 }
 
-/// Passes signals on; aborted, it stops.
+/// Gives the signal by which the process is asked to end: what `STOPSIGNAL` says, else `SIGTERM`.
+pub(super) fn that_ends(stop_signal: &str) -> i32 {
+    let number = stop_signal.parse();
+    number
+        .ok()
+        .filter(|number| (1..=LAST).contains(number))
+        .or_else(|| signal_number(stop_signal))
+        .unwrap_or(SignalKind::terminate().as_raw_value())
+}
+
+/// Passes signals on, `SIGTERM` as the one that `ends` the process; aborted, it stops.
 pub(super) fn forward(
     signals: Signals,
+    ends: i32,
     killer: Killer,
     session: Option<&Session>,
 ) -> Result<AbortHandle, Error> {
@@ -72,6 +87,7 @@ pub(super) fn forward(
             // A process that has ended meanwhile needs no signal.
             let _ = match wishes {
                 WISHES.. => killer.kill(),
+                _ if kind == SignalKind::terminate() => killer.signal(ends),
                 _ => killer.signal(kind.as_raw_value()),
             };
         }
@@ -83,6 +99,24 @@ async fn listen(mut signal: Signal, kind: SignalKind, send: mpsc::Sender<SignalK
     while signal.recv().await.is_some() {
         if send.send(kind).await.is_err() {
             return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::that_ends;
+
+    #[test]
+    fn an_image_may_name_the_signal_that_ends_it() {
+        for (text, number) in [
+            ("", 15),
+            ("SIGUSR1", 10),
+            ("12", 12),
+            ("-1", 15),
+            ("65", 15),
+        ] {
+            assert_eq!(that_ends(text), number, "{text:?}");
         }
     }
 }

@@ -103,6 +103,9 @@ pub(super) fn filter_calls(inside: &mut Inside) -> Result<(), Problem> {
 }
 
 pub(super) fn become_user(inside: &mut Inside) -> Result<(), Problem> {
+    if inside.spec.no_new_privileges {
+        id::forbid_new_privileges()?;
+    }
     id::limit_capabilities(inside.capabilities)?;
     let identity = inside.identity();
     Ok(id::become_user(

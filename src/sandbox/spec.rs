@@ -40,6 +40,8 @@ pub struct Spec {
     pub capabilities: Vec<String>,
     /// How much of the machine is kept from it.
     pub security: Security,
+    /// Whether no program may give the process more rights than it has, as set-uid programs do.
+    pub no_new_privileges: bool,
     /// The size of the terminal it gets; no terminal if not said.
     pub terminal: Option<TerminalSize>,
 }
@@ -211,6 +213,7 @@ impl Spec {
             ulimits: Vec::new(),
             capabilities: DEFAULT_CAPABILITIES.map(str::to_owned).to_vec(),
             security: Security::Sandbox,
+            no_new_privileges: false,
             terminal: None,
         }
     }

@@ -44,8 +44,9 @@ pub(crate) use images::platforms;
 pub use lock::Alone;
 pub use lock::Shared;
 
-/// How many bytes a manifest, index or config may have; registries allow no more either.
-pub const DOCUMENT_LIMIT_BYTES: u64 = 4 << 20;
+/// How many bytes a manifest, index or config may have that is read from the store, whatever was
+/// allowed when it came.
+pub const DOCUMENT_LIMIT_BYTES: u64 = 64 << 20;
 
 const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 

@@ -119,6 +119,12 @@ pub fn become_root() -> Result<()> {
     rustix::thread::set_thread_res_uid(uid, uid, uid).call(|| "setresuid(0)".to_owned())
 }
 
+/// Keeps programs with more rights than their caller, such as `sudo`, from giving any to this thread
+/// and what it executes. There is no way back.
+pub fn forbid_new_privileges() -> Result<()> {
+    rustix::thread::set_no_new_privs(true).call(|| "prctl(PR_SET_NO_NEW_PRIVS)".to_owned())
+}
+
 /// Makes all but these capabilities unreachable for this thread and what it executes.
 pub fn limit_capabilities(keep: Capabilities) -> Result<()> {
     for (number, name) in NAMES.iter().enumerate() {

@@ -61,6 +61,7 @@ impl Home {
                 first_delay: Duration::from_millis(10),
                 silence: Duration::from_secs(20),
             },
+            manifest_bytes: 4 << 20,
             sink: Sink::silent(),
         };
         change(&mut options);

@@ -390,6 +390,87 @@ fn who_cannot_be_started_in_the_background_is_told_at_once() {
     assert!(short.status.success(), "{short:?}");
 }
 
+/// Reads what a container wrote until it is what is waited for.
+fn await_log(home: &Home, name: &str, is_it: impl Fn(&str) -> bool) -> String {
+    let begun = Instant::now();
+    loop {
+        let output = home.rbuild(&["logs", name]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        if is_it(&text) {
+            return text;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{} bytes are read", text.len());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_container_is_stopped_by_the_signal_that_its_image_names() {
+    let Some(home) = Home::new() else { return };
+    fs::create_dir(home.path().join("named")).unwrap();
+    let text = "FROM box\nSTOPSIGNAL SIGUSR1\n";
+    fs::write(home.path().join("named/Dockerfile"), text).unwrap();
+    let built = home.rbuild(&["-q", "-t", "named", "named"]);
+    assert!(built.status.success(), "{built:?}");
+    let script = "trap 'echo asked; exit 4' USR1; trap 'echo told; exit 5' TERM; echo ready; \
+                  while :; do sleep 0.05; done";
+    let started = home.rbuild(&["run", "-d", "--name", "web", "named", "sh", "-c", script]);
+    assert!(started.status.success(), "{started:?}");
+    await_log(&home, "web", |log| log == "ready\n");
+    assert!(home.rbuild(&["stop", "-t", "60", "web"]).status.success());
+    await_log(&home, "web", |log| log == "ready\nasked\n");
+    let mut child = home
+        .command(&["run", "named", "sh", "-c", script])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut said = String::new();
+    lines.read_line(&mut said).unwrap();
+    signal(&child, "TERM");
+    lines.read_to_string(&mut said).unwrap();
+    let code = child.wait().unwrap().code();
+    assert_eq!((code, said.as_str()), (Some(4), "ready\nasked\n"));
+}
+
+#[test]
+fn the_log_of_a_container_has_an_end() {
+    const MOST_BYTES: u64 = 32 << 20;
+    let Some(home) = Home::new() else { return };
+    let script = "yes 0123456789abcde | head -n 3000000; echo errors >&2; echo last";
+    let started = home.rbuild(&["run", "-d", "--name", "web", "box", "sh", "-c", script]);
+    assert!(started.status.success(), "{started:?}");
+    let log = await_log(&home, "web", |log| {
+        log.contains("\nlast\n") && log.contains("\nerrors\n")
+    });
+    assert!(log.len() as u64 <= MOST_BYTES, "{} bytes", log.len());
+    let folder = home.path().join("root/containers");
+    let container = fs::read_dir(folder).unwrap().flatten();
+    let files = container.filter_map(|entry| fs::read_dir(entry.path()).ok());
+    let sizes = files
+        .flatten()
+        .flatten()
+        .map(|file| file.metadata().unwrap().len());
+    let sum: u64 = sizes.sum();
+    assert!(sum <= MOST_BYTES + 4096, "{sum} bytes");
+    assert!(home.rbuild(&["rm", "-f", "web"]).status.success());
+}
+
+#[test]
+fn no_program_gives_more_rights_where_that_is_forbidden() {
+    let Some(home) = Home::new() else { return };
+    let script = "grep NoNewPrivs /proc/self/status";
+    let (_, plain) = home.sh(&[], script);
+    assert!(plain.starts_with("NoNewPrivs:\t0\n"), "{plain}");
+    for flag in ["no-new-privileges", "no-new-privileges:true"] {
+        let (_, forbidden) = home.sh(&["--security-opt", flag], script);
+        assert!(
+            forbidden.starts_with("NoNewPrivs:\t1\n"),
+            "{flag}: {forbidden}"
+        );
+    }
+}
+
 #[test]
 fn the_network_is_ones_own_unless_the_hosts_is_asked_for() {
     let Some(home) = Home::new() else { return };

@@ -41,6 +41,15 @@ pub(in crate::cli) fn inside(text: &str) -> Result<String, String> {
     }
 }
 
+/// Reads `--security-opt`, of which docker's `no-new-privileges` is known.
+pub(in crate::cli) fn no_new_privileges(text: &str) -> Result<bool, String> {
+    match text.replacen(':', "=", 1).as_str() {
+        "no-new-privileges" | "no-new-privileges=true" => Ok(true),
+        "no-new-privileges=false" => Ok(false),
+        _ => Err("expected no-new-privileges".to_owned()),
+    }
+}
+
 /// Reads `--network`.
 pub(in crate::cli) fn network(text: &str) -> Result<RunNetwork, String> {
     match text {
