@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::path::PathBuf;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -19,6 +18,7 @@ use rbuild::sandbox::Output;
 use rbuild::sandbox::Rootfs;
 use rbuild::sandbox::SpawnOptions;
 use rbuild::sandbox::Spec;
+use rbuild::sandbox::Template;
 use rbuild::sandbox::spawn;
 
 /// A sandbox as `RUN` makes it, on layers of a busybox.
@@ -56,7 +56,7 @@ fn spec(home: &Path, layers: usize) -> Spec {
 
 fn measure(spec: &Spec, iterations: u64, whole: bool) -> Duration {
     let options = SpawnOptions {
-        program: PathBuf::from(env!("CARGO_BIN_EXE_rbuild")),
+        template: Template::new(env!("CARGO_BIN_EXE_rbuild")),
         input: Input::Null,
         output: Output::Pipe,
     };

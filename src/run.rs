@@ -39,6 +39,7 @@ use crate::sandbox::Running;
 use crate::sandbox::SandboxNetwork;
 use crate::sandbox::SpawnOptions;
 use crate::sandbox::Spec;
+use crate::sandbox::Template;
 use crate::snapshot::Active;
 use crate::snapshot::Stack;
 use crate::store::Shared;
@@ -123,7 +124,7 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
     spec.ulimits.clone_from(&request.ulimits);
     spec.shm_size_bytes = request.shm_size_bytes.unwrap_or(spec.shm_size_bytes);
     let options = SpawnOptions {
-        program: request.binary.clone(),
+        template: Template::new(&request.binary),
         input: match request.streams.has_input() {
             true => Input::Inherit,
             false => Input::Null,

@@ -5,13 +5,12 @@ use std::path::Path;
 
 use crate::sandbox::init::Inside;
 use crate::sandbox::report::Problem;
-use crate::sandbox::seccomp;
-use crate::sandbox::seccomp::Machine;
 use crate::sandbox::spec::Access;
 use crate::sandbox::spec::Isolation;
 use crate::sandbox::spec::Mount;
 use crate::sandbox::spec::MountSource;
 use crate::sandbox::spec::Security;
+use crate::sandbox::spec::Spec;
 use crate::sys;
 use crate::sys::Root;
 use crate::sys::alone;
@@ -74,22 +73,40 @@ pub(super) fn pretend_users(_: &mut Inside) -> Result<(), Problem> {
     }
 }
 
-/// Done as long as this process may: what follows is allowed by the filter.
-pub(super) fn filter_calls(inside: &mut Inside) -> Result<(), Problem> {
-    if inside.spec.security == Security::Insecure {
-        return Ok(());
+/// The capabilities that root has in the sandbox.
+fn capabilities(spec: &Spec) -> Result<Capabilities, Problem> {
+    if spec.security == Security::Insecure {
+        return Ok(Capabilities::ALL);
     }
     let mut sets = Vec::new();
-    for name in &inside.spec.capabilities {
+    for name in &spec.capabilities {
         let unknown = || Problem::UnknownName { name: name.clone() };
         sets.push(Capabilities::named(name).ok_or_else(unknown)?);
     }
-    inside.capabilities = Capabilities::union(sets);
-    if inside.spec.isolation != Isolation::Namespace {
+    let all = Capabilities::union(sets);
+    Ok(match spec.isolation {
+        Isolation::Namespace => all,
         // Who may change the root directory again leaves it.
-        inside.capabilities = inside.capabilities.without("SYS_CHROOT");
+        Isolation::Chroot { .. } => all.without("SYS_CHROOT"),
+    })
+}
+
+/// What the step is called that installs the filter of system calls.
+pub(super) const FILTER: &str = "filter its system calls";
+
+/// The capabilities by which system calls are filtered, if they are.
+pub(super) fn filtered(spec: &Spec) -> Result<Option<Capabilities>, Problem> {
+    match spec.security {
+        Security::Insecure => Ok(None),
+        Security::Sandbox => capabilities(spec).map(Some),
     }
-    let filter = seccomp::filter(Machine::THIS, inside.capabilities);
+}
+
+/// Done as long as this process may: what follows is allowed by the filter.
+pub(super) fn filter_calls(inside: &mut Inside) -> Result<(), Problem> {
+    let Some(filter) = inside.filter.take() else {
+        return Ok(());
+    };
     match sys::seccomp::install(&filter) {
         // In a container without the right to it, that container's own filter holds.
         Err(error)
@@ -106,11 +123,12 @@ pub(super) fn become_user(inside: &mut Inside) -> Result<(), Problem> {
     if inside.spec.no_new_privileges {
         id::forbid_new_privileges()?;
     }
-    id::limit_capabilities(inside.capabilities)?;
+    let capabilities = capabilities(&inside.spec)?;
+    id::limit_capabilities(capabilities)?;
     let identity = inside.identity();
     Ok(id::become_user(
         identity.owner,
         &identity.groups,
-        inside.capabilities,
+        capabilities,
     )?)
 }

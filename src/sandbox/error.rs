@@ -48,6 +48,9 @@ pub enum Error {
     /// No thread could be started to watch the sandbox.
     #[error("cannot start a thread for the sandbox")]
     Thread(#[source] io::Error),
+    /// The process that sandboxes are copies of has ended; it was probably killed.
+    #[error("the process that sandboxes are copied from has ended")]
+    Template,
     /// A step of setting up the sandbox failed.
     #[error("the sandbox cannot {step}: {call}")]
     Setup {

@@ -1,7 +1,7 @@
 //! The inside: from the first moment of the new process to the program it becomes.
 //!
-//! The process is the rbuild binary again, alone in its new namespaces and with one thread. It
-//! goes through [`STEPS`], in order; the first that fails is reported by its name.
+//! The process is a copy of the template, alone in its new namespaces and with one thread. It goes
+//! through [`STEPS`], in order; the first that fails is reported by its name.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -9,7 +9,10 @@ use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::rc::Rc;
 
+use crate::sandbox::cgroup::Door;
+use crate::sandbox::confine;
 use crate::sandbox::confine::become_user;
 use crate::sandbox::confine::ease_apt;
 use crate::sandbox::confine::enter_cwd;
@@ -22,6 +25,7 @@ use crate::sandbox::report::Problem;
 use crate::sandbox::report::Report;
 use crate::sandbox::rootfs;
 use crate::sandbox::rootless;
+use crate::sandbox::serve;
 use crate::sandbox::spec::Isolation;
 use crate::sandbox::spec::Network;
 use crate::sandbox::spec::Rootfs;
@@ -40,34 +44,39 @@ use crate::sys::Root;
 use crate::sys::Symlinks;
 use crate::sys::channel::Channel;
 use crate::sys::file;
-use crate::sys::id::Capabilities;
 use crate::sys::mount;
 use crate::sys::mount::Mount;
 use crate::sys::namespace;
 use crate::sys::process;
+use crate::sys::seccomp::Instruction;
 use crate::sys::tty;
 
-/// What the process is called until it becomes the program; nobody else has such a name.
-pub(super) const NAME: &str = "rbuild: sandbox";
-
-/// The numbers of the files that the outside hands over, after standard input, output and error.
+/// The numbers of the files that the outside hands over, after standard input, output and error:
+/// the doors to control groups come behind these.
 const SPEC_FILE: i32 = 3;
 const CHANNEL_FILE: i32 = 4;
+const FIRST_DOOR: i32 = 5;
 
-/// How many files that are.
-pub(super) const FILES: usize = 5;
+/// What the template gives a copy beside its files.
+pub(super) struct Birth<'a> {
+    /// For each control group whose door is open, whether it has to go in.
+    pub(super) groups: &'a [bool],
+    /// The filter of its system calls, if there is to be one.
+    pub(super) filter: Option<Rc<Vec<Instruction>>>,
+}
 
 /// What is known and held while the sandbox is being set up.
 pub(super) struct Inside {
     pub(super) spec: Spec,
     channel: Channel,
+    doors: Vec<Door>,
+    pub(super) filter: Option<Rc<Vec<Instruction>>>,
     root: Option<Root>,
     mount: Option<Mount>,
     stubs: Stubs,
     identity: Option<Identity>,
     pub(super) files: Vec<Mount>,
     terminal: Option<tty::Pair>,
-    pub(super) capabilities: Capabilities,
     pub(super) in_cwd: bool,
 }
 
@@ -75,7 +84,8 @@ pub(super) struct Inside {
 type Step = (&'static str, fn(&mut Inside) -> Result<(), Problem>);
 
 /// All that is done, in this order.
-const STEPS: [Step; 24] = [
+const STEPS: [Step; 25] = [
+    ("go into its control groups", enter_groups),
     ("leave its parent's session", leave_session),
     ("keep its mounts to itself", |_| Ok(mount::make_private()?)),
     ("name its host", |inside| {
@@ -99,14 +109,15 @@ const STEPS: [Step; 24] = [
     ("set its limits", set_limits),
     ("try its working directory", try_cwd),
     ("pretend that there are other users", pretend_users),
-    ("filter its system calls", filter_calls),
+    (confine::FILTER, filter_calls),
     ("become its user", become_user),
     ("enter its working directory", enter_cwd),
 ];
 
 /// All that is done, in this order, where nothing can be mounted: what was to be mounted was put in
 /// place outside.
-const CHROOT_STEPS: [Step; 12] = [
+const CHROOT_STEPS: [Step; 13] = [
+    ("go into its control groups", enter_groups),
     ("leave its parent's session", leave_session),
     ("watch over its processes", supervise),
     ("open its root file system", open_root),
@@ -116,13 +127,13 @@ const CHROOT_STEPS: [Step; 12] = [
     ("enter its root file system", change_root),
     ("set its limits", set_limits),
     ("try its working directory", try_cwd),
-    ("filter its system calls", filter_calls),
+    (confine::FILTER, filter_calls),
     ("become its user", become_user),
     ("enter its working directory", enter_cwd),
 ];
 
-/// Becomes the sandboxed program, or root of a user namespace, and does not return, if this process
-/// was started for that.
+/// Becomes the template of sandboxes, or root of a user namespace, and does not return, if this
+/// process was started for that.
 ///
 /// To be called before anything else in `main`: the process must have one thread.
 #[expect(
@@ -132,8 +143,8 @@ const CHROOT_STEPS: [Step; 12] = [
 pub fn init_if_requested() {
     let mut args = std::env::args_os();
     let name = args.next().unwrap_or_default();
-    if name == NAME {
-        std::process::exit(run());
+    if name == serve::NAME {
+        std::process::exit(serve::serve());
     }
     if name == rootless::NAME {
         std::process::exit(rootless::become_root(args));
@@ -141,10 +152,14 @@ pub fn init_if_requested() {
 }
 
 /// Sets up the sandbox and becomes the program; the exit code is for nobody but `ps`.
-fn run() -> i32 {
-    process::close_from(CHANNEL_FILE + 1);
+pub(super) fn run(birth: Birth<'_>) -> i32 {
     let channel = Channel::from_fd(process::adopt(CHANNEL_FILE));
     let spec = File::from(process::adopt(SPEC_FILE));
+    let door = |(number, is_asked): (i32, &bool)| Door {
+        file: File::from(process::adopt(number)),
+        is_asked: *is_asked,
+    };
+    let doors = (FIRST_DOOR..).zip(birth.groups).map(door).collect();
     // A word from the outside after this process asked to die with it: it is still there.
     if !matches!(channel.receive(), Ok(Some(_))) {
         return 1;
@@ -152,6 +167,7 @@ fn run() -> i32 {
     match read_spec(spec) {
         Ok(spec) => {
             let mut inside = Inside::new(spec, channel);
+            (inside.doors, inside.filter) = (doors, birth.filter);
             let (step, problem) = go(&mut inside);
             // Whatever was made before the failure is to be removed as well.
             let _ = report_stubs(&mut inside);
@@ -196,13 +212,14 @@ impl Inside {
         Inside {
             spec,
             channel,
+            doors: Vec::new(),
+            filter: None,
             root: None,
             mount: None,
             stubs: Stubs::default(),
             identity: None,
             files: Vec::new(),
             terminal: None,
-            capabilities: Capabilities::ALL,
             in_cwd: false,
         }
     }
@@ -262,7 +279,8 @@ impl Inside {
 fn send(channel: &Channel, report: &Report, file: Option<&OwnedFd>) -> Result<(), Error> {
     let text = serde_json::to_vec(report)
         .map_err(|error| Error::new("report to the outside", error.into()))?;
-    channel.send(&text, file.map(AsFd::as_fd))
+    let files: Vec<_> = file.into_iter().map(AsFd::as_fd).collect();
+    channel.send(&text, &files)
 }
 
 fn environment(spec: &Spec, identity: &Identity) -> Result<Vec<CString>, Problem> {
@@ -272,6 +290,11 @@ fn environment(spec: &Spec, identity: &Identity) -> Result<Vec<CString>, Problem
         env.push(format!("HOME={}", identity.home));
     }
     program::texts(&env)
+}
+
+fn enter_groups(inside: &mut Inside) -> Result<(), Problem> {
+    let mut doors = inside.doors.drain(..);
+    Ok(doors.try_for_each(|mut door| door.enter())?)
 }
 
 fn leave_session(_: &mut Inside) -> Result<(), Problem> {

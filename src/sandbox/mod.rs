@@ -6,9 +6,9 @@
 //! makes namespaces, any user does as root of a user namespace ([`enter`]), and where neither is
 //! allowed a command gets another root directory ([`Isolation::Chroot`]).
 //!
-//! [`spawn`] is the outside: it starts this very binary again in new namespaces and hands it the
-//! spec. `init.rs` is the inside: there [`init_if_requested`] goes through a list of named steps
-//! and becomes the program, which is process 1 of its namespace: when it ends, all it started is
+//! [`spawn`] is the outside: it has a [`Template`], which is this very binary started again, make a
+//! copy of itself in new namespaces, and hands that the spec. `init.rs` is the inside: there the
+//! copy goes through a list of named steps and becomes the program, which is process 1 of its namespace: when it ends, all it started is
 //! killed. A sandbox never outlives the process that started it, and when it is gone, no mount, no
 //! process and no mount point is left of it.
 //!
@@ -43,6 +43,7 @@ mod examine;
 mod furnish;
 mod init;
 mod ladder;
+mod life;
 mod limits;
 mod network;
 mod outbound;
@@ -51,13 +52,16 @@ mod ranges;
 mod report;
 mod rootfs;
 mod rootless;
+mod running;
 mod seccomp;
+mod serve;
 mod spawn;
 mod spec;
 mod stdio;
 mod stub;
 mod supervise;
 mod system;
+mod template;
 mod terminal;
 mod user;
 
@@ -80,9 +84,9 @@ pub use self::network::SandboxNetwork;
 pub use self::outbound::Outbound;
 pub use self::rootless::Entry;
 pub use self::rootless::enter;
-pub use self::spawn::ExitStatus;
-pub use self::spawn::Killer;
-pub use self::spawn::Running;
+pub use self::running::ExitStatus;
+pub use self::running::Killer;
+pub use self::running::Running;
 pub use self::spawn::SpawnOptions;
 pub use self::spawn::THIS_PROGRAM;
 pub use self::spawn::spawn;
@@ -99,6 +103,7 @@ pub use self::spec::TerminalSize;
 pub use self::spec::Ulimit;
 pub use self::stdio::Input;
 pub use self::stdio::Output;
+pub use self::template::Template;
 pub use self::terminal::RawTerminal;
 pub use self::terminal::resize_terminal;
 pub use self::terminal::terminal_size;

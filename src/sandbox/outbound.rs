@@ -22,9 +22,10 @@ use std::time::Instant;
 use crate::sandbox::Error;
 use crate::sandbox::program;
 use crate::sys;
+use crate::sys::birth;
+use crate::sys::birth::Launch;
 use crate::sys::namespace;
 use crate::sys::process;
-use crate::sys::process::Launch;
 
 /// How long a program may take to bring a network up, and how often it is looked for.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -186,10 +187,9 @@ fn keep(carrier: &Carrier, path: &Path, namespace: File, tell: &mpsc::SyncSender
         args: &args,
         env: &[],
         files: &files,
-        namespaces: &[],
     };
     // Whoever waits learns of a failure by not being told.
-    let Ok(child) = process::launch(&launch) else {
+    let Ok(child) = birth::launch(&launch) else {
         return;
     };
     let handle = child.pidfd();

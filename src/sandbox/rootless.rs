@@ -21,6 +21,8 @@ use crate::sandbox::ranges;
 use crate::sandbox::ranges::Row;
 use crate::sys;
 use crate::sys::Owner;
+use crate::sys::birth;
+use crate::sys::birth::Launch;
 use crate::sys::channel::Channel;
 use crate::sys::family;
 use crate::sys::id;
@@ -28,7 +30,6 @@ use crate::sys::mount;
 use crate::sys::namespace;
 use crate::sys::process;
 use crate::sys::process::Child;
-use crate::sys::process::Launch;
 
 /// What the process is called until it becomes rbuild again.
 pub(super) const NAME: &str = "rbuild: rootless";
@@ -70,7 +71,7 @@ pub fn enter(entry: &Entry) -> Result<ExitStatus, Error> {
         false => SINGLE,
     };
     // If it is gone, waiting tells why.
-    let _ = channel.send(word, None);
+    let _ = channel.send(word, &[]);
     family::ignore_interrupts();
     child
         .wait()
@@ -98,12 +99,11 @@ fn launch(entry: &Entry, inside: &Channel) -> sys::Result<Child> {
         stderr.as_fd(),
         inside.as_fd(),
     ];
-    process::launch(&Launch {
+    birth::launch(&Launch {
         program: &entry.program,
         args: &args,
         env: &env,
         files: &files,
-        namespaces: &[],
     })
 }
 
@@ -147,10 +147,10 @@ pub(super) fn become_root(args: impl Iterator<Item = OsString>) -> i32 {
     let owner = id::effective();
     if let Err(error) = namespace::own_users() {
         // If nobody listens any more, nobody needs to know.
-        let _ = channel.send(error.in_one_line().as_bytes(), None);
+        let _ = channel.send(error.in_one_line().as_bytes(), &[]);
         return 1;
     }
-    if channel.send(b"made", None).is_err() {
+    if channel.send(b"made", &[]).is_err() {
         return 1;
     }
     let Ok(Some(word)) = channel.receive() else {

@@ -25,6 +25,9 @@ use crate::sys::error::Call;
 /// The longest message; below the default size of a socket's buffer.
 pub const MESSAGE_MAX: usize = 64 * 1024;
 
+/// How many open files a message carries at most.
+pub const FILES_MAX: usize = 16;
+
 /// One end of the line. A message arrives whole or not at all.
 #[derive(Debug)]
 pub struct Channel {
@@ -36,8 +39,8 @@ pub struct Channel {
 pub struct Message {
     /// The bytes sent.
     pub bytes: Vec<u8>,
-    /// The open file sent with them, if any.
-    pub file: Option<OwnedFd>,
+    /// The open files sent with them, in the order in which they were sent.
+    pub files: Vec<OwnedFd>,
 }
 
 impl Channel {
@@ -54,16 +57,18 @@ impl Channel {
         Channel { fd }
     }
 
-    /// Sends a message; fails if the other end is gone or the message too long.
-    pub fn send(&self, bytes: &[u8], file: Option<BorrowedFd<'_>>) -> Result<()> {
-        if bytes.len() > MESSAGE_MAX {
-            return Err(Error::invalid(format!("sendmsg({} bytes)", bytes.len())));
+    /// Sends a message; fails if the other end is gone, or the message or its files are too many.
+    pub fn send(&self, bytes: &[u8], files: &[BorrowedFd<'_>]) -> Result<()> {
+        if bytes.len() > MESSAGE_MAX || files.len() > FILES_MAX {
+            let (bytes, files) = (bytes.len(), files.len());
+            return Err(Error::invalid(format!(
+                "sendmsg({bytes} bytes, {files} files)"
+            )));
         }
-        let files: Vec<BorrowedFd<'_>> = file.into_iter().collect();
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES_MAX))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         if !files.is_empty() {
-            ancillary.push(SendAncillaryMessage::ScmRights(&files));
+            ancillary.push(SendAncillaryMessage::ScmRights(files));
         }
         let parts = [IoSlice::new(bytes)];
         rustix::net::sendmsg(&self.fd, &parts, &mut ancillary, SendFlags::NOSIGNAL)
@@ -74,7 +79,7 @@ impl Channel {
     /// Waits for a message; nothing when the other end is gone.
     pub fn receive(&self) -> Result<Option<Message>> {
         let mut bytes = vec![0; MESSAGE_MAX];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES_MAX))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let length = loop {
             let mut parts = [IoSliceMut::new(&mut bytes)];
@@ -90,11 +95,13 @@ impl Channel {
             return Ok(None);
         }
         bytes.truncate(length);
-        let file = ancillary.drain().find_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(mut files) => files.next(),
-            _ => None,
-        });
-        Ok(Some(Message { bytes, file }))
+        let mut files = Vec::new();
+        for message in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(received) = message {
+                files.extend(received);
+            }
+        }
+        Ok(Some(Message { bytes, files }))
     }
 }
 

@@ -91,7 +91,7 @@ pub fn fork() -> Result<Side> {
     }
 }
 
-/// Waits for any signal. All are blocked in a process that [`launch`](super::process::launch) made.
+/// Waits for any signal. All are blocked in a process that [`launch`](super::birth::launch) made.
 pub fn listen() -> Heard {
     let mut number = 0;
     // SAFETY: both live on this stack, and a full set is a valid set.

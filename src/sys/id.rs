@@ -10,7 +10,7 @@ use crate::sys::Result;
 use crate::sys::error::Call;
 
 /// A set of capabilities, as the bits the kernel numbers them by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Capabilities(u64);
 
 /// The capabilities in the order of their numbers, as `capabilities(7)` names them.

@@ -3,7 +3,7 @@
 //! It offers what the kernel offers, in plain blocking functions over values of the standard
 //! library and a few of its own: descriptors that close themselves, paths that cannot leave a root
 //! ([`Root`]), directories addressed by handle and name ([`Dir`]), mounts that exist
-//! before they are attached ([`mount`]), and processes born into new namespaces ([`process`]).
+//! before they are attached ([`mount`]), and processes born into new namespaces ([`birth`]).
 //!
 //! It knows nothing of images, layers or sandboxes; no type of `rustix` or `libc` passes this door.
 //! A failure names the call with its arguments: `openat("/var/lib/rbuild/x", "name")`.
@@ -15,6 +15,7 @@
 )]
 
 pub mod alone;
+pub mod birth;
 pub mod channel;
 pub mod family;
 pub mod file;

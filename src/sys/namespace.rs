@@ -17,7 +17,7 @@ use crate::sys::mount::Attributes;
 use crate::sys::mount::Mount;
 
 /// What a new process does not share with its parent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Namespace {
     /// Mounts.
     Mount,

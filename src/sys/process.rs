@@ -1,4 +1,4 @@
-//! Processes: giving birth to them in new namespaces, waiting for them, and becoming a program.
+//! Processes: waiting for them, signals, and what one gives up before it becomes a program.
 
 use std::ffi::CString;
 use std::os::fd::AsFd;
@@ -23,25 +23,9 @@ use crate::sys::Owner;
 use crate::sys::Result;
 use crate::sys::Stat;
 use crate::sys::error::Call;
-use crate::sys::namespace::Namespace;
 
 /// The signal that no process survives.
 pub const KILL: i32 = libc::SIGKILL;
-
-/// A program to start in a process of its own.
-#[derive(Debug)]
-pub struct Launch<'a> {
-    /// The program's path.
-    pub program: &'a Path,
-    /// Its arguments, its own name first.
-    pub args: &'a [CString],
-    /// Its environment, as `KEY=value`.
-    pub env: &'a [CString],
-    /// Its open files: the first becomes descriptor 0, and so on.
-    pub files: &'a [BorrowedFd<'a>],
-    /// What it does not share with this process.
-    pub namespaces: &'a [Namespace],
-}
 
 /// A started process, held by a descriptor: no other process can take its number's place.
 #[derive(Debug)]
@@ -60,6 +44,11 @@ pub enum Ended {
 }
 
 impl Child {
+    /// Takes charge of a child of this process.
+    pub fn new(pid: u32, pidfd: OwnedFd) -> Child {
+        Child { pidfd, pid }
+    }
+
     /// Its number, as this process sees it.
     pub fn pid(&self) -> u32 {
         self.pid
@@ -87,6 +76,12 @@ impl Child {
     /// A second descriptor, to send signals through while another thread waits.
     pub fn pidfd(&self) -> Result<OwnedFd> {
         self.pidfd.try_clone().call(|| "dup(pidfd)".to_owned())
+    }
+}
+
+impl AsFd for Child {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
     }
 }
 
@@ -124,100 +119,6 @@ pub fn signal(pidfd: impl AsFd, number: i32) -> Result<()> {
     }
 }
 
-/// Starts a program that dies with the thread that called this.
-///
-/// Until the program is executed the new process shares this one's memory and this thread waits,
-/// as with `vfork`: the pages of a large process are not copied, and the other threads, whose
-/// locks the new process may not touch, are none of its business. All signals are blocked in it.
-pub fn launch(launch: &Launch<'_>) -> Result<Child> {
-    let text = || format!("clone({:?}, {:?})", launch.program, launch.namespaces);
-    let program = CString::new(launch.program.as_os_str().as_encoded_bytes())
-        .map_err(|_| Error::invalid(text()))?;
-    let mut birth = Birth {
-        program,
-        args: pointers(launch.args),
-        env: pointers(launch.env),
-        files: launch.files.iter().map(AsRawFd::as_raw_fd).collect(),
-        errno: 0,
-    };
-    let flags = launch.namespaces.iter().fold(
-        libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD,
-        |flags, namespace| flags | namespace.flag(),
-    );
-    let mut stack = vec![0_u128; STACK_BYTES / size_of::<u128>()];
-    let mut pidfd: libc::c_int = -1;
-    let blocked = block_signals();
-    // SAFETY: `birth`, `stack` and `pidfd` outlive the call, which returns after the child has
-    // executed its program or exited, so the child never runs on freed memory. `be_born` makes
-    // only calls that are safe between vfork and exec. The stack grows down from its end, which
-    // is aligned to 16 bytes.
-    let pid = unsafe {
-        libc::clone(
-            be_born,
-            stack.as_mut_ptr().add(stack.len()).cast(),
-            flags,
-            (&raw mut birth).cast(),
-            &raw mut pidfd,
-        )
-    };
-    let failed = std::io::Error::last_os_error();
-    restore_signals(&blocked);
-    let Ok(pid) = u32::try_from(pid) else {
-        return Err(failed).call(text);
-    };
-    // SAFETY: clone succeeded, so the kernel stored a new descriptor that nobody else owns.
-    let child = Child {
-        pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
-        pid,
-    };
-    if birth.errno != 0 {
-        child.wait()?;
-        let error = std::io::Error::from_raw_os_error(birth.errno);
-        return Err(error).call(|| format!("execve({:?})", launch.program));
-    }
-    Ok(child)
-}
-
-/// Enough for `be_born`, which calls nothing deep.
-const STACK_BYTES: usize = 64 * 1024;
-
-/// What the child needs, made before it exists: it must not allocate.
-struct Birth {
-    program: CString,
-    args: Vec<*const libc::c_char>,
-    env: Vec<*const libc::c_char>,
-    files: Vec<RawFd>,
-    errno: libc::c_int,
-}
-
-fn pointers(texts: &[CString]) -> Vec<*const libc::c_char> {
-    let pointers = texts.iter().map(|text| text.as_ptr());
-    pointers.chain([std::ptr::null()]).collect()
-}
-
-extern "C" fn be_born(birth: *mut libc::c_void) -> libc::c_int {
-    // SAFETY: the pointer is to the `Birth` of `launch`, which waits and does not touch it
-    // meanwhile. Everything called here is a plain system call on values prepared before.
-    unsafe {
-        let birth = &mut *birth.cast::<Birth>();
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        // First out of the way, so that no file is overwritten before it is moved.
-        for file in &mut birth.files {
-            *file = libc::fcntl(*file, libc::F_DUPFD_CLOEXEC, 64);
-        }
-        for (number, file) in (0..).zip(&birth.files) {
-            libc::dup2(*file, number);
-        }
-        libc::execve(
-            birth.program.as_ptr(),
-            birth.args.as_ptr(),
-            birth.env.as_ptr(),
-        );
-        birth.errno = *libc::__errno_location();
-        libc::_exit(127)
-    }
-}
-
 /// Becomes a program; returns only if that failed.
 pub fn execute(program: &Path, args: &[CString], env: &[CString]) -> Error {
     let text = format!("execve({program:?})");
@@ -228,6 +129,12 @@ pub fn execute(program: &Path, args: &[CString], env: &[CString]) -> Error {
     // SAFETY: all texts end with NUL, both lists with a null pointer, and all outlive the call.
     unsafe { libc::execve(path.as_ptr(), args.as_ptr(), env.as_ptr()) };
     Error::new(text, std::io::Error::last_os_error())
+}
+
+/// What the kernel takes for a list of texts.
+pub(super) fn pointers(texts: &[CString]) -> Vec<*const libc::c_char> {
+    let pointers = texts.iter().map(|text| text.as_ptr());
+    pointers.chain([std::ptr::null()]).collect()
 }
 
 /// Asks to be killed when the thread that started this process ends.
@@ -406,20 +313,4 @@ fn resource(name: &str) -> Option<Resource> {
         "stack" => Resource::Stack,
         _ => return None,
     })
-}
-
-fn block_signals() -> libc::sigset_t {
-    // SAFETY: both sets live on this stack, and zeros are a valid set.
-    unsafe {
-        let mut all: libc::sigset_t = std::mem::zeroed();
-        let mut before: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
-        before
-    }
-}
-
-fn restore_signals(before: &libc::sigset_t) {
-    // SAFETY: the set was filled by `block_signals`.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before, std::ptr::null_mut()) };
 }

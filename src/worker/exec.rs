@@ -186,7 +186,7 @@ fn execute(
     started: impl FnOnce(Killer),
 ) -> Result<ExitStatus, Error> {
     let options = SpawnOptions {
-        program: worker.options.binary.clone(),
+        template: worker.template.clone(),
         input: Input::Null,
         output: Output::Pipe,
     };

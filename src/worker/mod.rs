@@ -62,6 +62,7 @@ use crate::remote::Client;
 use crate::sandbox::Ladder;
 use crate::sandbox::Level;
 use crate::sandbox::Limits;
+use crate::sandbox::Template;
 use crate::snapshot;
 use crate::snapshot::Active;
 use crate::snapshot::Kind;
@@ -171,6 +172,8 @@ pub struct Worker {
     client: Client,
     indexes: Arc<Mutex<HashMap<String, Arc<StatIndex>>>>,
     networks: Arc<Networks>,
+    /// What the sandboxes of commands are copied from.
+    template: Template,
     mount_points: MountPoints,
     /// Who wants to know of layers as soon as they are there.
     layers: Option<UnboundedSender<Layer>>,
@@ -186,6 +189,7 @@ impl Worker {
         client: Client,
     ) -> Self {
         Self {
+            template: Template::new(&options.binary),
             options: Arc::new(options),
             store,
             snapshots,

@@ -29,6 +29,7 @@ use rbuild::sandbox::SandboxNetwork;
 use rbuild::sandbox::Security;
 use rbuild::sandbox::SpawnOptions;
 use rbuild::sandbox::Spec;
+use rbuild::sandbox::Template;
 use rbuild::sandbox::TerminalSize;
 use rbuild::sandbox::Ulimit;
 use rbuild::sandbox::spawn;
@@ -39,6 +40,7 @@ use crate::support::require;
 mod calls;
 mod limits;
 mod network;
+mod template;
 
 const BUSYBOX: &str = "/bin/busybox";
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nbin:x:2:2:bin:/bin:/bin/sh\n\
@@ -97,7 +99,7 @@ fn shell(script: &str) -> Case {
 
 fn options() -> SpawnOptions {
     SpawnOptions {
-        program: PathBuf::from(env!("CARGO_BIN_EXE_rbuild")),
+        template: Template::new(env!("CARGO_BIN_EXE_rbuild")),
         input: Input::Null,
         output: Output::Pipe,
     }

@@ -9,7 +9,9 @@ mod place;
 mod setting;
 
 use std::fs;
+use std::fs::File;
 use std::io;
+use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
@@ -40,11 +42,20 @@ struct Group {
     necessity: Necessity,
 }
 
-impl Group {
-    /// Makes an error of an attempt to enter, unless the group is for a usual limit only.
-    fn entered(&self, attempt: Result<(), sys::Error>) -> Result<(), Error> {
-        match (attempt, self.necessity) {
-            (Err(source), Necessity::Asked { flag }) => Err(Error::Limit { flag, source }),
+/// The way into a group: a file, open for writing.
+#[derive(Debug)]
+pub(super) struct Door {
+    pub(super) file: File,
+    /// Whether the sandbox is refused if it cannot go in.
+    pub(super) is_asked: bool,
+}
+
+impl Door {
+    /// Moves this process in, which has one thread.
+    pub(super) fn enter(&mut self) -> Result<(), sys::Error> {
+        let write = |error| sys::Error::new("write(cgroup, \"0\")", error);
+        match self.file.write_all(b"0").map_err(write) {
+            Err(error) if self.is_asked => Err(error),
             _ => Ok(()),
         }
     }
@@ -98,29 +109,30 @@ impl Cgroup {
             .try_for_each(|(file, value)| write(&path.join(file), value))
     }
 
-    /// Moves this thread into the groups, so that what it starts is born there: unlike moving a
-    /// process, that costs next to nothing. Version 2 has no such way.
-    pub(super) fn enter(&self) -> Result<(), Error> {
-        let groups = self.groups.iter();
-        let mut threaded = groups.filter(|group| group.place.version == Version::One);
-        threaded.try_for_each(|group| group.entered(write(&group.path.join("tasks"), "0")))
-    }
-
-    /// Moves this thread back, and the process it started to where it is not yet.
-    pub(super) fn leave(&self, pid: Option<u32>) -> Result<(), Error> {
+    /// Opens the groups for the process that is to be in them. In version 1 it goes in alone:
+    /// unlike moving a process with all its threads, that costs next to nothing. Version 2 has no
+    /// such way.
+    pub(super) fn doors(&self) -> Result<Vec<Door>, Error> {
+        let mut doors = Vec::new();
         for group in &self.groups {
-            match (group.place.version, pid) {
-                (Version::One, _) => {
-                    // If this fails, the group goes away a little later.
-                    let _stayed = write(&group.place.own.join("tasks"), "0");
+            let path = group.path.join(match group.place.version {
+                Version::One => "tasks",
+                Version::Two => "cgroup.procs",
+            });
+            let open = |error| sys::Error::new(format!("open({path:?})"), error);
+            let opened = File::options().write(true).open(&path).map_err(open);
+            match (opened, group.necessity) {
+                (Err(source), Necessity::Asked { flag }) => {
+                    return Err(Error::Limit { flag, source });
                 }
-                (Version::Two, Some(pid)) => {
-                    group.entered(write(&group.path.join("cgroup.procs"), &pid.to_string()))?;
-                }
-                (Version::Two, None) => {}
+                (Err(_), Necessity::Usual) => {}
+                (Ok(file), necessity) => doors.push(Door {
+                    file,
+                    is_asked: necessity != Necessity::Usual,
+                }),
             }
         }
-        Ok(())
+        Ok(doors)
     }
 
     /// Finds out whether a limit was met.

@@ -22,8 +22,6 @@ pub(super) struct Place {
     pub(super) version: Version,
     /// Who keeps limits there.
     controllers: Vec<String>,
-    /// The group that this process is in.
-    pub(super) own: PathBuf,
     /// The group below which those of sandboxes are made.
     pub(super) parent: PathBuf,
 }
@@ -88,7 +86,6 @@ fn place(line: &str, own: &str) -> Option<Place> {
     Some(Place {
         version,
         controllers,
-        own,
         parent,
     })
 }

@@ -17,6 +17,7 @@ use rbuild::sandbox::MountSource;
 use rbuild::sandbox::Network;
 use rbuild::sandbox::Security;
 use rbuild::sandbox::SpawnOptions;
+use rbuild::sandbox::Template;
 use rbuild::sandbox::TerminalSize;
 use rbuild::sandbox::Ulimit;
 use rbuild::sandbox::spawn;
@@ -233,7 +234,7 @@ fn the_binary_cannot_be_overwritten_through_proc() {
     let mut case = case(&["/evil"]);
     let base = case.home.path().join("base");
     let program = case.home.path().join("rbuild");
-    fs::copy(options().program, &program).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_rbuild"), &program).unwrap();
     for library in libraries(&program) {
         let place = base.join(library.strip_prefix("/").unwrap());
         fs::create_dir_all(place.parent().unwrap()).unwrap();
@@ -250,7 +251,7 @@ fn the_binary_cannot_be_overwritten_through_proc() {
     case.spec.env.push("LD_PRELOAD=/evil.so".to_owned());
     let before = fs::read(&program).unwrap();
     let options = SpawnOptions {
-        program: program.clone(),
+        template: Template::new(&program),
         ..options()
     };
     let running = spawn(&case.spec, &options).unwrap_or_else(|error| panic!("{}", text(&error)));

@@ -1,0 +1,156 @@
+//! A sandbox from its birth until nothing of it is left.
+
+use std::os::fd::OwnedFd;
+
+use crate::sandbox::Error;
+use crate::sandbox::apart;
+use crate::sandbox::cgroup::Cgroup;
+use crate::sandbox::cgroup::Door;
+use crate::sandbox::furnish::Furnished;
+use crate::sandbox::limits::Limits;
+use crate::sandbox::report::Report;
+use crate::sandbox::running::ExitStatus;
+use crate::sandbox::running::Killer;
+use crate::sandbox::spec::Isolation;
+use crate::sandbox::spec::Rootfs;
+use crate::sandbox::spec::Spec;
+use crate::sandbox::stub::Stubs;
+use crate::sandbox::template::Copy;
+use crate::sys::Dir;
+use crate::sys::channel::Channel;
+
+/// A sandbox that was born. Dropped, it is killed.
+#[derive(Debug)]
+pub(super) struct Life {
+    copy: Copy,
+    killer: Killer,
+    around: Around,
+    is_over: bool,
+}
+
+/// What is made for a sandbox outside, and put right again when it is gone.
+#[derive(Debug)]
+pub(super) struct Around {
+    root: Rootfs,
+    limits: Limits,
+    cgroup: Cgroup,
+    furnished: Option<Furnished>,
+    /// The mount points that it made.
+    stubs: Stubs,
+}
+
+impl Around {
+    /// Makes what the sandbox of `spec` needs and cannot make inside.
+    pub(super) fn new(spec: &Spec) -> Result<Around, Error> {
+        let cgroup = Cgroup::new(&spec.limits)?;
+        let furnished = match (&spec.isolation, &spec.root) {
+            (Isolation::Chroot { own }, Rootfs::Directory(root)) => {
+                Some(Furnished::new(root, own, spec).map_err(Error::Furnish)?)
+            }
+            _ => None,
+        };
+        Ok(Around {
+            root: spec.root.clone(),
+            limits: spec.limits.clone(),
+            cgroup,
+            furnished,
+            stubs: Stubs::default(),
+        })
+    }
+
+    /// Opens the ways into the control groups.
+    pub(super) fn doors(&self) -> Result<Vec<Door>, Error> {
+        self.cgroup.doors()
+    }
+
+    /// Removes what the sandbox left behind, now that it is gone and its mounts with it.
+    pub(super) fn clear(&mut self) -> Result<(), Error> {
+        let cleared = match &self.root {
+            Rootfs::Directory(path) => self.stubs.remove(path),
+            Rootfs::Overlay { upper, work, .. } => {
+                // Something in here keeps a volatile overlay from being mounted again, lest
+                // somebody trusts it after a crash. There was none.
+                match Dir::open(work).and_then(|work| work.remove_all("work")) {
+                    Err(error) if !error.is_not_found() => Err(error),
+                    _ => self.stubs.remove(upper),
+                }
+            }
+        };
+        let restored = match &mut self.furnished {
+            Some(furnished) => furnished.clear(),
+            None => Ok(()),
+        };
+        cleared.and(restored).map_err(Error::CleanUp)
+    }
+}
+
+impl Life {
+    pub(super) fn new(copy: Copy, isolation: &Isolation, around: Around) -> Result<Life, Error> {
+        let handle = copy.child.pidfd().map_err(Error::Start)?;
+        Ok(Life {
+            copy,
+            killer: Killer::new(handle, apart::kill_signal(isolation)),
+            around,
+            is_over: false,
+        })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.copy.child.pid()
+    }
+
+    pub(super) fn killer(&self) -> &Killer {
+        &self.killer
+    }
+
+    /// Follows it until its program is executed; gives the user's end of its terminal.
+    pub(super) fn begin(&mut self, channel: &Channel) -> Result<Option<OwnedFd>, Error> {
+        let known = match self.listen(channel) {
+            Ok(terminal) => return Ok(terminal),
+            Err(known) => known,
+        };
+        self.killer.kill()?;
+        let status = self.end()?;
+        Err(known.unwrap_or_else(|| Error::Vanished {
+            status: format!("with code {}", status.code),
+        }))
+    }
+
+    /// Listens until the program is executed. An error that is not known is nothing: the sandbox
+    /// ended without a word.
+    fn listen(&mut self, channel: &Channel) -> Result<Option<OwnedFd>, Option<Error>> {
+        let mut ready = None;
+        // The inside waits for this: now it knows that it will not outlive this process.
+        if channel.send(b"go", &[]).is_err() {
+            return Err(None);
+        }
+        while let Ok(Some(message)) = channel.receive() {
+            match serde_json::from_slice(&message.bytes) {
+                Ok(Report::Stubs(made)) => self.around.stubs = made,
+                Ok(Report::Ready) => ready = Some(message.files.into_iter().next()),
+                Ok(Report::Failed { step, problem }) => return Err(Some(Error::of(step, problem))),
+                Err(_) => return Err(None),
+            }
+        }
+        ready.ok_or(None)
+    }
+
+    /// Waits until its first process, and so all in it, has ended, and removes what is left.
+    pub(super) fn end(&mut self) -> Result<ExitStatus, Error> {
+        self.is_over = true;
+        let ended = self.copy.child.wait();
+        self.around.clear()?;
+        let exceeded = self.around.cgroup.exceeded(&self.around.limits);
+        Ok(ExitStatus::of(ended.map_err(Error::Wait)?, exceeded))
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        if !self.is_over {
+            // Nobody is left who could be told of a failure.
+            let _ = self.killer.kill();
+            let _ = self.end();
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The template's own side: it waits for orders and copies itself.
+//!
+//! It has one thread, so that a copy lacks nothing, and does ahead what all its copies need.
+
+use std::mem::ManuallyDrop;
+use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use crate::sandbox::init;
+use crate::sandbox::init::Birth;
+use crate::sandbox::seccomp;
+use crate::sandbox::seccomp::Machine;
+use crate::sandbox::template::Answer;
+use crate::sandbox::template::Order;
+use crate::sys;
+use crate::sys::birth;
+use crate::sys::birth::Side;
+use crate::sys::channel::Channel;
+use crate::sys::id::Capabilities;
+use crate::sys::process;
+use crate::sys::seccomp::Instruction;
+
+/// What the process, and each copy until it becomes its program, is called; nobody else has such a
+/// name.
+pub(super) const NAME: &str = "rbuild: sandbox";
+
+/// The number of the file that orders come through, after standard input, output and error.
+const CHANNEL_FILE: i32 = 3;
+
+/// Makes copies until nobody asks any more; the exit code is for nobody but `ps`.
+pub(super) fn serve() -> i32 {
+    process::close_from(CHANNEL_FILE + 1);
+    // A copy has no use for it, and has another file under its number.
+    let channel = ManuallyDrop::new(Channel::from_fd(process::adopt(CHANNEL_FILE)));
+    let mut filters = Filters::default();
+    while let Ok(Some(message)) = channel.receive() {
+        let Ok(order) = serde_json::from_slice::<Order>(&message.bytes) else {
+            return 1;
+        };
+        let filter = order.filtered.map(|capabilities| filters.of(capabilities));
+        let answered = match birth::copy(&order.namespaces) {
+            Ok(Side::Copy) => return become_sandbox(message.files, &order, filter),
+            Ok(Side::Original(child)) => answer(&channel, &Ok(child.pid()), &[child.as_fd()]),
+            Err(error) => answer(&channel, &Err(error.into()), &[]),
+        };
+        if answered.is_err() {
+            return 1;
+        }
+    }
+    0
+}
+
+fn answer(channel: &Channel, answer: &Answer, handle: &[BorrowedFd<'_>]) -> sys::Result<()> {
+    let text = serde_json::to_vec(answer)
+        .map_err(|error| sys::Error::new("answer an order", error.into()))?;
+    channel.send(&text, handle)
+}
+
+fn become_sandbox(files: Vec<OwnedFd>, order: &Order, filter: Option<Rc<Vec<Instruction>>>) -> i32 {
+    // If that is not possible the outside finds out: it does not hear of this process again.
+    if process::die_with_parent().is_err() {
+        return 1;
+    }
+    birth::keep_files(files);
+    init::run(Birth {
+        groups: &order.groups,
+        filter,
+    })
+}
+
+/// The filters that were needed so far; as a rule it is one.
+#[derive(Default)]
+struct Filters {
+    made: Vec<(Capabilities, Rc<Vec<Instruction>>)>,
+}
+
+impl Filters {
+    fn of(&mut self, capabilities: Capabilities) -> Rc<Vec<Instruction>> {
+        let known = self.made.iter().find(|(of, _)| *of == capabilities);
+        if let Some((_, filter)) = known {
+            return Rc::clone(filter);
+        }
+        let filter = Rc::new(seccomp::filter(Machine::THIS, capabilities));
+        self.made.push((capabilities, Rc::clone(&filter)));
+        filter
+    }
+}

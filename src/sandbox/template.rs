@@ -1,0 +1,228 @@
+//! Where sandboxes come from: a process that makes copies of itself.
+//!
+//! It is this very binary, started once: to map, link and seal it for every sandbox would take as
+//! long as all that a sandbox needs. A copy is not the template's child but this process's, which
+//! waits for it as for any other; none needs the template once it was made. `serve.rs` is the
+//! template's own side.
+
+use std::convert::Infallible;
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::sandbox::Error;
+use crate::sandbox::report::Problem;
+use crate::sandbox::serve;
+use crate::sys;
+use crate::sys::birth;
+use crate::sys::birth::Launch;
+use crate::sys::channel::Channel;
+use crate::sys::id::Capabilities;
+use crate::sys::mount::Attributes;
+use crate::sys::mount::Depth;
+use crate::sys::mount::Mount;
+use crate::sys::namespace::Namespace;
+use crate::sys::process;
+use crate::sys::process::Child;
+
+/// A program that sandboxes are copies of, until they become their own. It is started when the
+/// first is. Cheap to clone; dropped, the process ends when the last of its sandboxes has.
+#[derive(Debug, Clone)]
+pub struct Template {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    program: PathBuf,
+    /// Locked while it is asked for a copy: it answers in the order in which it is asked.
+    process: Mutex<Option<Arc<Process>>>,
+}
+
+/// A template that runs.
+#[derive(Debug)]
+pub(super) struct Process {
+    channel: Channel,
+    keeper: Option<JoinHandle<Result<(), Error>>>,
+    /// Dropped, it lets the keeper go.
+    hold: Option<mpsc::Sender<Infallible>>,
+}
+
+/// A process that was made, and the template with which the kernel would end it.
+#[derive(Debug)]
+pub(super) struct Copy {
+    pub(super) child: Child,
+    _template: Arc<Process>,
+}
+
+/// What is asked of the template: a copy, with the files that come with this.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Order {
+    /// The namespaces it has for itself.
+    pub(super) namespaces: Vec<Namespace>,
+    /// Which system calls are kept from it: those that need other capabilities. None are, if not
+    /// said.
+    pub(super) filtered: Option<Capabilities>,
+    /// For each control group whose door comes with this, whether the sandbox is refused if it
+    /// cannot go in.
+    pub(super) groups: Vec<bool>,
+}
+
+/// What the template answers: the copy's number, with a handle of it, or why there is none.
+pub(super) type Answer = Result<u32, Problem>;
+
+impl Template {
+    /// Makes sandboxes of a binary whose `main` begins with
+    /// [`init_if_requested`](crate::sandbox::init_if_requested). Nothing is started yet.
+    pub fn new(program: impl Into<PathBuf>) -> Template {
+        let process = Mutex::default();
+        let program = program.into();
+        Template {
+            shared: Arc::new(Shared { program, process }),
+        }
+    }
+
+    /// Makes a process that is to become a sandbox.
+    pub(super) fn copy(&self, order: &Order, files: &[BorrowedFd<'_>]) -> Result<Copy, Error> {
+        let text = serde_json::to_vec(order).map_err(Error::Encode)?;
+        let running = self.shared.process.lock();
+        let mut running = running.unwrap_or_else(PoisonError::into_inner);
+        let process = match &mut *running {
+            Some(process) => process,
+            none => none.insert(Arc::new(Process::start(&self.shared.program)?)),
+        };
+        match process.ask(&text, files) {
+            Some(child) => Ok(Copy {
+                child: child?,
+                _template: Arc::clone(process),
+            }),
+            // The next one gets another.
+            None => Err(running.take().map_or(Error::Template, Process::why_gone)),
+        }
+    }
+}
+
+impl Process {
+    /// Starts it and does not wait: what is asked meanwhile is answered when it is there.
+    ///
+    /// The kernel kills it, and all its copies, when the thread that started it ends, and not only
+    /// when this process does: one is there for that.
+    fn start(program: &Path) -> Result<Process, Error> {
+        let (channel, inside) = Channel::pair().map_err(Error::Start)?;
+        let (hold, held) = mpsc::channel();
+        let program = program.to_owned();
+        let thread = std::thread::Builder::new().name("sandboxes".to_owned());
+        let keeper = thread.spawn(move || keep(&program, inside, &held));
+        Ok(Process {
+            channel,
+            keeper: Some(keeper.map_err(Error::Thread)?),
+            hold: Some(hold),
+        })
+    }
+
+    /// Asks for a copy; nothing if there is no answer.
+    fn ask(&self, order: &[u8], files: &[BorrowedFd<'_>]) -> Option<Result<Child, Error>> {
+        self.channel.send(order, files).ok()?;
+        let answer = self.channel.receive().ok()??;
+        let handle = answer.files.into_iter().next();
+        match (serde_json::from_slice(&answer.bytes).ok()?, handle) {
+            (Answer::Ok(pid), Some(handle)) => Some(Ok(Child::new(pid, handle))),
+            (Answer::Err(Problem::Call { call, errno }), _) => {
+                let error = sys::Error::new(call, io::Error::from_raw_os_error(errno));
+                Some(Err(refused(error)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Says why it does not answer.
+    fn why_gone(process: Arc<Process>) -> Error {
+        // Who knows is the keeper, unless others still need it: then it was there once.
+        let ended = Arc::into_inner(process).and_then(|mut process| process.end());
+        ended.and_then(Result::err).unwrap_or(Error::Template)
+    }
+
+    fn end(&mut self) -> Option<Result<(), Error>> {
+        self.hold = None;
+        let keeper = self.keeper.take()?;
+        let ended = keeper.join();
+        Some(ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Nobody is left who could be told of a failure.
+        let _ended = self.end();
+    }
+}
+
+/// Starts the template and stays until nobody needs it any more.
+fn keep(program: &Path, inside: Channel, held: &mpsc::Receiver<Infallible>) -> Result<(), Error> {
+    let child = launch(&sealed(program), &inside).map_err(refused)?;
+    drop(inside);
+    // It is told nothing, and returns when the other end is dropped.
+    let _released = held.recv();
+    process::signal(&child, process::KILL).map_err(Error::Signal)?;
+    child.wait().map(|_| ()).map_err(Error::Wait)
+}
+
+fn launch(program: &Program, inside: &Channel) -> sys::Result<Child> {
+    let name = CString::new(serve::NAME).expect("the name has no NUL");
+    let null = File::options().read(true).write(true).open("/dev/null");
+    let null = null.map_err(|error| sys::Error::new("open(\"/dev/null\")", error))?;
+    let mut files = vec![null.as_fd(), null.as_fd(), null.as_fd(), inside.as_fd()];
+    let view = format!("/proc/self/fd/{}", files.len());
+    let program = match program {
+        Program::View(mount) => {
+            files.push(mount.as_fd());
+            Path::new(&view)
+        }
+        Program::Path(path) => path,
+    };
+    birth::launch(&Launch {
+        program,
+        args: &[name],
+        env: &[],
+        files: &files,
+    })
+}
+
+fn refused(error: sys::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Error::Forbidden(error),
+        _ => Error::Start(error),
+    }
+}
+
+/// The binary to execute.
+enum Program {
+    View(Mount),
+    Path(PathBuf),
+}
+
+/// Makes a read-only view of the binary, so that a process in a sandbox that gets hold of it
+/// through `/proc/self/exe` cannot overwrite it (CVE-2019-5736).
+///
+/// Who may not make such a view may, as a rule, not write the binary either.
+fn sealed(path: &Path) -> Program {
+    let read_only = Attributes {
+        read_only: true,
+        ..Attributes::default()
+    };
+    let view = Mount::bind(path, Depth::One)
+        .and_then(|view| view.restrict(read_only, Depth::One).map(|()| view));
+    view.map_or_else(|_| Program::Path(path.to_path_buf()), Program::View)
+}

@@ -1,0 +1,186 @@
+//! Births: a program in a process of its own, and a copy of this process beside it.
+
+use std::ffi::CString;
+use std::os::fd::AsRawFd;
+use std::os::fd::BorrowedFd;
+use std::os::fd::FromRawFd;
+use std::os::fd::IntoRawFd;
+use std::os::fd::OwnedFd;
+use std::os::fd::RawFd;
+use std::path::Path;
+
+use crate::sys::Error;
+use crate::sys::Result;
+use crate::sys::error::Call;
+use crate::sys::namespace::Namespace;
+use crate::sys::process;
+use crate::sys::process::Child;
+use crate::sys::process::pointers;
+
+/// A program to start in a process of its own.
+#[derive(Debug)]
+pub struct Launch<'a> {
+    /// The program's path.
+    pub program: &'a Path,
+    /// Its arguments, its own name first.
+    pub args: &'a [CString],
+    /// Its environment, as `KEY=value`.
+    pub env: &'a [CString],
+    /// Its open files: the first becomes descriptor 0, and so on.
+    pub files: &'a [BorrowedFd<'a>],
+}
+
+/// Which side of a copy this is.
+#[derive(Debug)]
+pub enum Side {
+    /// The process that was made.
+    Copy,
+    /// The process that made it; a child of the same parent as this process itself.
+    Original(Child),
+}
+
+/// Starts a program that dies with the thread that called this.
+///
+/// Until the program is executed the new process shares this one's memory and this thread waits,
+/// as with `vfork`: the pages of a large process are not copied, and the other threads, whose
+/// locks the new process may not touch, are none of its business. All signals are blocked in it.
+pub fn launch(launch: &Launch<'_>) -> Result<Child> {
+    let text = || format!("clone({:?})", launch.program);
+    let program = CString::new(launch.program.as_os_str().as_encoded_bytes())
+        .map_err(|_| Error::invalid(text()))?;
+    let mut birth = Birth {
+        program,
+        args: pointers(launch.args),
+        env: pointers(launch.env),
+        files: launch.files.iter().map(AsRawFd::as_raw_fd).collect(),
+        errno: 0,
+    };
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let mut stack = vec![0_u128; STACK_BYTES / size_of::<u128>()];
+    let mut pidfd: libc::c_int = -1;
+    let blocked = block_signals();
+    // SAFETY: `birth`, `stack` and `pidfd` outlive the call, which returns after the child has
+    // executed its program or exited, so the child never runs on freed memory. `be_born` makes
+    // only calls that are safe between vfork and exec. The stack grows down from its end, which
+    // is aligned to 16 bytes.
+    let pid = unsafe {
+        libc::clone(
+            be_born,
+            stack.as_mut_ptr().add(stack.len()).cast(),
+            flags,
+            (&raw mut birth).cast(),
+            &raw mut pidfd,
+        )
+    };
+    let failed = std::io::Error::last_os_error();
+    restore_signals(&blocked);
+    let Ok(pid) = u32::try_from(pid) else {
+        return Err(failed).call(text);
+    };
+    // SAFETY: clone succeeded, so the kernel stored a new descriptor that nobody else owns.
+    let child = Child::new(pid, unsafe { OwnedFd::from_raw_fd(pidfd) });
+    if birth.errno != 0 {
+        child.wait()?;
+        let error = std::io::Error::from_raw_os_error(birth.errno);
+        return Err(error).call(|| format!("execve({:?})", launch.program));
+    }
+    Ok(child)
+}
+
+/// Enough for `be_born`, which calls nothing deep.
+const STACK_BYTES: usize = 64 * 1024;
+
+/// What the child needs, made before it exists: it must not allocate.
+struct Birth {
+    program: CString,
+    args: Vec<*const libc::c_char>,
+    env: Vec<*const libc::c_char>,
+    files: Vec<RawFd>,
+    errno: libc::c_int,
+}
+
+extern "C" fn be_born(birth: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: the pointer is to the `Birth` of `launch`, which waits and does not touch it
+    // meanwhile. Everything called here is a plain system call on values prepared before.
+    unsafe {
+        let birth = &mut *birth.cast::<Birth>();
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        arrange(&mut birth.files);
+        libc::execve(
+            birth.program.as_ptr(),
+            birth.args.as_ptr(),
+            birth.env.as_ptr(),
+        );
+        birth.errno = *libc::__errno_location();
+        libc::_exit(127)
+    }
+}
+
+/// Makes open files the numbers 0, 1, …, which stay open in a program that is executed.
+///
+/// # Safety
+/// Whoever owns what these numbers were before must not use it any more.
+unsafe fn arrange(files: &mut [RawFd]) {
+    // SAFETY: plain numbers; the kernel refuses those that are not open.
+    unsafe {
+        // First out of the way, so that no file is overwritten before it is moved.
+        for file in &mut *files {
+            *file = libc::fcntl(*file, libc::F_DUPFD_CLOEXEC, 64);
+        }
+        for (number, file) in (0..).zip(files) {
+            libc::dup2(*file, number);
+        }
+    }
+}
+
+/// Makes a copy of this process, which must have one thread, in new namespaces.
+///
+/// It is not a child of this process but of its parent: that is who waits for it, and whose end
+/// it may ask to die with.
+pub fn copy(namespaces: &[Namespace]) -> Result<Side> {
+    let flags = namespaces.iter().fold(
+        libc::CLONE_PARENT | libc::CLONE_PIDFD,
+        |flags, namespace| flags | namespace.flag(),
+    );
+    let mut pidfd: libc::c_int = -1;
+    // SAFETY: with memory of its own, the copy goes on with this one's stack. With one thread,
+    // nothing is held that it could wait for in vain. The third argument is where the descriptor
+    // goes, and the others after it are not looked at with these flags.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, &raw mut pidfd, 0, 0) };
+    match u32::try_from(pid) {
+        Ok(0) => Ok(Side::Copy),
+        // SAFETY: clone succeeded, so the kernel stored a new descriptor that nobody else owns.
+        Ok(pid) => Ok(Side::Original(Child::new(pid, unsafe {
+            OwnedFd::from_raw_fd(pidfd)
+        }))),
+        Err(_) => {
+            let error = std::io::Error::last_os_error();
+            Err(error).call(|| format!("clone({namespaces:?})"))
+        }
+    }
+}
+
+/// Makes files this process's open files 0, 1, … and closes all others. Nothing else that holds an
+/// open file may be used or dropped afterwards.
+pub fn keep_files(files: Vec<OwnedFd>) {
+    let mut files: Vec<RawFd> = files.into_iter().map(IntoRawFd::into_raw_fd).collect();
+    // SAFETY: whoever calls this gives up all other files.
+    unsafe { arrange(&mut files) };
+    process::close_from(RawFd::try_from(files.len()).expect("they are few"));
+}
+
+fn block_signals() -> libc::sigset_t {
+    // SAFETY: both sets live on this stack, and zeros are a valid set.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+        before
+    }
+}
+
+fn restore_signals(before: &libc::sigset_t) {
+    // SAFETY: the set was filled by `block_signals`.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before, std::ptr::null_mut()) };
+}

@@ -1,0 +1,79 @@
+//! What sandboxes are copied from.
+
+use rbuild::sandbox::Error;
+use rbuild::sandbox::Input;
+use rbuild::sandbox::SpawnOptions;
+use rbuild::sandbox::Template;
+use rbuild::sandbox::spawn;
+
+use super::able;
+use super::case;
+use super::finish;
+use super::options;
+use super::shell;
+use super::text;
+
+#[test]
+fn all_sandboxes_of_one_are_apart() {
+    if !able() {
+        return;
+    }
+    let options = options();
+    std::thread::scope(|scope| {
+        for number in 0..4 {
+            let options = &options;
+            scope.spawn(move || {
+                for round in 0..4 {
+                    let script = format!("echo {number} {round} $$; ls /proc | grep -c '^[0-9]'");
+                    let case = shell(&script);
+                    let running = spawn(&case.spec, options);
+                    let done = finish(running.unwrap_or_else(|error| panic!("{}", text(&error))));
+                    let (first, processes) = done.stdout.split_once('\n').unwrap();
+                    assert_eq!(first, format!("{number} {round} 1"), "{}", done.stderr);
+                    assert!(processes.trim().parse::<u8>().unwrap() <= 4, "{processes}");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_sandbox_needs_nothing_of_whoever_made_the_template() {
+    if !able() {
+        return;
+    }
+    let case = case(&["cat"]);
+    let begun = SpawnOptions {
+        input: Input::Pipe,
+        ..options()
+    };
+    let mut running = spawn(&case.spec, &begun).unwrap();
+    drop(begun);
+    drop(running.stdin.take());
+    assert_eq!(finish(running).status.code, 0);
+}
+
+#[test]
+fn one_that_ends_or_is_missing_is_told() {
+    if !able() {
+        return;
+    }
+    let case = case(&["cat"]);
+    let ends = SpawnOptions {
+        template: Template::new("/bin/false"),
+        ..options()
+    };
+    // It is tried again each time.
+    for _ in 0..2 {
+        let error = spawn(&case.spec, &ends).unwrap_err();
+        assert!(matches!(error, Error::Template), "{}", text(&error));
+    }
+    let missing = SpawnOptions {
+        template: Template::new("/nowhere/rbuild"),
+        ..options()
+    };
+    let error = spawn(&case.spec, &missing).unwrap_err();
+    assert!(text(&error).contains("No such file"), "{}", text(&error));
+    assert_eq!(error.exit_code(), 125);
+    assert!(case.changes().is_empty());
+}
