@@ -20,11 +20,14 @@
 //! Paths are relative to the folder of the file.
 
 use std::io;
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::Deserializer;
+use serde::de::Error as _;
 
 use super::arguments::Home;
 use super::environment::Environment;
@@ -56,8 +59,19 @@ pub(super) struct Config {
 pub(super) struct Limits {
     layer_bytes: u64,
     layer_entries: u64,
+    #[serde(deserialize_with = "document_bytes")]
     manifest_bytes: u64,
-    stall_seconds: u64,
+    stall_seconds: NonZeroU64,
+}
+
+/// Reads the size of a document, of which the store gives none back that is larger.
+fn document_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    match u64::deserialize(deserializer)? {
+        size_bytes @ 1..=DOCUMENT_LIMIT_BYTES => Ok(size_bytes),
+        other => Err(D::Error::custom(format!(
+            "{other} bytes; expected 1 to {DOCUMENT_LIMIT_BYTES}"
+        ))),
+    }
 }
 
 impl Default for Limits {
@@ -67,7 +81,7 @@ impl Default for Limits {
             layer_bytes: bounds.layer_bytes,
             layer_entries: bounds.layer_entries,
             manifest_bytes: patience.manifest_bytes,
-            stall_seconds: patience.silence.as_secs(),
+            stall_seconds: NonZeroU64::new(patience.silence.as_secs()).unwrap_or(NonZeroU64::MIN),
         }
     }
 }
@@ -81,11 +95,11 @@ impl Limits {
         }
     }
 
-    /// How much of a registry or web server is borne. The store gives no larger documents back.
+    /// How much of a registry or web server is borne.
     pub(super) fn patience(self) -> Patience {
         Patience {
-            manifest_bytes: self.manifest_bytes.min(DOCUMENT_LIMIT_BYTES),
-            silence: Duration::from_secs(self.stall_seconds.max(1)),
+            manifest_bytes: self.manifest_bytes,
+            silence: Duration::from_secs(self.stall_seconds.get()),
         }
     }
 }
@@ -189,6 +203,18 @@ mod tests {
         assert_eq!(limits.patience().manifest_bytes, 1000);
         assert_eq!(limits.patience().silence.as_secs(), 5);
         assert_eq!(limits.bounds(), read("").bounds());
+    }
+
+    #[test]
+    fn limits_that_could_not_be_kept_are_refused() {
+        for limit in [
+            "manifest_bytes = 67108865",
+            "manifest_bytes = 0",
+            "stall_seconds = 0",
+        ] {
+            let (message, _) = failure(&format!("[limits]\n{limit}\n"));
+            assert!(message.contains("expected"), "{message}");
+        }
     }
 
     fn failure(text: &str) -> (String, usize) {
