@@ -49,7 +49,7 @@ pub(super) fn enter_cwd(inside: &mut Inside) -> Result<(), Problem> {
 pub(super) fn ease_apt(inside: &mut Inside) -> Result<(), Problem> {
     const FOLDER: &str = "/etc/apt/apt.conf.d";
     let has_apt = |root: &Root| root.stat(Path::new(FOLDER)).is_ok_and(|stat| stat.is_dir());
-    if alone::is_alone() && has_apt(inside.root()) {
+    if inside.is_alone && has_apt(inside.root()) {
         inside.spec.mounts.push(Mount {
             target: format!("{FOLDER}/zz-rbuild"),
             source: MountSource::File {
@@ -66,8 +66,8 @@ pub(super) fn ease_apt(inside: &mut Inside) -> Result<(), Problem> {
 
 /// Where the user namespace knows one user only, becoming another seems to work: what follows
 /// relies on it.
-pub(super) fn pretend_users(_: &mut Inside) -> Result<(), Problem> {
-    match alone::is_alone() {
+pub(super) fn pretend_users(inside: &mut Inside) -> Result<(), Problem> {
+    match inside.is_alone {
         true => Ok(alone::pretend()?),
         false => Ok(()),
     }

@@ -135,13 +135,19 @@ impl Furnished {
     }
 
     fn bind(&mut self, target: &str, path: &Path, how: (Access, bool)) -> Result<()> {
+        let real = || {
+            let real = fs::canonicalize(path);
+            real.map_err(|source| Error::new(format!("realpath({path:?})"), source))
+        };
+        // `.` has no name of its own.
+        if path.file_name().is_none() && path.parent().is_some() {
+            return self.bind(target, &real()?, how);
+        }
         let (from, from_name) = parent_of(path)?;
         let stat = from.stat(&from_name)?;
         // A link of the host leads where the host says.
         if stat.kind == FileKind::Symlink {
-            let real = fs::canonicalize(path)
-                .map_err(|source| Error::new(format!("realpath({path:?})"), source))?;
-            return self.bind(target, &real, how);
+            return self.bind(target, &real()?, how);
         }
         let kind = match stat.is_dir() {
             true => Place::Directory,

@@ -42,6 +42,7 @@ use crate::sys::Handle;
 use crate::sys::MakeDirs;
 use crate::sys::Root;
 use crate::sys::Symlinks;
+use crate::sys::alone;
 use crate::sys::channel::Channel;
 use crate::sys::file;
 use crate::sys::mount;
@@ -78,6 +79,8 @@ pub(super) struct Inside {
     pub(super) files: Vec<Mount>,
     terminal: Option<tty::Pair>,
     pub(super) in_cwd: bool,
+    /// Whether the user namespace knows one user only; later `/proc` may not be what it was.
+    pub(super) is_alone: bool,
 }
 
 /// A step: what it does, to be read after "the sandbox cannot", and how.
@@ -221,6 +224,7 @@ impl Inside {
             files: Vec::new(),
             terminal: None,
             in_cwd: false,
+            is_alone: alone::is_alone(),
         }
     }
 

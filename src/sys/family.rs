@@ -4,6 +4,7 @@ use std::io;
 
 use rustix::io::Errno;
 use rustix::process::Pid;
+use rustix::process::PidfdFlags;
 use rustix::process::Signal;
 use rustix::process::WaitOptions;
 
@@ -183,6 +184,19 @@ pub fn die_by(number: i32) -> ! {
     }
 }
 
+/// Kills a process that is what it was taken for: its number may be another's by now.
+fn kill_if(pid: Pid, is_it: impl Fn() -> bool) -> Result<()> {
+    let killed =
+        rustix::process::pidfd_open(pid, PidfdFlags::empty()).and_then(|held| match is_it() {
+            true => rustix::process::pidfd_send_signal(held, Signal::KILL),
+            false => Ok(()),
+        });
+    match killed {
+        Ok(()) | Err(Errno::SRCH) => Ok(()),
+        Err(errno) => Err(errno).call(|| format!("kill({pid:?})")),
+    }
+}
+
 /// Kills the processes whose root directory is the given one: what a watching process that was
 /// itself killed left behind.
 pub fn end_strays(root: &std::path::Path) -> Result<()> {
@@ -196,13 +210,12 @@ pub fn end_strays(root: &std::path::Path) -> Result<()> {
         let Some(pid) = number.and_then(Pid::from_raw) else {
             continue;
         };
-        let lives_there =
-            std::fs::read_link(entry.path().join("root")).is_ok_and(|its| its.starts_with(root));
-        if lives_there {
-            match rustix::process::kill_process(pid, Signal::KILL) {
-                Ok(()) | Err(Errno::SRCH) => {}
-                Err(errno) => return Err(errno).call(|| format!("kill({pid:?})")),
-            }
+        let lives_there = || {
+            let its = std::fs::read_link(entry.path().join("root"));
+            its.is_ok_and(|its| its.starts_with(root))
+        };
+        if lives_there() {
+            kill_if(pid, lives_there)?;
         }
     }
     Ok(())
