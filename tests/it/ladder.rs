@@ -2,17 +2,18 @@
 //! numbers, and inside a container with default rights. All make the same image.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
 use crate::support::Feature;
 use crate::support::home::Home;
-use crate::support::home::RBUILD;
 use crate::support::home::fail_with;
 use crate::support::home::succeed;
+use crate::support::modes::RANGES;
+use crate::support::modes::as_user;
+use crate::support::modes::container;
+use crate::support::modes::users_folder;
 use crate::support::require;
-use crate::support::takers::podman;
 
 const NEEDS: [Feature; 4] = [
     Feature::Root,
@@ -119,36 +120,12 @@ fn what_is_not_possible_says_what_to_do() {
     );
 }
 
-/// A user's folder, with the binary in it: that of the tests may lie where no user gets to.
+/// A user's folder with what is built.
 fn users_home() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::create_dir(path.join("context")).unwrap();
-    fs::write(path.join("context/Dockerfile"), DOCKERFILE).unwrap();
-    fs::write(path.join("word"), "secret\n").unwrap();
-    fs::write(path.join("rbuild.toml"), "").unwrap();
-    fs::copy(RBUILD, path.join("rbuild")).unwrap();
-    fs::create_dir(path.join("root")).unwrap();
-    std::os::unix::fs::chown(path.join("root"), Some(NOBODY), Some(NOBODY)).unwrap();
+    let folder = users_folder();
+    fs::write(folder.path().join("context/Dockerfile"), DOCKERFILE).unwrap();
+    fs::write(folder.path().join("word"), "secret\n").unwrap();
     folder
-}
-
-const NOBODY: u32 = 65534;
-
-/// rbuild as `nobody`, who has these ranges of numbers.
-fn as_user(folder: &Path, ranges: &str) -> Command {
-    fs::write(folder.join("ranges"), ranges).unwrap();
-    let script = "mount --bind ranges /etc/subuid && mount --bind ranges /etc/subgid && \
-                  exec setpriv --reuid 65534 --regid 65534 --clear-groups ./rbuild \"$@\"";
-    let mut command = Command::new("unshare");
-    command
-        .args(["-m", "sh", "-c", script, "sh"])
-        .current_dir(folder)
-        .env("HOME", folder)
-        .env("RBUILD_ROOT", folder.join("root"))
-        .env("RBUILD_CONFIG", folder.join("rbuild.toml"));
-    command
 }
 
 #[test]
@@ -162,7 +139,7 @@ fn a_user_makes_the_same_image() {
         return;
     }
     let expected = expected();
-    for ranges in ["nobody:700000:65536\n", ""] {
+    for ranges in [RANGES, ""] {
         let folder = users_home();
         let mut rbuild = as_user(folder.path(), ranges);
         assert_eq!(build(&mut rbuild, folder.path()), expected, "{ranges:?}");
@@ -189,29 +166,8 @@ fn a_container_with_default_rights_makes_the_same_image() {
     }
     let expected = expected();
     let home = home();
-    fs::create_dir(home.path("store")).unwrap();
-    // The binary of the tests needs the libraries of the machine.
-    let rootfs = home.path("rootfs");
-    for name in ["usr", "etc", "tmp", "proc", "sys", "dev", "home", "store"] {
-        fs::create_dir_all(rootfs.join(name)).unwrap();
-    }
-    for name in ["lib", "lib64", "bin"] {
-        std::os::unix::fs::symlink(format!("usr/{name}"), rootfs.join(name)).unwrap();
-    }
-    fs::copy(RBUILD, rootfs.join("rbuild")).unwrap();
-    let mut run = podman(&home);
-    run.args(["run", "--rm", "--network=host", "--cap-add=MKNOD"])
-        .args(["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"])
-        .arg(format!("-v={}:/home:ro", home.path("").display()))
-        .arg(format!("-v={}:/store", home.path("store").display()))
-        .args(["-v=/usr:/usr:ro", "-e=RBUILD_ROOT=/store"])
-        .args([
-            "-e=RBUILD_CONFIG=/home/rbuild.toml",
-            "-e=SOURCE_DATE_EPOCH=1000000000",
-        ])
-        .arg("--rootfs")
-        .arg(&rootfs)
-        .args(["/rbuild", "build", "-q", "--build-context=host=/bin"])
+    let mut run = container(&home, &["-e=SOURCE_DATE_EPOCH=1000000000".to_owned()]);
+    run.args(["/rbuild", "build", "-q", "--build-context=host=/bin"])
         .args(["--secret=id=word,src=/home/word", "/home/context"]);
     let built = succeed(&mut run);
     assert_eq!(built.stdout, expected);

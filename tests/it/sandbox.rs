@@ -1,6 +1,6 @@
 //! Sandboxes with a real kernel under them, on a root file system made of busybox.
 
-mod escape;
+pub(crate) mod escape;
 
 use std::fs;
 use std::io::Read;

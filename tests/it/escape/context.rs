@@ -24,7 +24,7 @@ const fn attack(
 
 const TAR: &str = "FROM scratch\nCOPY . /";
 
-const ARCHIVES: &[Attack] = &[
+pub(super) const ARCHIVES: &[Attack] = &[
     attack(
         "Dockerfile is a link out",
         "mkdir w; ln -s $OUT/canary w/Dockerfile; tar -C w -cf context.tar .",
@@ -96,7 +96,7 @@ const ARCHIVES: &[Attack] = &[
     ),
 ];
 
-const NAMED: &[Attack] = &[
+pub(super) const NAMED: &[Attack] = &[
     attack(
         "named context with a link out",
         "mkdir n; ln -s $OUT n/l",

@@ -27,7 +27,7 @@ const LINKS: &str = "mkdir tree; ln -s $OUT tree/out; ln -s $OUT/canary tree/can
     ln -s ../../../../../../../../../..$OUT tree/climbing; ln -s $OUT/new tree/dangling
     ln -s loop tree/loop; mkdir d; echo mine > file; echo mine > d/canary; chmod 600 file";
 
-const SOURCES: &[Attack] = &[
+pub(super) const SOURCES: &[Attack] = &[
     attack(
         "source with ..",
         "",
@@ -132,7 +132,7 @@ const SOURCES: &[Attack] = &[
     ),
 ];
 
-const DESTINATIONS: &[Attack] = &[
+pub(super) const DESTINATIONS: &[Attack] = &[
     attack(
         "destination with ..",
         LINKS,
@@ -231,7 +231,7 @@ const DESTINATIONS: &[Attack] = &[
     ),
 ];
 
-const ARCHIVES: &[Attack] = &[
+pub(super) const ARCHIVES: &[Attack] = &[
     attack(
         "archive with names that climb",
         "echo mine > f; tar -Pcf a.tar --transform=s,f,../../../../../../..$OUT/new, f",

@@ -25,7 +25,7 @@ const fn attack(
 const LINKS: &str = "mkdir tree; ln -s $OUT tree/out; ln -s $OUT/canary tree/canary-link
     ln -s ../../../../../../../../../..$OUT tree/climbing; ln -s $OUT/new tree/dangling";
 
-const MOUNTS: &[Attack] = &[
+pub(super) const MOUNTS: &[Attack] = &[
     attack(
         "bind source with ..",
         "",

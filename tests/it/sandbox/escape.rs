@@ -38,7 +38,7 @@ use crate::support::home::succeed;
 use crate::support::require;
 
 /// What is tried, and what the kernel may answer.
-const ATTEMPTS: &[(&str, &[&str])] = &[
+pub(crate) const ATTEMPTS: &[(&str, &[&str])] = &[
     ("open what is outside", &["ENOENT"]),
     ("open what is outside by /proc/1/root", &["ENOENT"]),
     ("chroot out", &["ENOENT"]),
@@ -106,7 +106,7 @@ const ATTEMPTS: &[(&str, &[&str])] = &[
     ("I/O ports", &["EPERM", "ENOSYS"]),
 ];
 
-fn probe() -> &'static Path {
+pub(crate) fn probe() -> &'static Path {
     static PROBE: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let (_, path) = PROBE.get_or_init(|| {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -124,7 +124,7 @@ fn probe() -> &'static Path {
 }
 
 /// Listens at a name that is not in the file system but belongs to the network.
-fn listen_abstractly(name: &str) -> UnixListener {
+pub(crate) fn listen_abstractly(name: &str) -> UnixListener {
     let address = SocketAddr::from_abstract_name(name).unwrap();
     UnixListener::bind_addr(&address).unwrap()
 }
@@ -185,7 +185,7 @@ fn assert_held(said: &str, user: &str) {
 }
 
 /// What a process that got out could have changed of the machine.
-fn machine() -> Vec<String> {
+pub(crate) fn machine() -> Vec<String> {
     let files = [
         "/proc/sys/kernel/core_pattern",
         "/proc/sys/kernel/hostname",

@@ -9,6 +9,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use super::modes;
+
 /// What the guarded files hold. Wherever it turns up, something was read that must not be.
 pub(crate) const CANARY: &str = "the canary sings outside";
 
@@ -22,7 +24,18 @@ pub(crate) struct Guard {
 impl Guard {
     /// Makes the folder and remembers all of it.
     pub(crate) fn new() -> Guard {
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        Guard::of(
+            tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap(),
+            0,
+        )
+    }
+
+    /// Makes one that belongs to a user, where every user gets to.
+    pub(crate) fn of_user(user: u32) -> Guard {
+        Guard::of(tempfile::tempdir().unwrap(), user)
+    }
+
+    fn of(folder: TempDir, user: u32) -> Guard {
         let path = folder.path();
         for name in ["dir", "empty"] {
             fs::create_dir(path.join(name)).unwrap();
@@ -30,6 +43,7 @@ impl Guard {
         for name in ["canary", "dir/canary"] {
             fs::write(path.join(name), CANARY).unwrap();
         }
+        modes::give(path, user);
         let before = fingerprint(path);
         Guard { folder, before }
     }

@@ -8,6 +8,8 @@ use std::process::Stdio;
 
 use tempfile::TempDir;
 
+use super::modes;
+
 /// The binary under test.
 pub(crate) const RBUILD: &str = env!("CARGO_BIN_EXE_rbuild");
 
@@ -16,6 +18,16 @@ pub(crate) const RBUILD: &str = env!("CARGO_BIN_EXE_rbuild");
 pub(crate) struct Home {
     folder: TempDir,
     short: TempDir,
+    way: Way,
+}
+
+/// How rbuild is run.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// As whoever runs the tests, with these arguments before all others.
+    Plain(&'static [&'static str]),
+    /// As `nobody`, who has these ranges of numbers.
+    Nobody(&'static str),
 }
 
 impl Home {
@@ -24,7 +36,25 @@ impl Home {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         fs::write(folder.path().join("rbuild.toml"), "").unwrap();
         let short = tempfile::tempdir().unwrap();
-        Home { folder, short }
+        let way = Way::Plain(&[]);
+        Home { folder, short, way }
+    }
+
+    /// An empty store on which rbuild is told how to keep commands apart.
+    pub(crate) fn with_arguments(arguments: &'static [&'static str]) -> Home {
+        Home {
+            way: Way::Plain(arguments),
+            ..Home::new()
+        }
+    }
+
+    /// An empty store of `nobody`, who has these ranges of numbers.
+    pub(crate) fn of_nobody(ranges: &'static str) -> Home {
+        Home {
+            folder: modes::users_folder(),
+            way: Way::Nobody(ranges),
+            ..Home::new()
+        }
     }
 
     /// An empty store for which Docker Hub's names are at this registry.
@@ -58,9 +88,31 @@ impl Home {
         path.parent().unwrap().to_owned()
     }
 
+    /// Gives files to the user whose store this is.
+    pub(crate) fn give(&self, folder: &Path) {
+        if let Way::Nobody(_) = self.way {
+            modes::give(folder, modes::NOBODY);
+        }
+    }
+
+    /// Arguments that spare a user's builds a network that leads outside: making one takes time.
+    pub(crate) fn without_way_out(&self) -> &'static [&'static str] {
+        match self.way {
+            Way::Nobody(_) => &["--network=none"],
+            Way::Plain(_) => &[],
+        }
+    }
+
     /// rbuild on this store, with nothing taken from the user's own settings.
     pub(crate) fn rbuild(&self) -> Command {
-        let mut command = Command::new(RBUILD);
+        let mut command = match self.way {
+            Way::Plain(arguments) => {
+                let mut command = Command::new(RBUILD);
+                command.args(arguments);
+                command
+            }
+            Way::Nobody(ranges) => modes::as_user(self.folder.path(), ranges),
+        };
         command
             .env("RBUILD_ROOT", self.path("root"))
             .env("RBUILD_CONFIG", self.path("rbuild.toml"))

@@ -20,6 +20,7 @@ use std::time::Duration;
 pub(crate) mod home;
 pub(crate) mod image;
 pub(crate) mod log;
+pub(crate) mod modes;
 pub(crate) mod peers;
 pub(crate) mod takers;
 
