@@ -219,7 +219,7 @@ impl BlobWriter {
 
 impl Write for BlobWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.temporary.file.write(bytes).map_err(|source| {
+        let count = self.temporary.write(bytes).map_err(|source| {
             let kind = source.kind();
             let path = self.temporary.path().to_owned();
             io::Error::new(kind, Error::Write { path, source })

@@ -9,9 +9,14 @@ use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
+use std::thread;
+use std::thread::JoinHandle;
 
 use crate::store::Error;
 use crate::store::Store;
+
+/// After how many bytes those before are written to the disk, while more come.
+const SYNC_BYTES: usize = 8 << 20;
 
 /// A file in `tmp` that is removed unless it is put in its place.
 #[derive(Debug)]
@@ -19,6 +24,9 @@ pub(super) struct Temporary {
     path: PathBuf,
     pub(super) file: File,
     placed: bool,
+    /// How many bytes came since the last sync was begun.
+    unsynced: usize,
+    syncing: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Temporary {
@@ -40,6 +48,8 @@ impl Temporary {
                         path,
                         file,
                         placed: false,
+                        unsynced: 0,
+                        syncing: None,
                     });
                 }
                 // A killed process, or one in another pid namespace, has used the name.
@@ -53,13 +63,37 @@ impl Temporary {
         &self.path
     }
 
+    /// Adds bytes and gives how many were taken. The disk begins to take them early, so that
+    /// [`place`](Self::place) need not wait for all of them.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.unsynced += count;
+        let is_idle = self.syncing.as_ref().is_none_or(JoinHandle::is_finished);
+        if self.unsynced >= SYNC_BYTES && is_idle {
+            self.synced()?;
+            let file = self.file.try_clone()?;
+            self.syncing = Some(thread::spawn(move || file.sync_data()));
+            self.unsynced = 0;
+        }
+        Ok(count)
+    }
+
+    /// Waits for the sync that was begun last. The kernel tells of a failure once only.
+    fn synced(&mut self) -> io::Result<()> {
+        let synced = self.syncing.take().map(JoinHandle::join);
+        synced.map_or(Ok(()), |synced| {
+            synced.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
     /// Makes the bytes durable and gives the file its name, replacing what had that name.
     pub(super) fn place(mut self, path: &Path) -> Result<(), Error> {
         let write = |source| Error::Write {
             path: path.to_owned(),
             source,
         };
-        self.file.sync_data().map_err(write)?;
+        let synced = self.synced().and_then(|()| self.file.sync_data());
+        synced.map_err(write)?;
         fs::rename(&self.path, path).map_err(write)?;
         self.placed = true;
         Ok(())
