@@ -18,7 +18,8 @@ use crate::sys::FileKind;
 use crate::sys::Owner;
 use crate::sys::Stat;
 
-const BUFFER: usize = 128 << 10;
+/// Small, since what lies between headers is mostly passed over.
+const BUFFER: usize = 32 << 10;
 
 /// So many are listed in memory; a larger archive is extracted, one entry after the other.
 const LISTED_MAX: usize = 200_000;
@@ -40,6 +41,7 @@ pub struct Archived {
 /// large, or has attributes or files with holes.
 #[must_use]
 pub fn list_archive(archive: &Arc<File>) -> Option<Vec<Archived>> {
+    let length = archive.metadata().ok()?.len();
     let mut entries = Entries::new(Counted {
         inner: BufReader::with_capacity(BUFFER, archive.as_ref()),
         position: 0,
@@ -61,6 +63,8 @@ pub fn list_archive(archive: &Arc<File>) -> Option<Vec<Archived>> {
             link: is_link.then(|| clean(&entry.link)),
             source,
         });
+        let passed = entries.pass_content();
+        entries.tar().skip(passed, length)?;
     }
     Some(all)
 }
@@ -100,6 +104,15 @@ fn stat(entry: &Entry) -> Stat {
 struct Counted<R> {
     inner: R,
     position: u64,
+}
+
+impl Counted<BufReader<&File>> {
+    /// Goes on behind so many bytes, which are not read; none if the file ends before.
+    fn skip(&mut self, bytes: u64, length: u64) -> Option<()> {
+        self.position = self.position.checked_add(bytes)?;
+        let is_there = self.position <= length;
+        is_there.then(|| self.inner.seek_relative(i64::try_from(bytes).ok()?).ok())?
+    }
 }
 
 impl<R: BufRead> Read for Counted<R> {

@@ -85,8 +85,8 @@ impl<R: BufRead> Entries<R> {
     }
 
     /// Gives the reader, which stands where the last entry's content begins.
-    pub(super) fn tar(&self) -> &R {
-        &self.tar
+    pub(super) fn tar(&mut self) -> &mut R {
+        &mut self.tar
     }
 
     /// Gives back the reader, which may have bytes after the end of the tar.
@@ -210,9 +210,15 @@ impl<R: BufRead> Entries<R> {
         self.padding = size.wrapping_neg() % BLOCK as u64;
     }
 
-    fn skip_content(&mut self) -> Result<()> {
-        let mut skip = self.left.saturating_add(self.padding);
+    /// Gives how many bytes there are up to the next entry, for who passes over them himself.
+    pub(super) fn pass_content(&mut self) -> u64 {
+        let passed = self.left.saturating_add(self.padding);
         (self.left, self.padding) = (0, 0);
+        passed
+    }
+
+    fn skip_content(&mut self) -> Result<()> {
+        let mut skip = self.pass_content();
         while skip > 0 {
             let available = fill(&mut self.tar, self.count)?.len() as u64;
             let taken = available.min(skip);
