@@ -9,6 +9,8 @@ use libdeflater::CompressionLvl;
 use libdeflater::Compressor;
 use libdeflater::Crc;
 
+use crate::layer::literals;
+
 /// RFC 1952: magic, deflate, no flags, no time, no hint about the level, unknown system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
@@ -22,15 +24,24 @@ pub(super) fn level(level: u8) -> io::Result<CompressionLvl> {
 
 /// Writes `input` as a member into the empty buffer `out`.
 pub(super) fn compress(compressor: &mut Compressor, input: &[u8], out: &mut Vec<u8>) {
-    let bound = compressor.deflate_compress_bound(input.len());
     out.extend_from_slice(&HEADER);
-    out.resize(HEADER.len() + bound, 0);
-    let length = compressor.deflate_compress(input, &mut out[HEADER.len()..]);
-    let length = length.expect("the buffer has the size the library asks for");
-    out.truncate(HEADER.len() + length);
+    if literals::has_few_repetitions(input) {
+        literals::deflate(input, out);
+    } else {
+        deflate(compressor, input, out);
+    }
     let mut crc = Crc::new();
     crc.update(input);
     let size = u32::try_from(input.len()).expect("a piece is smaller than 4 GiB");
     out.extend_from_slice(&crc.sum().to_le_bytes());
     out.extend_from_slice(&size.to_le_bytes());
+}
+
+fn deflate(compressor: &mut Compressor, input: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    let bound = compressor.deflate_compress_bound(input.len());
+    out.resize(start + bound, 0);
+    let length = compressor.deflate_compress(input, &mut out[start..]);
+    let length = length.expect("the buffer has the size the library asks for");
+    out.truncate(start + length);
 }

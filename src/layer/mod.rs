@@ -24,6 +24,7 @@ mod extract;
 mod gzip;
 mod header;
 mod item;
+mod literals;
 mod make;
 mod pack;
 mod pax;

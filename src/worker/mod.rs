@@ -235,7 +235,8 @@ impl Worker {
             .unwrap_or_default();
         let compression = match self.options.compression {
             Compression::None => "none".to_owned(),
-            Compression::Gzip { level } => format!("gzip {level}"),
+            // The second number changes whenever the same level begins to give other bytes.
+            Compression::Gzip { level } => format!("gzip {level} 2"),
             Compression::Zstd { level } => format!("zstd {level}"),
         };
         format!("{compression} epoch {epoch}")

@@ -1,0 +1,41 @@
+//! Whether bytes are worth a search for repetitions.
+
+/// How many bytes are looked at in one place, and how many are passed over then.
+const SAMPLE: usize = 16 << 10;
+const PASSED: usize = 112 << 10;
+
+/// So many bytes that come again are a repetition: fewer do by chance, also in base 16.
+const REPETITION: usize = 6;
+
+/// A sample with more repetitions than one in so many bytes is worth a search.
+const RARE: usize = 32;
+
+/// How many of the places that bytes were seen at are remembered.
+const PLACES_BITS: u32 = 12;
+
+/// Says whether a search would find hardly any repetition. Of what has some, little is read.
+pub(in crate::layer) fn has_few_repetitions(input: &[u8]) -> bool {
+    let mut samples = input.chunks(SAMPLE + PASSED);
+    samples.all(|sample| has_few(&sample[..sample.len().min(SAMPLE)]))
+}
+
+fn has_few(sample: &[u8]) -> bool {
+    let most = sample.len() / RARE;
+    let mut places = [0_u16; 1 << PLACES_BITS];
+    let mut found = 0;
+    for (at, window) in sample.windows(8).enumerate() {
+        let word = u64::from_le_bytes(*window.first_chunk().expect("a window has its length"));
+        let word = word << (64 - 8 * REPETITION);
+        let place =
+            &mut places[(word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - PLACES_BITS)) as usize];
+        let before = usize::from(std::mem::replace(place, at as u16));
+        let is_run = window[..REPETITION].iter().all(|byte| *byte == window[0]);
+        if before < at && !is_run && sample[before..][..REPETITION] == window[..REPETITION] {
+            found += 1;
+            if found > most {
+                return false;
+            }
+        }
+    }
+    true
+}
