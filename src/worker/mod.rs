@@ -80,6 +80,7 @@ use crate::solver::Task;
 use crate::store::Store;
 
 use mount_points::MountPoints;
+use tree::EmptyLayer;
 
 pub use crate::layer::Bounds;
 pub use error::Error;
@@ -175,6 +176,7 @@ pub struct Worker {
     /// What the sandboxes of commands are copied from.
     template: Template,
     mount_points: MountPoints,
+    empty_layer: EmptyLayer,
     /// Who wants to know of layers as soon as they are there.
     layers: Option<UnboundedSender<Layer>>,
 }
@@ -197,6 +199,7 @@ impl Worker {
             indexes: Arc::default(),
             networks: Arc::default(),
             mount_points: MountPoints::default(),
+            empty_layer: EmptyLayer::default(),
             layers: None,
         }
     }

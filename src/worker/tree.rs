@@ -1,12 +1,16 @@
 //! The files of a result: opened for reading, or packed into a layer.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use crate::graph::ContextOp;
 use crate::graph::Patterns;
 use crate::layer;
 use crate::layer::Below;
 use crate::layer::Extent;
+use crate::layer::PackOptions;
 use crate::layer::UnpackOptions;
 use crate::oci::Layer;
 use crate::snapshot;
@@ -140,36 +144,73 @@ pub(super) fn layer_id(diff_id: &crate::oci::DiffId) -> Result<SnapshotId, Error
 pub(super) async fn pack(worker: &Worker, task: LayerTask) -> Result<Layer, Error> {
     let worker = worker.clone();
     blocking(move || {
-        let (snapshots, options) = (&worker.snapshots, worker.pack_options(&task.step));
-        let mut below = whole(&worker, task.output.chain())?;
-        let id = below
-            .pop()
+        let (top, below) = task
+            .output
+            .chain()
+            .split_last()
             .expect("a packed change set is part of its root filesystem");
-        let tree = snapshots.change_set(&id)?;
-        let view = if below.is_empty() {
-            None
-        } else {
-            Some(snapshots.view(&below)?)
-        };
-        let below = view
-            .as_ref()
-            .map_or(Below::Nothing, |view| Below::Tree(view.root()));
-        let mut writer = worker.store.writer()?;
-        let out = Stoppable {
-            inner: &mut writer,
-            cancel: &task.cancel,
-        };
-        let packed = layer::pack(tree.root(), below, &options, out)?;
-        let layer = Layer {
-            diff_id: packed.diff_id,
-            blob: writer.commit(options.compression.media_type())?,
-        };
-        pieces::remember(&worker, &task.step, &layer, &packed.pieces);
-        if packed.extent == Extent::Whole {
-            // Who builds on this image, or runs it, has its layer unpacked already.
-            snapshots.alias(&id, &layer_id(&layer.diff_id)?)?;
+        let ids = whole(&worker, std::slice::from_ref(top))?;
+        let tree = worker.snapshots.change_set(&ids[0])?;
+        match tree.root().dir().entries()?.is_empty() {
+            true => worker.empty_layer.get(&worker),
+            false => pack_tree(&worker, &task, (&ids[0], &tree), below),
         }
-        Ok(layer)
     })
     .await
+}
+
+fn pack_tree(
+    worker: &Worker,
+    task: &LayerTask,
+    (id, tree): (&SnapshotId, &View),
+    below: &[ChangeSet],
+) -> Result<Layer, Error> {
+    let (snapshots, options) = (&worker.snapshots, worker.pack_options(&task.step));
+    let view = match below {
+        [] => None,
+        below => Some(snapshots.view(&whole(worker, below)?)?),
+    };
+    let below = view
+        .as_ref()
+        .map_or(Below::Nothing, |view| Below::Tree(view.root()));
+    let mut writer = worker.store.writer()?;
+    let out = Stoppable {
+        inner: &mut writer,
+        cancel: &task.cancel,
+    };
+    let packed = layer::pack(tree.root(), below, &options, out)?;
+    let layer = Layer {
+        diff_id: packed.diff_id,
+        blob: writer.commit(options.compression.media_type())?,
+    };
+    pieces::remember(worker, &task.step, &layer, &packed.pieces);
+    if packed.extent == Extent::Whole {
+        // Who builds on this image, or runs it, has its layer unpacked already.
+        snapshots.alias(id, &layer_id(&layer.diff_id)?)?;
+    }
+    Ok(layer)
+}
+
+/// The layer of a change set with nothing in it: the same for all, whatever lies below, so that a
+/// command that changed no file needs no view, no compression and no waiting for the disk.
+#[derive(Clone, Debug, Default)]
+pub(super) struct EmptyLayer(Arc<Mutex<Option<Layer>>>);
+
+impl EmptyLayer {
+    /// Gives it; the first time, it is packed, and written unless the store has it.
+    fn get(&self, worker: &Worker) -> Result<Layer, Error> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(layer) = &*known {
+            return Ok(layer.clone());
+        }
+        let options = PackOptions::new(worker.options.compression);
+        let mut bytes = Vec::new();
+        let packed = layer::pack_files([], &options, &mut bytes)?;
+        let blob = worker.store.put(options.compression.media_type(), &bytes)?;
+        let layer = Layer {
+            diff_id: packed.diff_id,
+            blob,
+        };
+        Ok(known.insert(layer).clone())
+    }
 }
