@@ -266,7 +266,7 @@ impl Inside {
             Err(problem) => return problem,
         };
         process::set_umask(0o022);
-        process::reset_signals();
+        process::unblock_signals();
         let terminal = self.terminal.take();
         let controller = terminal.as_ref().map(|pair| &pair.controller);
         // In this order: if the report arrives, the outside was there after this process asked,
@@ -301,10 +301,15 @@ fn enter_groups(inside: &mut Inside) -> Result<(), Problem> {
     Ok(doors.try_for_each(|mut door| door.enter())?)
 }
 
-fn leave_session(_: &mut Inside) -> Result<(), Problem> {
+/// The keys of the template's session are none, and who may not make the calls for keys cannot
+/// leave one there for another sandbox.
+fn leave_session(inside: &mut Inside) -> Result<(), Problem> {
     process::new_session()?;
-    process::new_keyring()?;
-    Ok(process::unprotect_from_oom()?)
+    let keeps_no_keys = inside.filter.is_some() && inside.spec.isolation == Isolation::Namespace;
+    match keeps_no_keys {
+        true => Ok(()),
+        false => Ok(process::new_keyring()?),
+    }
 }
 
 fn reach_network(inside: &mut Inside) -> Result<(), Problem> {

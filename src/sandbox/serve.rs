@@ -32,6 +32,9 @@ const CHANNEL_FILE: i32 = 3;
 /// Makes copies until nobody asks any more; the exit code is for nobody but `ps`.
 pub(super) fn serve() -> i32 {
     process::close_from(CHANNEL_FILE + 1);
+    if prepare().is_err() {
+        return 1;
+    }
     // A copy has no use for it, and has another file under its number.
     let channel = ManuallyDrop::new(Channel::from_fd(process::adopt(CHANNEL_FILE)));
     let mut filters = Filters::default();
@@ -50,6 +53,14 @@ pub(super) fn serve() -> i32 {
         }
     }
     0
+}
+
+/// Does what a copy inherits.
+fn prepare() -> sys::Result<()> {
+    process::forget_handlers();
+    process::new_session()?;
+    process::new_keyring()?;
+    process::unprotect_from_oom()
 }
 
 fn answer(channel: &Channel, answer: &Answer, handle: &[BorrowedFd<'_>]) -> sys::Result<()> {

@@ -241,6 +241,12 @@ pub fn set_umask(mask: u32) {
 
 /// Gives every signal its default meaning and unblocks all.
 pub fn reset_signals() {
+    forget_handlers();
+    unblock_signals();
+}
+
+/// Gives every signal its default meaning.
+pub fn forget_handlers() {
     // The kernel's structure for a signal's meaning: all zeros are the default. The C library's
     // function does not reach the two signals that it keeps for itself.
     let default = [0_u64; 4];
@@ -259,6 +265,10 @@ pub fn reset_signals() {
             );
         }
     }
+}
+
+/// Lets every signal through.
+pub fn unblock_signals() {
     // SAFETY: an empty set is a valid set, and the old one is not asked for.
     unsafe {
         let mut none: libc::sigset_t = std::mem::zeroed();

@@ -36,7 +36,7 @@ pub(super) struct Cgroup {
 /// A directory that is a group.
 #[derive(Debug)]
 struct Group {
-    place: Place,
+    place: &'static Place,
     path: PathBuf,
     /// The first limit it is for.
     necessity: Necessity,
@@ -73,11 +73,10 @@ impl Cgroup {
         if settings.is_empty() {
             return Ok(cgroup);
         }
-        let places = place::find();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-{number}", std::process::id());
         for setting in &settings {
-            let done = cgroup.set(setting, &places, &name);
+            let done = cgroup.set(setting, &name);
             if let (Err(source), Necessity::Asked { flag }) = (done, setting.necessity) {
                 cgroup.remove();
                 return Err(Error::Limit { flag, source });
@@ -86,19 +85,19 @@ impl Cgroup {
         Ok(cgroup)
     }
 
-    fn set(&mut self, setting: &Setting, places: &[Place], name: &str) -> Result<(), sys::Error> {
-        let place = places.iter().find(|place| place.has(setting.controller));
+    fn set(&mut self, setting: &Setting, name: &str) -> Result<(), sys::Error> {
+        let place = place::all()
+            .iter()
+            .find(|place| place.has(setting.controller));
         let Some(place) = place else {
             let call = format!("find a cgroup hierarchy for {:?}", setting.controller);
             return Err(sys::Error::new(call, io::ErrorKind::NotFound.into()));
         };
         let path = place.parent.join(name);
         if !self.groups.iter().any(|group| group.path == path) {
-            place.prepare()?;
-            make(&path)?;
-            place.inherit(&path)?;
+            place.make(&path)?;
             self.groups.push(Group {
-                place: place.clone(),
+                place,
                 path: path.clone(),
                 necessity: setting.necessity,
             });

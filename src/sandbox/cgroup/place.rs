@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 use crate::sys;
 
@@ -17,17 +20,25 @@ pub(super) enum Version {
 }
 
 /// A hierarchy.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Place {
     pub(super) version: Version,
     /// Who keeps limits there.
     controllers: Vec<String>,
     /// The group below which those of sandboxes are made.
     pub(super) parent: PathBuf,
+    /// Whether that was made ready by this process.
+    is_ready: AtomicBool,
 }
 
-/// Finds the hierarchies that this process sees; none where there are no groups.
-pub(super) fn find() -> Vec<Place> {
+/// Gives the hierarchies that this process sees; none where there are no groups. They are looked
+/// for once.
+pub(super) fn all() -> &'static [Place] {
+    static PLACES: OnceLock<Vec<Place>> = OnceLock::new();
+    PLACES.get_or_init(find)
+}
+
+fn find() -> Vec<Place> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let mut places = places(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"));
     for place in &mut places {
@@ -87,6 +98,7 @@ fn place(line: &str, own: &str) -> Option<Place> {
         version,
         controllers,
         parent,
+        is_ready: AtomicBool::new(false),
     })
 }
 
@@ -95,8 +107,18 @@ impl Place {
         self.controllers.iter().any(|known| known == controller)
     }
 
+    /// Makes a group, and once the parent that it is in.
+    pub(super) fn make(&self, group: &Path) -> Result<(), sys::Error> {
+        if !self.is_ready.load(Ordering::Acquire) || !self.parent.is_dir() {
+            self.prepare()?;
+            self.is_ready.store(true, Ordering::Release);
+        }
+        super::make(group)?;
+        self.inherit(group)
+    }
+
     /// Makes the parent, and removes what a killed rbuild left in it.
-    pub(super) fn prepare(&self) -> Result<(), sys::Error> {
+    fn prepare(&self) -> Result<(), sys::Error> {
         super::make(&self.parent)?;
         self.inherit(&self.parent)?;
         if self.version == Version::Two {
@@ -128,7 +150,7 @@ impl Place {
 
     /// Gives a new group of version 1 the processors and memory of its parent, without which
     /// nothing can be in it.
-    pub(super) fn inherit(&self, group: &Path) -> Result<(), sys::Error> {
+    fn inherit(&self, group: &Path) -> Result<(), sys::Error> {
         if self.version == Version::Two || !self.has("cpuset") {
             return Ok(());
         }
@@ -174,8 +196,8 @@ mod tests {
     #[test]
     fn what_is_not_seen_is_not_there() {
         let mounts = "31 30 0:27 /other /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n";
-        assert_eq!(places(mounts, "2:memory:/mine\n"), []);
-        assert_eq!(places("", ""), []);
-        assert_eq!(places("nonsense\n1 - cgroup\n", "::\n"), []);
+        assert!(places(mounts, "2:memory:/mine\n").is_empty());
+        assert!(places("", "").is_empty());
+        assert!(places("nonsense\n1 - cgroup\n", "::\n").is_empty());
     }
 }
