@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::sandbox::init::Inside;
 use crate::sandbox::report::Problem;
+use crate::sandbox::report::Report;
 use crate::sandbox::spec::Access;
 use crate::sandbox::spec::Isolation;
 use crate::sandbox::spec::Mount;
@@ -64,11 +65,14 @@ pub(super) fn ease_apt(inside: &mut Inside) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Where the user namespace knows one user only, becoming another seems to work: what follows
-/// relies on it.
+/// Where the user namespace knows one user only, becoming another seems to work, which what follows
+/// relies on; files given to another are his as far as the outside can remember it.
 pub(super) fn pretend_users(inside: &mut Inside) -> Result<(), Problem> {
     match inside.is_alone {
-        true => Ok(alone::pretend()?),
+        true => match alone::pretend()? {
+            Some(gifts) => Ok(inside.hand_over(&Report::Gifts, &gifts)?),
+            None => Ok(()),
+        },
         false => Ok(()),
     }
 }

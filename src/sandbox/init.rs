@@ -248,6 +248,11 @@ impl Inside {
         self.identity.as_ref().expect("found by an earlier step")
     }
 
+    /// Tells the outside something, with a file.
+    pub(super) fn hand_over(&self, report: &Report, file: &OwnedFd) -> Result<(), Error> {
+        send(&self.channel, report, Some(file))
+    }
+
     fn report_failure(&self, step: &str, problem: Problem) {
         // If nobody listens any more, nobody needs to know.
         let _ = send(

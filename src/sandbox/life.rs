@@ -18,6 +18,7 @@ use crate::sandbox::stub::Stubs;
 use crate::sandbox::template::Copy;
 use crate::sys::Dir;
 use crate::sys::channel::Channel;
+use crate::sys::gift;
 
 /// A sandbox that was born. Dropped, it is killed.
 #[derive(Debug)]
@@ -127,12 +128,21 @@ impl Life {
         while let Ok(Some(message)) = channel.receive() {
             match serde_json::from_slice(&message.bytes) {
                 Ok(Report::Stubs(made)) => self.around.stubs = made,
+                Ok(Report::Gifts) => self.answer_gifts(message.files).map_err(Some)?,
                 Ok(Report::Ready) => ready = Some(message.files.into_iter().next()),
                 Ok(Report::Failed { step, problem }) => return Err(Some(Error::of(step, problem))),
                 Err(_) => return Err(None),
             }
         }
         ready.ok_or(None)
+    }
+
+    /// Has a thread answer the calls by which it gives files away, until it is gone.
+    fn answer_gifts(&self, files: Vec<OwnedFd>) -> Result<(), Error> {
+        let pid = self.pid();
+        let thread = std::thread::Builder::new().name("gifts".to_owned());
+        let answer = move || files.into_iter().for_each(|file| gift::answer(file, pid));
+        thread.spawn(answer).map(|_| ()).map_err(Error::Thread)
     }
 
     /// Waits until its first process, and so all in it, has ended, and removes what is left.

@@ -27,6 +27,7 @@
 //! | `seccomp` filters | 3.17 | calls that no container needs are refused | refused |
 //! | cgroups, version 1 or 2 | - | memory, processors and processes are limited | a limit that was asked for is refused |
 //! | slirp4netns or pasta | - | a way out of a network of its own | the host's network |
+//! | `seccomp_unotify` | 5.9 | owners that a user namespace of one user cannot set are remembered | they are forgotten |
 //! | user namespaces | 3.8 | any user is root of one | root is needed |
 //! | overlay `userxattr` | 5.11 | overlays in a user namespace | root file systems are copied |
 //! | `PR_SET_CHILD_SUBREAPER` | 3.4 | without a process namespace, all a command started is found | refused |

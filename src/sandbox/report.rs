@@ -12,6 +12,8 @@ use crate::sys;
 pub(super) enum Report {
     /// All is set up; the user's end of the terminal, if there is one, comes with this.
     Ready,
+    /// Calls that give files away arrive at the file that comes with this.
+    Gifts,
     /// These mount points were made and are to be removed afterwards.
     Stubs(Stubs),
     /// The sandbox could not be made.

@@ -194,8 +194,11 @@ pub fn give_pipes(owner: Owner) -> Result<()> {
     for file in standard {
         let stat = rustix::fs::fstat(file).call(|| "fstat()".to_owned())?;
         if Stat::from(stat).kind == FileKind::Fifo {
-            rustix::fs::fchown(file, Some(uid), Some(gid))
-                .call(|| format!("fchown(pipe, {owner:?})"))?;
+            match rustix::fs::fchown(file, Some(uid), Some(gid)) {
+                // Somebody else made it, and whoever runs this cannot give it away.
+                Err(Errno::PERM) => {}
+                given => given.call(|| format!("fchown(pipe, {owner:?})"))?,
+            }
         }
     }
     Ok(())

@@ -11,15 +11,22 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
+use rustix::fs::AtFlags;
+use rustix::fs::Gid;
+use rustix::fs::Mode;
+use rustix::fs::Uid;
 use rustix::fs::XattrFlags;
 use rustix::io::Errno;
 
 use crate::sys::Dir;
 use crate::sys::FileKind;
+use crate::sys::Handle;
 use crate::sys::Node;
 use crate::sys::Owner;
 use crate::sys::Result;
 use crate::sys::Stat;
+use crate::sys::error::Call;
+use crate::sys::error::proc_path;
 use crate::sys::id;
 use crate::sys::id::Capabilities;
 
@@ -100,6 +107,46 @@ pub(super) fn set_owner(
         Ok(()) if is_needed() => owner(&path(), None),
         Err(errno) if applies(errno) => owner(&path(), Some(to)),
         set => set,
+    }
+}
+
+/// Gives a file to another user or group as `chown` does, and remembers what cannot be set.
+///
+/// As with `chown`, a program that ran with its owner's rights, or with some of root's, no longer
+/// does: this comes first, so that nobody is ever given such a program.
+pub(super) fn give(handle: &Handle, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
+    let path = proc_path(handle);
+    let stat = handle.stat()?;
+    if stat.kind == FileKind::File {
+        let mode = without_rights(stat.mode);
+        if mode != stat.mode {
+            let set = rustix::fs::chmod(&path, Mode::from_raw_mode(mode));
+            set.call(|| format!("chmod({path:?}, {mode:o})"))?;
+        }
+        match rustix::fs::removexattr(&path, "security.capability") {
+            Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
+            Err(errno) => return Err(errno).call(|| format!("removexattr({path:?})")),
+        }
+    }
+    let owner = Owner {
+        uid: uid.unwrap_or(stat.owner.uid),
+        gid: gid.unwrap_or(stat.owner.gid),
+    };
+    let numbers = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
+    let flags = AtFlags::EMPTY_PATH | AtFlags::SYMLINK_NOFOLLOW;
+    let set = rustix::fs::chownat(handle, "", Some(numbers.0), Some(numbers.1), flags);
+    set_owner(set, owner, || path.clone()).call(|| format!("chown({path:?}, {owner:?})"))
+}
+
+/// The permission bits that a file keeps when it gets another owner.
+fn without_rights(mode: u32) -> u32 {
+    const SET_UID: u32 = 0o4000;
+    const SET_GID: u32 = 0o2000;
+    const GROUP_EXECUTES: u32 = 0o10;
+    match mode & GROUP_EXECUTES {
+        // Without the right to execute it means something else.
+        0 => mode & !SET_UID,
+        _ => mode & !(SET_UID | SET_GID),
     }
 }
 
@@ -210,8 +257,21 @@ mod tests {
     use super::Remembered;
     use super::parse;
     use super::text;
+    use super::without_rights;
     use crate::sys::FileKind;
     use crate::sys::Owner;
+
+    #[test]
+    fn rights_do_not_go_to_another_owner() {
+        for (mode, kept) in [
+            (0o755, 0o755),
+            (0o4755, 0o755),
+            (0o6755, 0o755),
+            (0o2644, 0o2644),
+        ] {
+            assert_eq!(without_rights(mode), kept, "{mode:o}");
+        }
+    }
 
     #[test]
     fn what_is_written_is_read() {

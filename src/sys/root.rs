@@ -13,6 +13,7 @@ use rustix::fs::AtFlags;
 use rustix::fs::Mode;
 use rustix::fs::OFlags;
 use rustix::fs::ResolveFlags;
+use rustix::fs::StatxFlags;
 use rustix::io::Errno;
 
 use crate::sys::Dir;
@@ -143,6 +144,21 @@ impl Root {
 }
 
 impl Handle {
+    pub(super) fn from_fd(fd: OwnedFd) -> Handle {
+        Handle { fd }
+    }
+
+    /// Tells whether both lie in one mount.
+    pub(super) fn is_on_mount_of(&self, other: &Handle) -> Result<bool> {
+        let mount = |handle: &Handle| {
+            let flags = AtFlags::EMPTY_PATH | AtFlags::SYMLINK_NOFOLLOW;
+            rustix::fs::statx(&handle.fd, "", flags, StatxFlags::MNT_ID)
+                .map(|found| found.stx_mnt_id)
+                .call(|| format!("statx({:?})", path_of(&handle.fd)))
+        };
+        Ok(mount(self)? == mount(other)?)
+    }
+
     /// Metadata of the file itself.
     pub fn stat(&self) -> Result<Stat> {
         rustix::fs::statat(&self.fd, "", AtFlags::EMPTY_PATH)

@@ -26,12 +26,8 @@ pub struct Instruction {
 /// why it takes `CAP_SYS_ADMIN`.
 pub fn install(filter: &[Instruction]) -> Result<()> {
     const CALL: &str = "seccomp(SECCOMP_SET_MODE_FILTER)";
-    let program = libc::sock_fprog {
-        len: u16::try_from(filter.len()).map_err(|_| Error::invalid(CALL))?,
-        filter: filter.as_ptr().cast_mut().cast(),
-    };
-    // SAFETY: an `Instruction` is laid out as the kernel's `sock_filter`; the program and its
-    // instructions live for the call, which only reads them.
+    let program = program(filter, CALL)?;
+    // SAFETY: the program and its instructions live for the call, which only reads them.
     let result = unsafe {
         libc::syscall(
             libc::SYS_seccomp,
@@ -44,4 +40,12 @@ pub fn install(filter: &[Instruction]) -> Result<()> {
         0 => Ok(()),
         _ => Err(Error::new(CALL, io::Error::last_os_error())),
     }
+}
+
+/// What the kernel is told of a filter: an [`Instruction`] is laid out as its `sock_filter`.
+pub(super) fn program(filter: &[Instruction], call: &str) -> Result<libc::sock_fprog> {
+    Ok(libc::sock_fprog {
+        len: u16::try_from(filter.len()).map_err(|_| Error::invalid(call))?,
+        filter: filter.as_ptr().cast_mut().cast(),
+    })
 }

@@ -29,7 +29,7 @@ FROM scratch
 COPY --from=host busybox /bin/busybox
 SHELL ["/bin/busybox", "sh", "-euc"]
 ENV PATH=/bin
-RUN for name in sh mkdir ln chmod rm rmdir mkfifo cat sleep test mv; do \
+RUN for name in sh mkdir ln chmod chown rm rmdir mkfifo cat sleep test mv; do \
     /bin/busybox ln -s busybox /bin/$name; done; mkdir -p /a/b /old/deep; echo 1 > /a/one; ln /a/one /a/two; \
     ln -s one /a/link; chmod 4755 /a/one; echo x > /old/gone; echo y > /old/deep/gone
 RUN rm -r /old; mkdir /old; echo new > /old/kept; mkfifo /a/pipe; rmdir /a/b; echo 2 > /a/b
@@ -38,6 +38,10 @@ RUN --mount=type=cache,target=/cache --mount=type=tmpfs,target=/mnt/memory \
     --mount=type=secret,id=word --mount=type=bind,target=/context \
     cat /run/secrets/word /context/Dockerfile > /read; rm -f /cache/x; echo 1 > /cache/x; \
     echo 1 > /mnt/memory/x; test -c /dev/null; sleep 1000 & echo done > /done
+RUN mkdir -p /given/deep; cd /given; for name in all one kept plain; do echo $name > $name; done; \
+    echo below > deep/below; ln -s /given/deep link; chmod 6755 one; chmod 2644 plain; \
+    chown -R 33:34 deep all; chown 35 one plain; chown 36:36 link/below; chown 37:38 deep/../all; \
+    cd deep; chown 39 ../kept; rm ../kept; echo new > ../kept; chmod 4711 ../all
 RUN test ! -e /run/secrets/word; test ! -e /cache; test ! -e /mnt; test -s /read; mv /a /moved
 "#;
 

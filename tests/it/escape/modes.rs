@@ -300,3 +300,27 @@ fn no_build_of_a_user_leads_out() {
     let home = Home::of_nobody("");
     withstand_on(&home, (|| Guard::of_user(NOBODY), &[]), mount::MOUNTS);
 }
+
+#[test]
+fn what_a_user_gives_away_is_nothing_of_the_outside() {
+    if !can_try(&[Feature::UserNamespaces]) {
+        return;
+    }
+    let (home, guard) = (Home::of_nobody(""), Guard::of_user(NOBODY));
+    let text = "FROM scratch\nCOPY --from=host busybox /bin/busybox\n\
+                RUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\nENV PATH=/bin\n";
+    let context = home.context(text);
+    let mut build = home.rbuild();
+    build.args(["build", "-q", "-t", "box", "--build-context=host=/bin"]);
+    succeed(build.arg("--network=none").arg(context));
+    // It succeeds, as for all that seems to be root, and changes nothing.
+    let script = "set -e; chown 33:33 /out/canary; ln -s /out/canary /l; chown 33 /l; cd /out; \
+                  chown -R 33 .; chown 33 ../out/dir/canary; chown 33 dir/../../out/empty; \
+                  mkdir /in; echo > /in/x; chown 33:34 /in/x; chown 33 /dev/null /proc/self/cwd";
+    let mut run = home.rbuild();
+    run.args(["run", "--network=none", "-v"])
+        .arg(format!("{}:/out", guard.text()))
+        .args(["box", "sh", "-c", script]);
+    succeed(&mut run);
+    guard.assert_untouched("what a user gives away");
+}

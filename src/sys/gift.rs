@@ -1,0 +1,251 @@
+//! Files that a process of a user namespace with one user gives to others: its calls are answered
+//! here, and the owners are remembered.
+//!
+//! What a call names is looked up as its process would: below its root directory, from its working
+//! directory or the directory that it has open, and never beyond that root. Only what lies in the
+//! sandbox's own root file system is remembered; for all else success is what it gets.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::path::PathBuf;
+
+use rustix::fs::Mode;
+use rustix::fs::OFlags;
+use rustix::fs::ResolveFlags;
+use rustix::io::Errno;
+
+use crate::sys::Error;
+use crate::sys::Handle;
+use crate::sys::Result;
+use crate::sys::Root;
+use crate::sys::error::Call as _;
+use crate::sys::notify::Call;
+use crate::sys::notify::Listener;
+use crate::sys::remember;
+
+/// The longest path that the kernel takes.
+const PATH_MAX: usize = 4096;
+
+/// What a call gives away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Gift {
+    what: What,
+    uid: Option<u32>,
+    gid: Option<u32>,
+}
+
+/// How a call names a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum What {
+    /// By the number of an open one.
+    Open(u64),
+    /// By the address of a path.
+    Path {
+        /// Where a relative one begins; the working directory if not said.
+        from: Option<u64>,
+        address: u64,
+        follow: bool,
+        /// Whether no path at all means where it begins.
+        may_be_empty: bool,
+    },
+}
+
+/// Answers the calls that arrive until the last process of a sandbox has ended; `first` is one in
+/// its root file system.
+pub fn answer(listener: OwnedFd, first: u32) {
+    let listener = Listener::new(listener);
+    // Where it cannot be seen, nothing is remembered.
+    let own = Process::new(first).and_then(|first| first.open("root"));
+    while let Some(call) = listener.next() {
+        let answered = match &own {
+            Ok(own) => carry_out(&listener, &call, own),
+            Err(_) => Ok(()),
+        };
+        let errno = |error: Error| match error.errno() {
+            0 => libc::EIO,
+            errno => errno,
+        };
+        listener.answer(&call, answered.map_err(errno));
+    }
+}
+
+fn carry_out(listener: &Listener, call: &Call, own: &Handle) -> Result<()> {
+    let Some(gift) = Gift::of(call) else {
+        return Ok(());
+    };
+    let process = Process::new(call.process)?;
+    let Some(found) = process.find(&gift.what, || listener.waits(call))? else {
+        return Ok(());
+    };
+    match found.is_on_mount_of(own)? {
+        true => remember::give(&found, gift.uid, gift.gid),
+        false => Ok(()),
+    }
+}
+
+impl Gift {
+    fn of(call: &Call) -> Option<Gift> {
+        let [one, two, three, four, five, _] = call.arguments;
+        let path = |from, address, follow| What::Path {
+            from,
+            address,
+            follow,
+            may_be_empty: false,
+        };
+        let (what, uid, gid) = match call.number {
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_chown => (path(None, one, true), two, three),
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_lchown => (path(None, one, false), two, three),
+            libc::SYS_fchown => (What::Open(one), two, three),
+            libc::SYS_fchownat => {
+                let has = |flag: libc::c_int| five & u64::from(flag.cast_unsigned()) != 0;
+                let what = What::Path {
+                    from: (low(one) != low(libc::AT_FDCWD as u64)).then_some(one),
+                    address: two,
+                    follow: !has(libc::AT_SYMLINK_NOFOLLOW),
+                    may_be_empty: has(libc::AT_EMPTY_PATH),
+                };
+                (what, three, four)
+            }
+            _ => return None,
+        };
+        let number = |value| Some(low(value)).filter(|number| *number != u32::MAX);
+        Some(Gift {
+            what,
+            uid: number(uid),
+            gid: number(gid),
+        })
+    }
+}
+
+/// The half of an argument that counts where 32 bits are expected.
+fn low(argument: u64) -> u32 {
+    (argument & u64::from(u32::MAX)) as u32
+}
+
+/// A process that waits for an answer, with what is known of it from before it was seen to wait.
+struct Process {
+    folder: PathBuf,
+    memory: File,
+}
+
+impl Process {
+    fn new(number: u32) -> Result<Process> {
+        let folder = Path::new("/proc").join(number.to_string());
+        let path = folder.join("mem");
+        let memory = File::open(&path).map_err(|error| Error::new("open(mem)", error))?;
+        Ok(Process { folder, memory })
+    }
+
+    /// Opens what one of its links leads to.
+    fn open(&self, link: &str) -> Result<Handle> {
+        let path = self.folder.join(link);
+        rustix::fs::open(&path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+            .map(Handle::from_fd)
+            .call(|| format!("open({path:?})"))
+    }
+
+    /// Finds what a call names; nothing if it is the kernel's own.
+    fn find(&self, what: &What, waits: impl Fn() -> bool) -> Result<Option<Handle>> {
+        let link = match what {
+            What::Open(number)
+            | What::Path {
+                from: Some(number), ..
+            } => {
+                format!("fd/{}", low(*number))
+            }
+            What::Path { from: None, .. } => "cwd".to_owned(),
+        };
+        let root = Root::new(self.open("root")?.into_dir());
+        let (path, follow) = match what {
+            What::Open(_) => (PathBuf::new(), false),
+            What::Path {
+                address, follow, ..
+            } => (self.read_path(*address)?, *follow),
+        };
+        let base = match path.is_absolute() {
+            true => None,
+            false => Some(self.open(&link)?),
+        };
+        // All of it was the process's that waits, and not another's that has its number.
+        if !waits() {
+            return Err(Error::new(
+                "chown()",
+                io::Error::from_raw_os_error(libc::ESRCH),
+            ));
+        }
+        let is_kernels = ["/proc", "/dev"]
+            .iter()
+            .any(|place| path.starts_with(place));
+        match (base, what) {
+            _ if is_kernels => Ok(None),
+            (Some(base), What::Open(_)) => Ok(Some(base)),
+            (Some(base), What::Path { may_be_empty, .. }) if path.as_os_str().is_empty() => {
+                let missing =
+                    || Error::new("chown(\"\")", io::Error::from_raw_os_error(libc::ENOENT));
+                may_be_empty.then_some(Some(base)).ok_or_else(missing)
+            }
+            (Some(base), _) => match beneath(&base, &path, follow) {
+                Err(Errno::XDEV) => resolve(&root, &self.inside(&link)?.join(&path), follow),
+                found => found.map(Some).call(|| format!("chown({path:?})")),
+            },
+            (None, _) => resolve(&root, &path, follow),
+        }
+    }
+
+    /// Where one of its links leads, as a path below its root directory.
+    fn inside(&self, link: &str) -> Result<PathBuf> {
+        let read = |link: &str| {
+            let read = fs::read_link(self.folder.join(link));
+            read.map_err(|error| Error::new(format!("readlink({link:?})"), error))
+        };
+        let (place, root) = (read(link)?, read("root")?);
+        let below = place.strip_prefix(&root).map(Path::to_owned);
+        below.map_err(|_| Error::invalid("chown()"))
+    }
+
+    fn read_path(&self, address: u64) -> Result<PathBuf> {
+        let failed = |errno| move || Error::new("chown()", io::Error::from_raw_os_error(errno));
+        let mut bytes = vec![0; PATH_MAX];
+        // What comes behind the end of the memory is not read.
+        let length = self.memory.read_at(&mut bytes, address);
+        let length = length.map_err(|_| failed(libc::EFAULT)())?;
+        let end = bytes[..length].iter().position(|byte| *byte == 0);
+        let end = end.ok_or_else(failed(libc::ENAMETOOLONG))?;
+        Ok(PathBuf::from(OsStr::from_bytes(&bytes[..end])))
+    }
+}
+
+/// Finds what a path names below a root; nothing if it leads through the kernel's own links.
+fn resolve(root: &Root, path: &Path, follow: bool) -> Result<Option<Handle>> {
+    let found = match follow {
+        true => root.resolve(path),
+        false => root.resolve_link(path),
+    };
+    match found {
+        Err(error) if error.errno() == libc::ELOOP => Ok(None),
+        found => found.map(Some),
+    }
+}
+
+/// Finds what a path names below a directory that it does not leave on its way.
+fn beneath(base: &Handle, path: &Path, follow: bool) -> rustix::io::Result<Handle> {
+    let flags = match follow {
+        true => OFlags::PATH | OFlags::CLOEXEC,
+        false => OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW,
+    };
+    let inside = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    loop {
+        match rustix::fs::openat2(base, path, flags, Mode::empty(), inside) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            found => return found.map(Handle::from_fd),
+        }
+    }
+}

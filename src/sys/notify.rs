@@ -1,0 +1,115 @@
+//! System calls that another process answers (`seccomp_unotify(2)`).
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::fd::FromRawFd;
+use std::os::fd::OwnedFd;
+
+use crate::sys::Error;
+use crate::sys::Result;
+use crate::sys::seccomp::Instruction;
+use crate::sys::seccomp::program;
+
+/// Where calls that a filter refers to another process arrive.
+#[derive(Debug)]
+pub(super) struct Listener(OwnedFd);
+
+/// A call whose process waits for the answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Call {
+    id: u64,
+    /// The process, as this one sees it.
+    pub(super) process: u32,
+    pub(super) number: libc::c_long,
+    pub(super) arguments: [u64; 6],
+}
+
+/// Has the kernel run a filter before each further system call of this thread and of what comes of
+/// it; gives where the calls arrive that it refers to another process. Refused where a filter with
+/// such a place is in force already.
+pub(super) fn install(filter: &[Instruction]) -> Result<OwnedFd> {
+    const CALL: &str = "seccomp(SECCOMP_FILTER_FLAG_NEW_LISTENER)";
+    let program = program(filter, CALL)?;
+    // SAFETY: the program and its instructions live for the call, which only reads them.
+    let made = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
+            &raw const program,
+        )
+    };
+    match i32::try_from(made) {
+        // SAFETY: the kernel made this descriptor for the caller, and nothing owns it yet.
+        Ok(number) if number >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(number) }),
+        _ => Err(Error::new(CALL, io::Error::last_os_error())),
+    }
+}
+
+impl Listener {
+    pub(super) fn new(file: OwnedFd) -> Listener {
+        Listener(file)
+    }
+
+    /// Waits for the next call; nothing when all processes under the filter are gone.
+    pub(super) fn next(&self) -> Option<Call> {
+        while self.has_more() {
+            // SAFETY: zeros are a valid value of these plain numbers, and the kernel asks for them.
+            let mut asked: libc::seccomp_notif = unsafe { std::mem::zeroed() };
+            let received = self.control(libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut asked);
+            // A process that was killed meanwhile asks no more.
+            if received {
+                return Some(Call {
+                    id: asked.id,
+                    process: asked.pid,
+                    number: asked.data.nr.into(),
+                    arguments: asked.data.args,
+                });
+            }
+        }
+        None
+    }
+
+    /// Whether a call still waits for its answer: what was opened of its process before this was
+    /// asked is that process's, and no other's of the same number.
+    pub(super) fn waits(&self, call: &Call) -> bool {
+        let mut id = call.id;
+        self.control(libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw mut id)
+    }
+
+    /// Ends a call: with success, or with an error's number.
+    pub(super) fn answer(&self, call: &Call, answer: std::result::Result<(), i32>) {
+        let mut answer = libc::seccomp_notif_resp {
+            id: call.id,
+            val: 0,
+            error: answer.err().map_or(0, |errno| -errno),
+            flags: 0,
+        };
+        // A process that was killed meanwhile needs none.
+        let _gone = self.control(libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut answer);
+    }
+
+    /// Waits until there is a call, or nobody is left who could make one.
+    fn has_more(&self) -> bool {
+        let mut poll = libc::pollfd {
+            fd: self.0.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        loop {
+            // SAFETY: one structure, which lives for the call.
+            match unsafe { libc::poll(&raw mut poll, 1, -1) } {
+                1 => return poll.revents & libc::POLLIN != 0,
+                _ if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+                _ => return false,
+            }
+        }
+    }
+
+    /// Makes a call on the listener; says whether it was done.
+    fn control<T>(&self, request: libc::Ioctl, value: *mut T) -> bool {
+        // SAFETY: each request is made with a pointer to the structure that it is defined with,
+        // which lives for the call.
+        unsafe { libc::ioctl(self.0.as_raw_fd(), request, value) == 0 }
+    }
+}
