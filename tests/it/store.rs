@@ -19,6 +19,7 @@ use rbuild::oci::Layer;
 use rbuild::oci::Platform;
 use rbuild::oci::Reference;
 use rbuild::oci::media_type;
+use rbuild::store::DOCUMENT_LIMIT_BYTES;
 use rbuild::store::Error;
 use rbuild::store::Store;
 use tempfile::TempDir;
@@ -111,7 +112,8 @@ fn damage_is_noticed_and_moved_out_of_the_way() {
 #[test]
 fn a_document_has_a_limit() {
     let (_folder, store) = open();
-    let large = store.put(media_type::LAYER, &vec![b' '; 5 << 20]).unwrap();
+    let length = usize::try_from(DOCUMENT_LIMIT_BYTES).unwrap() + 1;
+    let large = store.put(media_type::LAYER, &vec![b' '; length]).unwrap();
     let error = store.read(&large.digest).unwrap_err();
     assert!(matches!(error, Error::BlobLimit { .. }), "{error}");
 }
