@@ -2,25 +2,48 @@
 
 use std::io;
 use std::io::BufReader;
+use std::io::Chain;
 use std::io::Cursor;
 use std::io::Read;
 
+use flate2::bufread::MultiGzDecoder;
+
 use crate::layer::entries::Entries;
+use crate::layer::members::Members;
 
 /// The longest magic number there is here.
 const MAGIC_MAX: usize = 6;
 
 const BUFFER: usize = 128 << 10;
 
+/// A blob with its first bytes put back.
+type Whole<R> = BufReader<Chain<Cursor<Vec<u8>>, R>>;
+
+/// What a blob holds.
+type Tar<'a> = Box<dyn Read + Send + 'a>;
+
 /// Reads what a blob holds, decompressed if it is gzip, bzip2, xz or zstd.
-pub fn decompress<'a>(mut blob: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
+pub fn decompress<'a>(blob: impl Read + Send + 'a) -> io::Result<Tar<'a>> {
+    // A file of many members, as our own layers are, is read as one.
+    by_magic(blob, |whole| Box::new(MultiGzDecoder::new(whole)))
+}
+
+/// The same for a blob of which the digest of what it holds is known, and will be compared: where
+/// a member ends is then found out faster than is quite sure.
+pub(super) fn decompress_checked<'a>(blob: impl Read + Send + 'a) -> io::Result<Tar<'a>> {
+    by_magic(blob, |whole| Box::new(Members::new(whole)))
+}
+
+fn by_magic<'a, R: Read + Send + 'a>(
+    mut blob: R,
+    gzip: impl FnOnce(Whole<R>) -> Tar<'a>,
+) -> io::Result<Tar<'a>> {
     let mut head = Vec::with_capacity(MAGIC_MAX);
     (&mut blob).take(MAGIC_MAX as u64).read_to_end(&mut head)?;
     let magic = head.clone();
     let whole = BufReader::with_capacity(BUFFER, Cursor::new(head).chain(blob));
     Ok(match magic.as_slice() {
-        // A file of many members, as our own layers are, is read as one.
-        [0x1f, 0x8b, 8, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(whole)),
+        [0x1f, 0x8b, 8, ..] => gzip(whole),
         [b'B', b'Z', b'h', ..] => Box::new(bzip2::bufread::MultiBzDecoder::new(whole)),
         [0xfd, b'7', b'z', b'X', b'Z', 0] => {
             Box::new(liblzma::bufread::XzDecoder::new_multi_decoder(whole))

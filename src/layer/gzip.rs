@@ -8,11 +8,16 @@ use std::io;
 use libdeflater::CompressionLvl;
 use libdeflater::Compressor;
 use libdeflater::Crc;
+use libdeflater::Decompressor;
+use libdeflater::crc32;
 
 use crate::layer::literals;
 
 /// RFC 1952: magic, deflate, no flags, no time, no hint about the level, unknown system.
-const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+pub(super) const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+
+/// No member of ours is larger, before or after, unless files in it have very long attributes.
+pub(super) const MEMBER_MAX: usize = 2 << 20;
 
 /// Checks a level of compression.
 pub(super) fn level(level: u8) -> io::Result<CompressionLvl> {
@@ -44,4 +49,24 @@ fn deflate(compressor: &mut Compressor, input: &[u8], out: &mut Vec<u8>) {
     let length = compressor.deflate_compress(input, &mut out[start..]);
     let length = length.expect("the buffer has the size the library asks for");
     out.truncate(start + length);
+}
+
+/// Puts what a member holds in place of what is in `out`; none if it is no member as we write them,
+/// or a damaged one.
+pub(super) fn decompress(
+    decompressor: &mut Decompressor,
+    member: &[u8],
+    out: &mut Vec<u8>,
+) -> Option<()> {
+    let body = member.strip_prefix(&HEADER)?;
+    let (body, size) = body.split_last_chunk()?;
+    let (body, sum) = body.split_last_chunk()?;
+    let size = usize::try_from(u32::from_le_bytes(*size)).ok()?;
+    if size > MEMBER_MAX {
+        return None;
+    }
+    out.resize(size, 0);
+    let length = decompressor.deflate_decompress(body, out).ok()?;
+    let is_whole = length == size && crc32(out) == u32::from_le_bytes(*sum);
+    is_whole.then_some(())
 }

@@ -26,6 +26,7 @@ mod header;
 mod item;
 mod literals;
 mod make;
+mod members;
 mod pack;
 mod pax;
 mod pipeline;

@@ -8,6 +8,7 @@ use crate::layer::Error;
 use crate::layer::Result;
 use crate::layer::ahead::read_ahead;
 use crate::layer::decompress::decompress;
+use crate::layer::decompress::decompress_checked;
 use crate::layer::entries::Entries;
 use crate::layer::extract::Extractor;
 use crate::oci::DiffId;
@@ -109,7 +110,11 @@ pub struct Unpacked {
 /// No entry reaches outside `target`, whatever its path, the links before it, or the tree say. An
 /// entry for the root itself is passed over. On failure what was extracted stays.
 pub fn unpack(blob: impl Read + Send, target: &Root, options: &UnpackOptions) -> Result<Unpacked> {
-    let tar = decompress(blob).map_err(|source| Error::ReadBlob { entries: 0, source })?;
+    let tar = match options.expected {
+        Some(_) => decompress_checked(blob),
+        None => decompress(blob),
+    };
+    let tar = tar.map_err(|source| Error::ReadBlob { entries: 0, source })?;
     // One byte more than allowed is enough to know.
     let tar = tar.take(options.bytes_max.saturating_add(1));
     let (extracted, total) = read_ahead(tar, |tar| extract(tar, target, options));
