@@ -171,14 +171,14 @@ fn marks(criterion: &mut Criterion) {
         let worker = Arc::new(Idle);
         let job = Job {
             graph: &graph,
-            target,
+            targets: vec![target],
             cache: &cache,
             worker: &worker,
             options: &options,
         };
         criterion.bench_function(&format!("mark {length} cached RUNs"), |bencher| {
             bencher.iter(|| match solver::mark(&job) {
-                Ok(Marked::Solved(solved)) => solved.layers.len(),
+                Ok(Marked::Solved(solved)) => solved[0].layers.len(),
                 _ => panic!("everything is in the cache"),
             });
         });

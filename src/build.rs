@@ -159,6 +159,8 @@ fn send_ahead(
     Ok(())
 }
 
+const ONE: &str = "one target has one result";
+
 /// Finds what is known, and does the rest, having begun to `send` what comes.
 fn solve(
     request: &Request,
@@ -175,20 +177,21 @@ fn solve(
     };
     let job = Job {
         graph: &plan.graph,
-        target: plan.target,
+        targets: vec![plan.target],
         cache: &local.cache,
         worker,
         options: &options,
     };
     match solver::mark(&job).map_err(failed)? {
-        Marked::Solved(solved) => Ok(solved),
+        Marked::Solved(solved) => Ok(solved.into_iter().next().expect(ONE)),
         // It stops by itself, and waits for what was begun.
         Marked::Work(work) => {
             send()?;
             let begun = worker.begin(&request.sink);
             begun.map_err(|source| Error::Begin { source })?;
             let done = local.runtime()?.block_on(solver::schedule(&job, work));
-            done.map_err(failed)
+            let done = done.map_err(failed)?;
+            Ok(done.into_iter().next().expect(ONE))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What must run: definition keys from the leaves up, hits from the target down.
+//! What must run: definition keys from the leaves up, hits from the targets down.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub struct Work {
     pub(super) layers: HashMap<VertexId, Layer>,
 }
 
-/// Finds out what must be done for the target, and says of everything else that it is cached.
+/// Finds out what must be done for the targets, and says of everything else that it is cached.
 /// Blocks while the contexts are read.
 ///
 /// A result that is in the cache hides everything only it needs.
@@ -149,9 +149,9 @@ fn context_content<C, W: Worker>(
     })
 }
 
-/// Walks down from the target as far as results are missing.
+/// Walks down from the targets as far as results are missing.
 fn find_work<C: Cache, W: Worker>(job: &Job<'_, C, W>, cache: &Lenient<C>, work: &mut Work) {
-    let mut wanted = vec![job.target];
+    let mut wanted = job.targets.clone();
     while let Some(id) = wanted.pop() {
         let is_known = work.is_left[id.index()];
         if !is_known && !work.hits.find(job, cache, &work.definitions, id) {
@@ -161,12 +161,16 @@ fn find_work<C: Cache, W: Worker>(job: &Job<'_, C, W>, cache: &Lenient<C>, work:
     }
 }
 
-/// Looks up the layers of those vertices of the target's chain whose results are there.
+/// Looks up the layers of those vertices of the targets' chains whose results are there.
 fn find_layers<C: Cache, W: Worker>(job: &Job<'_, C, W>, cache: &Lenient<C>, work: &mut Work) {
     let Some(packing) = &job.options.packing else {
         return;
     };
-    for id in job.graph.chain(job.target) {
+    let chains = job
+        .targets
+        .iter()
+        .flat_map(|&target| job.graph.chain(target));
+    for id in chains {
         let Some(record) = work.hits.record(id) else {
             continue;
         };
@@ -191,26 +195,30 @@ fn announce<C, W>(job: &Job<'_, C, W>, work: &Work) {
     }
 }
 
-/// Gives the result, if nothing is left to do.
-fn solved<C, W>(job: &Job<'_, C, W>, work: &Work) -> Option<Solved> {
-    let output = work.hits.output(job.graph, job.target)?;
-    let layers = match job.options.packing {
-        Some(_) => exported_layers(job, &work.layers)?,
-        None => Vec::new(),
-    };
-    Some(Solved {
-        output: Arc::new(output),
-        layers,
-    })
+/// Gives the results, if nothing is left to do.
+fn solved<C, W>(job: &Job<'_, C, W>, work: &Work) -> Option<Vec<Solved>> {
+    let solved = job.targets.iter().map(|&target| {
+        let output = work.hits.output(job.graph, target)?;
+        Some(Solved {
+            output: Arc::new(output),
+            layers: exported_layers(job, target, &work.layers)?,
+        })
+    });
+    solved.collect()
 }
 
-/// Gives the layers of the target's image, lowest first, if they are all there.
+/// Gives the layers of a target's image, lowest first, if they are all there; none are wanted where
+/// nothing is packed.
 pub(super) fn exported_layers<C, W>(
     job: &Job<'_, C, W>,
+    target: VertexId,
     layers: &HashMap<VertexId, Layer>,
 ) -> Option<Vec<Layer>> {
     let mut exported = Vec::new();
-    for id in job.graph.chain(job.target) {
+    if job.options.packing.is_none() {
+        return Some(exported);
+    }
+    for id in job.graph.chain(target) {
         let op = &job.graph.vertex(id).op;
         match op {
             Op::Image(image) => exported.extend(image.layers.iter().cloned()),

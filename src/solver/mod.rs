@@ -47,8 +47,8 @@ pub use worker::Worker;
 pub struct Job<'a, C, W> {
     /// What is to be done.
     pub graph: &'a Graph,
-    /// The vertex whose result is wanted.
-    pub target: VertexId,
+    /// The vertices whose results are wanted, of each platform's image for one.
+    pub targets: Vec<VertexId>,
     /// Where work that was done before is found.
     pub cache: &'a Arc<C>,
     /// Who carries out the rest.
@@ -62,7 +62,7 @@ pub struct Job<'a, C, W> {
 pub struct Options {
     /// How many vertices are carried out at a time.
     pub jobs: NonZeroUsize,
-    /// How the layers of the target are packed; none if only its root filesystem is wanted. See
+    /// How the layers of the targets are packed; none if only root filesystems are wanted. See
     /// [`Cache::layer`](crate::cache::Cache::layer) for what the text names.
     pub packing: Option<String>,
     /// Stops the work.
@@ -74,16 +74,16 @@ pub struct Options {
 /// What [`mark`] found out.
 #[derive(Debug)]
 pub enum Marked {
-    /// Everything is known already.
-    Solved(Solved),
+    /// Everything is known already: the results of the targets, in their order.
+    Solved(Vec<Solved>),
     /// Something must be done.
     Work(Work),
 }
 
-/// The result of a graph.
+/// The result of a target.
 #[derive(Clone, Debug)]
 pub struct Solved {
-    /// The target's root filesystem.
+    /// Its root filesystem.
     pub output: Arc<Output>,
     /// Its layers, lowest first: those of the image it began with, then one for each vertex of
     /// its chain. Empty if no packing was given.

@@ -35,7 +35,7 @@ use crate::solver::vertex::resolve;
 pub async fn schedule<C: Cache + 'static, W: Worker>(
     job: &Job<'_, C, W>,
     work: Work,
-) -> Result<Solved, Error<W::Error>> {
+) -> Result<Vec<Solved>, Error<W::Error>> {
     let mut schedule = Schedule::new(job, work);
     schedule.begin();
     schedule.tell_layers();
@@ -76,7 +76,7 @@ struct Schedule<'a, C, W: Worker> {
     waits_for: Vec<usize>,
     /// The vertices that are left and need a vertex.
     dependants: Vec<Vec<VertexId>>,
-    /// The chain of the target, if its layers are wanted.
+    /// The chains of the targets, if their layers are wanted.
     exported: HashSet<VertexId>,
     tasks: JoinSet<Result<Ended, Error<W::Error>>>,
 }
@@ -93,7 +93,10 @@ impl<'a, C: Cache + 'static, W: Worker> Schedule<'a, C, W> {
             }
         }
         let exported = match job.options.packing {
-            Some(_) => graph.chain(job.target).into_iter().collect(),
+            Some(_) => {
+                let targets = job.targets.iter();
+                targets.flat_map(|&target| graph.chain(target)).collect()
+            }
             None => HashSet::new(),
         };
         Self {
@@ -108,7 +111,7 @@ impl<'a, C: Cache + 'static, W: Worker> Schedule<'a, C, W> {
         }
     }
 
-    /// Tells which layers of the target are there from the beginning.
+    /// Tells which layers of the targets are there from the beginning.
     fn tell_layers(&self) {
         for id in &self.exported {
             if let Op::Image(image) = &self.job.graph.vertex(*id).op {
@@ -217,10 +220,11 @@ impl<'a, C: Cache + 'static, W: Worker> Schedule<'a, C, W> {
         });
     }
 
-    /// Gives the result, if everything was done.
-    fn solved(mut self) -> Option<Solved> {
-        let is_hit = self.work.hits.is_found(self.job.target);
-        if !is_hit && !self.outputs.contains_key(&self.job.target) {
+    /// Gives the results, if everything was done.
+    fn solved(mut self) -> Option<Vec<Solved>> {
+        let is_there =
+            |&target| self.work.hits.is_found(target) || self.outputs.contains_key(&target);
+        if !self.job.targets.iter().all(is_there) {
             return None;
         }
         for image in self.shared.images.values() {
@@ -228,12 +232,13 @@ impl<'a, C: Cache + 'static, W: Worker> Schedule<'a, C, W> {
                 image.step.cached();
             }
         }
-        let layers = match self.job.options.packing {
-            Some(_) => exported_layers(self.job, &self.work.layers)?,
-            None => Vec::new(),
-        };
-        let output = self.input(self.job.target);
-        Some(Solved { output, layers })
+        let solved = self.job.targets.iter().map(|&target| {
+            Some(Solved {
+                layers: exported_layers(self.job, target, &self.work.layers)?,
+                output: self.input(target),
+            })
+        });
+        solved.collect()
     }
 }
 

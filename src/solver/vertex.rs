@@ -380,7 +380,7 @@ impl<C: Cache + 'static, W: Worker> Shared<C, W> {
     }
 }
 
-/// A result of the target's chain, to be packed.
+/// A result of a target's chain, to be packed.
 pub(super) struct Packed {
     pub(super) id: VertexId,
     pub(super) change_set: SnapshotId,

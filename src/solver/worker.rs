@@ -62,7 +62,7 @@ pub trait Worker: Send + Sync + 'static {
     /// Any that packing has.
     fn layer(&self, task: LayerTask) -> impl Future<Output = Result<Layer, Self::Error>> + Send;
 
-    /// Learns that a layer of the target is there, whether it was made, found, or is the base's.
+    /// Learns that a layer of a target is there, whether it was made, found, or is the base's.
     fn has_ready(&self, layer: &Layer) {
         let _ = layer;
     }
@@ -98,7 +98,7 @@ pub struct Task {
     /// Whether another vertex may need the result's files. If not, the worker is free to make a
     /// layer at once, without a snapshot.
     pub is_needed: bool,
-    /// Whether the result is a layer of the target's image.
+    /// Whether the result is a layer of a target's image.
     pub is_exported: bool,
     /// Whom to tell what goes on. That it began and ended is told by the solver.
     pub step: Step,

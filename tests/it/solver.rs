@@ -173,10 +173,10 @@ impl Bench {
         bench
     }
 
-    fn job<'a>(&'a self, plan: &'a Plan, target: VertexId) -> Job<'a, Memory, Fake> {
+    fn job<'a>(&'a self, plan: &'a Plan, targets: &[VertexId]) -> Job<'a, Memory, Fake> {
         Job {
             graph: &plan.graph,
-            target,
+            targets: targets.to_vec(),
             cache: &self.cache,
             worker: &self.worker,
             options: &self.options,
@@ -184,7 +184,12 @@ impl Bench {
     }
 
     fn solve(&self, plan: &Plan, target: VertexId) -> Result<Solved, Error<Failure>> {
-        let job = self.job(plan, target);
+        let solved = self.solve_all(plan, &[target])?;
+        Ok(solved.into_iter().next().unwrap())
+    }
+
+    fn solve_all(&self, plan: &Plan, targets: &[VertexId]) -> Result<Vec<Solved>, Error<Failure>> {
+        let job = self.job(plan, targets);
         match solver::mark(&job)? {
             Marked::Solved(solved) => Ok(solved),
             Marked::Work(work) => {
@@ -200,8 +205,8 @@ impl Bench {
 
     /// Solves what is all in the cache.
     fn solve_warm(&self, plan: &Plan, target: VertexId) -> Solved {
-        match solver::mark(&self.job(plan, target)).unwrap() {
-            Marked::Solved(solved) => solved,
+        match solver::mark(&self.job(plan, &[target])).unwrap() {
+            Marked::Solved(mut solved) => solved.remove(0),
             Marked::Work(_) => panic!("something is left to do"),
         }
     }
@@ -251,6 +256,31 @@ fn independent_vertices_run_at_the_same_time() {
     for ended in ["end a", "end b"] {
         assert!(log.iter().position(|line| line == ended).unwrap() < begun);
     }
+}
+
+#[test]
+fn targets_share_what_they_both_need_and_have_layers_of_their_own() {
+    let bench = Bench::packing();
+    let mut plan = Plan::default();
+    let base = plan.image("base");
+    let shared = plan.run("shared", base);
+    let one = plan.run("one", shared);
+    let other = plan.run("other", shared);
+    let solved = bench.solve_all(&plan, &[one, other, shared]).unwrap();
+    let log = bench.worker.take_log();
+    let begun = log.iter().filter(|line| *line == "begin shared");
+    assert_eq!(begun.count(), 1, "{log:?}");
+    let counts: Vec<usize> = solved.iter().map(|solved| solved.layers.len()).collect();
+    let base_layers = solved[2].layers.len() - 1;
+    assert_eq!(counts, [base_layers + 2, base_layers + 2, base_layers + 1]);
+    assert_eq!(
+        solved[0].layers[..=base_layers],
+        solved[1].layers[..=base_layers]
+    );
+    assert_ne!(chain(&solved[0]), chain(&solved[1]));
+    let again = bench.solve_all(&plan, &[other, one]).unwrap();
+    assert_eq!(again[0].layers, solved[1].layers);
+    assert!(bench.worker.take_log().is_empty());
 }
 
 #[test]
