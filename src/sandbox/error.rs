@@ -4,6 +4,7 @@ use std::io;
 
 use crate::sandbox::report::Problem;
 use crate::sys;
+use crate::sys::process;
 
 /// Why a sandbox could not be made, watched or cleaned up.
 #[derive(Debug, thiserror::Error)]
@@ -167,6 +168,15 @@ impl Error {
                  kernel.unprivileged_userns_clone=1 or \
                  kernel.apparmor_restrict_unprivileged_userns=0; or run rbuild as root",
             ),
+            Error::ProgramNotExecutable { source, .. }
+                if source.raw_os_error() == Some(process::EXEC_FORMAT) =>
+            {
+                Some(
+                    "it is for another machine, or a script without #!. To run programs of other \
+                     machines, install qemu-user-static and binfmt-support here; to build for them \
+                     without, write FROM --platform=$BUILDPLATFORM where a RUN follows",
+                )
+            }
             Error::NeedsNamespaces { .. } => Some("`rbuild doctor` says how to gain them"),
             _ => None,
         }

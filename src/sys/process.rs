@@ -27,6 +27,9 @@ use crate::sys::error::Call;
 /// The signal that no process survives.
 pub const KILL: i32 = libc::SIGKILL;
 
+/// The error number for a file that the kernel cannot execute, such as a program for another machine.
+pub const EXEC_FORMAT: i32 = libc::ENOEXEC;
+
 /// A started process, held by a descriptor: no other process can take its number's place.
 #[derive(Debug)]
 pub struct Child {
