@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::layer::change::cannot_read;
 use crate::layer::header;
 use crate::layer::header::EntryHeader;
 use crate::sys;
+use crate::sys::Dir;
 use crate::sys::Nearby;
 use crate::sys::Root;
 
@@ -74,10 +76,25 @@ impl Item {
 /// Reads items into tar bytes, one after the other; neighbours often lie in one directory.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
+    /// The directory that was read from last, and the tree that it is in.
     nearby: Nearby,
+    tree: Option<Arc<Root>>,
 }
 
 impl Reader {
+    /// Opens the directory that a path of a tree is in.
+    fn parent<'p>(&mut self, root: &Arc<Root>, path: &'p Path) -> Result<(&Dir, &'p OsStr)> {
+        if self
+            .tree
+            .as_ref()
+            .is_none_or(|tree| !Arc::ptr_eq(tree, root))
+        {
+            self.nearby = Nearby::default();
+            self.tree = Some(Arc::clone(root));
+        }
+        self.nearby.parent(root, path).map_err(cannot_read(path))
+    }
+
     /// Adds an item with its content.
     pub(super) fn entry(&mut self, item: &Item, out: &mut Vec<u8>) -> Result<()> {
         let file = self.header(item, out)?;
@@ -91,7 +108,7 @@ impl Reader {
     pub(super) fn part(&mut self, item: &Item, part: (u64, u64), out: &mut Vec<u8>) -> Result<()> {
         let file = match &item.source {
             Source::Tree { root, path, .. } => {
-                let (dir, name) = self.nearby.parent(root, path).map_err(cannot_read(path))?;
+                let (dir, name) = self.parent(root, path)?;
                 Some(dir.open_file(name).map_err(cannot_read(path))?)
             }
             Source::Archive { .. } | Source::Nothing => None,
@@ -116,7 +133,7 @@ impl Reader {
             out.extend_from_slice(&header.encode());
             return Ok(None);
         };
-        let (dir, name) = self.nearby.parent(root, path).map_err(cannot_read(path))?;
+        let (dir, name) = self.parent(root, path)?;
         let mut file = None;
         if item.has_content() {
             file = Some(dir.open_file(name).map_err(cannot_read(path))?);
