@@ -10,6 +10,9 @@ use serde::Serialize;
 
 use crate::oci::Error;
 
+/// How far away an architecture is that a machine runs besides its own: behind all variants.
+const FORERUNNER: u32 = 100;
+
 /// An operating system and architecture (image-spec, index, "platform").
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Platform {
@@ -60,23 +63,33 @@ impl Platform {
     /// Says how well an image for `self` serves a machine that asks for `wanted`: none if it does
     /// not, else smaller is better.
     ///
-    /// A machine runs older variants of its architecture: `arm/v7` takes `arm/v6`, `amd64/v3`
-    /// takes plain `amd64`.
+    /// A machine runs older variants of its architecture, as containerd's `platforms.Only` has it:
+    /// `arm/v7` takes `arm/v6`, `amd64/v3` takes plain `amd64`. Where there is none, it takes the
+    /// architecture before: `arm64` takes `arm/v8` and older, `amd64` takes `386`.
     #[must_use]
     pub fn distance(&self, wanted: &Self) -> Option<u32> {
         let own = Self::new(&self.os, &self.architecture, self.variant.as_deref());
-        if own.os != wanted.os || own.architecture != wanted.architecture {
+        if own.os != wanted.os {
             return None;
         }
-        let level = |variant: &Option<String>| -> Option<u32> {
-            match variant {
-                None => Some(if wanted.architecture == "arm64" { 8 } else { 1 }),
-                Some(text) => text.strip_prefix('v')?.split('.').next()?.parse().ok(),
+        match (wanted.architecture.as_str(), own.architecture.as_str()) {
+            (wanted_architecture, architecture) if wanted_architecture == architecture => {
+                match (own.level(), wanted.level()) {
+                    (Some(has), Some(most)) => most.checked_sub(has),
+                    _ => (own.variant == wanted.variant).then_some(0),
+                }
             }
-        };
-        match (level(&own.variant), level(&wanted.variant)) {
-            (Some(has), Some(most)) => most.checked_sub(has),
-            _ => (own.variant == wanted.variant).then_some(0),
+            ("arm64", "arm") => Some(FORERUNNER + wanted.level()?.checked_sub(own.level()?)?),
+            ("amd64", "386") => Some(FORERUNNER),
+            _ => None,
+        }
+    }
+
+    /// Gives the number of the variant; of none, that of the first there was.
+    fn level(&self) -> Option<u32> {
+        match &self.variant {
+            None => Some(if self.architecture == "arm64" { 8 } else { 1 }),
+            Some(text) => text.strip_prefix('v')?.split('.').next()?.parse().ok(),
         }
     }
 }
@@ -186,5 +199,21 @@ mod tests {
         assert_eq!(platform("linux/amd64").distance(&wanted), None);
         let v3 = platform("linux/amd64/v3");
         assert_eq!(platform("linux/amd64").distance(&v3), Some(2));
+    }
+
+    #[test]
+    fn takes_a_forerunner_where_there_is_nothing_else() {
+        let wanted = platform("linux/arm64");
+        let nearest = ["arm64", "arm/v8", "arm/v7", "arm/v6", "arm/v5"];
+        let distances = nearest.map(|text| platform(&format!("linux/{text}")).distance(&wanted));
+        assert!(distances.iter().all(Option::is_some), "{distances:?}");
+        assert!(distances.is_sorted(), "{distances:?}");
+        let amd64 = platform("linux/amd64");
+        assert!(platform("linux/386").distance(&amd64) > platform("linux/amd64").distance(&amd64));
+        assert_eq!(amd64.distance(&platform("linux/386")), None);
+        assert_eq!(
+            platform("linux/arm64").distance(&platform("linux/arm/v7")),
+            None
+        );
     }
 }
