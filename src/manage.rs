@@ -4,9 +4,11 @@
 //! `run` because none of it needs a Dockerfile or a sandbox; the work itself is done by `store` and
 //! `remote`.
 
+mod find;
+mod send;
 mod space;
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
@@ -15,20 +17,28 @@ use thiserror::Error;
 
 use crate::cache;
 use crate::oci;
-use crate::oci::Descriptor;
 use crate::oci::Digest;
-use crate::oci::Index;
 use crate::oci::Platform;
 use crate::oci::Reference;
-use crate::oci::media_type;
 use crate::progress::Step;
 use crate::remote;
 use crate::remote::Client;
 use crate::snapshot;
 use crate::store;
+use crate::store::Named;
 use crate::store::Store;
 use crate::store::StoredImage;
 
+use find::listed;
+use find::locate;
+use find::nameless;
+use find::names_of;
+
+pub use find::Found;
+pub use find::Listed;
+pub use find::Which;
+pub use find::find;
+pub use send::push;
 pub use space::Forget;
 pub use space::Freed;
 pub use space::Usage;
@@ -53,6 +63,16 @@ pub enum Error {
         text: String,
         /// The names.
         names: Vec<String>,
+    },
+    /// An image stands for itself and is for another platform.
+    #[error("the image {name} is for {found}, not for {wanted}")]
+    Platform {
+        /// Its name.
+        name: String,
+        /// What it is for.
+        found: String,
+        /// What was asked for.
+        wanted: String,
     },
     /// A name is no name.
     #[error("{text:?} is no name for an image")]
@@ -84,6 +104,18 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Says whether a registry may have what is missing: an image, or one of an index for another
+    /// platform than those that are here.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        matches!(
+            self,
+            Self::NotFound { .. } | Self::Store(store::Error::BlobMissing { .. })
+        )
+    }
+}
+
 /// One line of the list of images.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
@@ -91,27 +123,15 @@ pub struct Summary {
     pub name: Option<Reference>,
     /// The digest of what the name stands for.
     pub digest: Digest,
-    /// The digest of the config, docker's image id, if the config is in the store.
+    /// The digest of the config, docker's image id, if the config is in the store. Images of
+    /// several platforms have none.
     pub id: Option<Digest>,
     /// When it was made, RFC 3339.
     pub created: Option<String>,
-    /// For which platform it is.
+    /// For which platforms it is, of those that are here.
     pub platform: Option<String>,
     /// How many bytes its blobs have, those not yet pulled included.
     pub size_bytes: u64,
-}
-
-/// An image that was found by what a user called it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Found {
-    /// All its names.
-    pub names: Vec<Reference>,
-    /// What the names stand for: an index or the manifest itself.
-    pub root: Descriptor,
-    /// Its documents, of the platform asked for.
-    pub image: StoredImage,
-    /// Whether the images of all platforms of an index are here; usually one is.
-    pub is_complete: bool,
 }
 
 /// Lists the images in the order they were named.
@@ -121,31 +141,50 @@ pub struct Found {
 pub fn list(root: &Path, platform: &Platform) -> Result<Vec<Summary>, Error> {
     let store = Store::open(root)?;
     let images = store.images()?;
-    let summaries = images.into_iter().map(|named| {
-        // An image whose documents are missing or damaged is listed too, or nobody could remove it.
-        let text = named.name.clone().unwrap_or_else(nameless);
-        let image = store
-            .open_image(&text, named.descriptor.clone(), platform)
-            .ok();
-        Summary {
-            name: named.name,
-            digest: named.descriptor.digest,
-            id: image.as_ref().map(|image| image.manifest.config.digest),
-            created: image
-                .as_ref()
-                .and_then(|image| image.config.created.clone()),
-            platform: image
-                .as_ref()
-                .map(|image| image.config.platform().to_string()),
-            size_bytes: image.as_ref().map_or(0, size_bytes),
-        }
-    });
+    let summaries = images.into_iter();
+    let summaries = summaries.map(|named| summary(&store, named, platform));
     Ok(summaries.collect())
 }
 
-/// Stands where a name is only for messages.
-fn nameless() -> Reference {
-    "nameless".parse().expect("a lower-case word is a name")
+/// Describes an image. One whose documents are missing or damaged is listed too, or nobody could
+/// remove it.
+fn summary(store: &Store, named: Named, platform: &Platform) -> Summary {
+    let text = named.name.clone().unwrap_or_else(nameless);
+    let listed = listed(store, &named.descriptor).unwrap_or_default();
+    let mut images: Vec<StoredImage> = listed.into_iter().filter_map(|one| one.image).collect();
+    let asked = store.open_image(&text, named.descriptor.clone(), platform);
+    let asked = asked.ok().or_else(|| images.first().cloned());
+    if images.is_empty() {
+        images.extend(asked.clone());
+    }
+    let platforms = images
+        .iter()
+        .map(|image| image.config.platform().to_string());
+    let platforms: Vec<String> = platforms.collect();
+    Summary {
+        name: named.name,
+        digest: named.descriptor.digest,
+        id: asked
+            .as_ref()
+            .filter(|_| images.len() == 1)
+            .map(|image| image.manifest.config.digest),
+        created: asked.and_then(|image| image.config.created),
+        platform: Some(platforms.join(",")).filter(|text| !text.is_empty()),
+        size_bytes: size_of_all(&images),
+    }
+}
+
+/// Sums up the blobs of images, each once.
+fn size_of_all(images: &[StoredImage]) -> u64 {
+    let mut seen = HashSet::new();
+    let blobs = images.iter().flat_map(|image| {
+        let documents = [&image.descriptor, &image.manifest.config];
+        documents.into_iter().chain(&image.manifest.layers)
+    });
+    blobs
+        .filter(|blob| seen.insert(blob.digest))
+        .map(|blob| blob.size)
+        .sum()
 }
 
 /// Sums up an image's blobs.
@@ -153,70 +192,6 @@ fn nameless() -> Reference {
 pub fn size_bytes(image: &StoredImage) -> u64 {
     let layers: u64 = image.manifest.layers.iter().map(|layer| layer.size).sum();
     layers + image.manifest.config.size + image.descriptor.size
-}
-
-/// Finds an image by name, digest, or the beginning of an id.
-///
-/// # Errors
-/// [`Error::NotFound`], [`Error::Name`] if it could be neither name nor id, or [`Error::Store`].
-pub fn find(root: &Path, text: &str, platform: &Platform) -> Result<Found, Error> {
-    let store = Store::open(root)?;
-    find_in(&store, text, platform)
-}
-
-fn find_in(store: &Store, text: &str, platform: &Platform) -> Result<Found, Error> {
-    let (root, name) = locate(store, text)?;
-    let image = store.open_image(&name, root.clone(), platform)?;
-    let mut names = names_of(store, &root.digest)?;
-    if let Some(place) = names.iter().position(|other| *other == name) {
-        // The name it was asked for by comes first.
-        names.swap(0, place);
-    }
-    let is_complete = is_complete(store, &root)?;
-    Ok(Found {
-        names,
-        root,
-        image,
-        is_complete,
-    })
-}
-
-/// Gives what `text` stands for and a name for it in messages. A name wins over an id, as with
-/// docker: an image may be called `cafe`.
-fn locate(store: &Store, text: &str) -> Result<(Descriptor, Reference), Error> {
-    let name = text.parse::<Reference>();
-    if let Ok(name) = &name
-        && let Some(root) = store.find(name)?
-    {
-        return Ok((root, name.clone()));
-    }
-    let hex = text.strip_prefix("sha256:").unwrap_or(text);
-    let may_be_id = hex.len() >= 4 && hex.bytes().all(|letter| letter.is_ascii_hexdigit());
-    if may_be_id && let Some(found) = store.find_id(text)?.into_iter().next() {
-        let name = found.name.unwrap_or_else(nameless);
-        return Ok((found.descriptor, name));
-    }
-    match name {
-        Err(source) if !may_be_id => Err(Error::Name {
-            text: text.to_owned(),
-            source,
-        }),
-        _ => Err(Error::NotFound {
-            text: text.to_owned(),
-            known: known_names(store)?,
-        }),
-    }
-}
-
-fn known_names(store: &Store) -> Result<Vec<String>, Error> {
-    let names = store.images()?.into_iter().filter_map(|image| image.name);
-    Ok(names.map(|name| name.familiar()).collect())
-}
-
-fn names_of(store: &Store, digest: &Digest) -> Result<Vec<Reference>, Error> {
-    let images = store.images()?.into_iter();
-    let same = images.filter(|image| image.descriptor.digest == *digest);
-    Ok(same.filter_map(|image| image.name).collect())
 }
 
 /// Gives an image one more name.
@@ -238,7 +213,7 @@ pub enum Force {
     No,
 }
 
-/// Forgets a name, or all names of the image with an id; gives the names and the image's digest.
+/// Forgets a name, or all names of the image with an id, or the image if it has none; gives the names and the image's digest.
 /// The blobs stay until the store is pruned, since another build may want them.
 ///
 /// # Errors
@@ -261,53 +236,33 @@ pub fn remove(root: &Path, image: &str, force: Force) -> Result<(Vec<Reference>,
     for name in &going {
         store.untag(name)?;
     }
+    if going.is_empty() {
+        store.forget(&descriptor.digest)?;
+    }
     Ok((going, descriptor.digest))
 }
 
-/// Brings an image with all its layers into the store, and gives its digest.
+/// Brings the images of a name for each platform, with all their layers, into the store, and gives
+/// the digest of what the name stands for. They are all of what it stands for when the first is
+/// asked for.
 ///
 /// # Errors
 /// [`Error::Remote`] or [`Error::Store`].
-pub async fn pull(client: &Client, query: &remote::Query, step: &Step) -> Result<Digest, Error> {
-    let resolved = remote::pull(client, query, step).await?;
-    Ok(resolved.root.digest)
-}
-
-/// Sends an image from the store to a registry, and gives the digest it has there.
-///
-/// # Errors
-/// As [`find`], and [`Error::Remote`].
-pub async fn push(
+pub async fn pull(
     client: &Client,
-    found: &Found,
-    name: &Reference,
+    (name, pull): (&Reference, remote::Pull),
+    platforms: &[Platform],
     step: &Step,
-) -> Result<Digest, Error> {
-    let root = if found.is_complete {
-        &found.root
-    } else {
-        &found.image.descriptor
-    };
-    // Layers that were never needed here come from where the image came from.
-    let origin = found.names.iter().find(|origin| *origin != name);
-    let layers = found.image.manifest.layers.iter();
-    let sources: BTreeMap<Digest, Reference> = origin
-        .map(|origin| layers.map(|layer| (layer.digest, origin.clone())).collect())
-        .unwrap_or_default();
-    let destination = remote::Destination {
-        name: name.clone(),
-        sources,
-    };
-    Ok(remote::push(client, root, &destination, step).await?)
-}
-
-fn is_complete(store: &Store, root: &Descriptor) -> Result<bool, Error> {
-    if !media_type::is_index(&root.media_type) {
-        return Ok(true);
+) -> Result<Option<Digest>, Error> {
+    let mut root = None;
+    for platform in platforms {
+        let query = remote::Query {
+            name: root.map_or_else(|| name.clone(), |root| name.with_digest(root)),
+            platform: platform.clone(),
+            pull,
+        };
+        let resolved = remote::pull(client, &query, step).await?;
+        root = root.or(Some(resolved.root.digest));
     }
-    let bytes = store.read(&root.digest)?;
-    // One that cannot be understood cannot be pushed whole either.
-    let index = Index::parse(&bytes).unwrap_or_else(|_| Index::new(Vec::new()));
-    let has_all = !index.manifests.is_empty();
-    Ok(has_all && index.manifests.iter().all(|child| store.contains(child)))
+    Ok(root)
 }

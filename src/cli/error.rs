@@ -252,7 +252,9 @@ fn of_kind(kind: Kind) -> u8 {
 
 fn of_manage(error: &manage::Error) -> u8 {
     match error {
-        manage::Error::NotFound { .. } | manage::Error::SeveralNames { .. } => 1,
+        manage::Error::NotFound { .. }
+        | manage::Error::SeveralNames { .. }
+        | manage::Error::Platform { .. } => 1,
         manage::Error::Name { .. } => 2,
         manage::Error::Store(store::Error::Platform { .. } | store::Error::Ambiguous { .. }) => 1,
         manage::Error::Store(_)
@@ -272,6 +274,9 @@ fn hint_of_manage(error: &manage::Error) -> Option<String> {
                 Some(meant) => Some(format!("did you mean {meant}?")),
                 None => Some("`rbuild images` lists what there is".to_owned()),
             }
+        }
+        manage::Error::Platform { found, .. } => {
+            Some(format!("take it as it is by --platform {found}"))
         }
         manage::Error::SeveralNames { .. } => {
             Some("name one of them, or give -f to remove them all".to_owned())

@@ -14,6 +14,7 @@ use super::table::table;
 use super::when;
 use crate::manage;
 use crate::manage::Found;
+use crate::manage::Which;
 use crate::oci::History;
 use crate::oci::Platform;
 
@@ -41,14 +42,24 @@ pub(super) fn inspect(
     home: &Home,
     environment: &Environment,
 ) -> Result<(), Error> {
-    let platform = arguments.platform.clone().unwrap_or_else(Platform::host);
     let root = home.root(environment);
+    let host = Platform::host();
+    let which = which(arguments.platform.as_ref(), &host);
     let found = arguments
         .images
         .iter()
-        .map(|image| Ok(shape(&manage::find(&root, image, &platform)?)))
+        .map(|image| Ok(shape(&manage::find(&root, image, which)?)))
         .collect::<Result<Vec<Value>, Error>>()?;
     print::line(&serde_json::to_string_pretty(&found).expect("JSON values have string keys"))
+}
+
+/// Says which image of several is meant: that for the platform asked for, else this machine's or
+/// what there is.
+fn which<'a>(asked: Option<&'a Platform>, host: &'a Platform) -> Which<'a> {
+    match asked {
+        Some(asked) => Which::Only(asked),
+        None => Which::Preferably(host),
+    }
 }
 
 fn shape(found: &Found) -> Value {
@@ -58,12 +69,16 @@ fn shape(found: &Found) -> Value {
         let digest = found.root.digest;
         format!("{}@{digest}", name.repository())
     });
+    let listed = found.listed.iter().filter(|one| one.image.is_some());
+    let listed = listed.filter_map(|one| one.entry.platform.as_ref());
+    let listed: Vec<String> = listed.map(Platform::to_string).collect();
     json!({
         "Id": found.image.manifest.config.digest.to_string(),
         "RepoTags": names,
         "RepoDigests": digests.collect::<Vec<_>>(),
         "Digest": found.image.descriptor.digest.to_string(),
         "MediaType": found.image.descriptor.media_type,
+        "Platforms": listed,
         "Created": config.created,
         "Author": config.author.clone().unwrap_or_default(),
         "Architecture": config.architecture,
@@ -88,6 +103,9 @@ pub(super) struct HistoryArguments {
     pub image: String,
     #[command(flatten)]
     format: FormatFlag,
+    /// The platform, of an image for several.
+    #[arg(long)]
+    pub platform: Option<Platform>,
     /// Print instructions in full.
     #[arg(long)]
     pub no_trunc: bool,
@@ -106,7 +124,9 @@ pub(super) fn history(
     environment: &Environment,
 ) -> Result<(), Error> {
     let root = home.root(environment);
-    let found = manage::find(&root, &arguments.image, &Platform::host())?;
+    let host = Platform::host();
+    let which = which(arguments.platform.as_ref(), &host);
+    let found = manage::find(&root, &arguments.image, which)?;
     let lines = lines(&found);
     match arguments.format.format {
         Format::Json => lines

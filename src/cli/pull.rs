@@ -10,6 +10,7 @@ use super::progress::ProgressArguments;
 use super::request::new_name;
 use super::runtime::block_on;
 use crate::manage;
+use crate::manage::Which;
 use crate::oci::Digest;
 use crate::oci::Platform;
 use crate::oci::Reference;
@@ -25,14 +26,14 @@ use crate::store::Store;
 #[command(after_help = "\
 Examples:
   rbuild pull debian:bookworm
-  rbuild pull --platform linux/arm64 alpine")]
+  rbuild pull --platform linux/amd64,linux/arm64 alpine")]
 pub(super) struct PullArguments {
     /// The images.
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<String>,
-    /// The platform [default: this machine's].
-    #[arg(long)]
-    pub platform: Option<Platform>,
+    /// The platforms [default: this machine's].
+    #[arg(long = "platform", value_name = "PLATFORM,…", value_delimiter = ',')]
+    pub platforms: Vec<Platform>,
     #[command(flatten)]
     progress: ProgressArguments,
 }
@@ -43,20 +44,24 @@ pub(super) fn pull(
     home: &Home,
     environment: &Environment,
 ) -> Result<(), Error> {
-    let platform = arguments.platform.clone().unwrap_or_else(Platform::host);
+    let mut platforms = arguments.platforms.clone();
+    if platforms.is_empty() {
+        platforms.push(Platform::host());
+    }
+    let asked = (platforms.as_slice(), remote::Pull::Always);
     for text in &arguments.names {
         let display = arguments.progress.display(environment)?;
-        let digest = fetch(text, &platform, (home, environment, &display));
+        let digest = fetch(text, asked, (home, environment, &display));
         drop(display);
         print::line(&digest?.to_string())?;
     }
     Ok(())
 }
 
-/// Brings one image into the store.
+/// Brings one image into the store, for each of the platforms.
 pub(super) fn fetch(
     text: &str,
-    platform: &Platform,
+    (platforms, pull): (&[Platform], remote::Pull),
     (home, environment, display): (&Home, &Environment, &Display),
 ) -> Result<Digest, Error> {
     let name: Reference = text.parse().map_err(|source| Error::Tag {
@@ -64,14 +69,10 @@ pub(super) fn fetch(
         source,
     })?;
     let step = display.sink().step(&format!("pull {name}"));
-    let query = remote::Query {
-        name,
-        platform: platform.clone(),
-        pull: remote::Pull::Always,
-    };
     let client = client(home, environment, display.sink())?;
     watched(&step, || {
-        block_on(manage::pull(&client, &query, &step))?.map_err(Error::from)
+        let pulled = block_on(manage::pull(&client, (&name, pull), platforms, &step))?;
+        Ok(pulled?.expect("there is a platform"))
     })
 }
 
@@ -102,7 +103,9 @@ pub(super) fn push(
     home: &Home,
     environment: &Environment,
 ) -> Result<(), Error> {
-    let found = manage::find(&home.root(environment), &arguments.image, &Platform::host())?;
+    let root = home.root(environment);
+    let host = Platform::host();
+    let found = manage::find(&root, &arguments.image, Which::Preferably(&host))?;
     let name = match &arguments.destination {
         Some(text) => new_name(text)?,
         None => {
@@ -118,7 +121,9 @@ pub(super) fn push(
     let client = client(home, environment, display.sink())?;
     let step = display.sink().step(&format!("push {name}"));
     let digest = watched(&step, || {
-        block_on(manage::push(&client, &found, &name, &step))?.map_err(Error::from)
+        let store = Store::open(&root).map_err(manage::Error::from)?;
+        let pushed = block_on(manage::push(&client, (&store, &found), &name, &step))?;
+        pushed.map_err(Error::from)
     });
     drop(display);
     print::line(&digest?.to_string())

@@ -23,9 +23,11 @@ use crate::build::PullPolicy;
 use crate::graph::Ulimit;
 use crate::manage;
 use crate::manage::Found;
+use crate::manage::Which;
 use crate::oci::Platform;
 use crate::oci::Reference;
 use crate::progress::Sink;
+use crate::remote::Pull;
 use crate::run;
 use crate::run::Container;
 use crate::run::Kept;
@@ -322,13 +324,15 @@ fn found(
     let root = home.root(environment);
     let flags = &arguments.image_flags;
     let platform = flags.platform.clone().unwrap_or_else(Platform::host);
-    let look = || manage::find(&root, &arguments.image, &platform);
-    match (flags.pull, look()) {
+    let look = || manage::find(&root, &arguments.image, Which::Only(&platform));
+    let pull = match (flags.pull, look()) {
         (PullPolicy::Missing | PullPolicy::Never, Ok(found)) => return Ok(found),
-        (PullPolicy::Missing, Err(manage::Error::NotFound { .. })) | (PullPolicy::Always, _) => {}
+        (PullPolicy::Always, _) => Pull::Always,
+        (PullPolicy::Missing, Err(error)) if error.is_missing() => Pull::Missing,
         (_, Err(error)) => return Err(error.into()),
-    }
-    pull::fetch(&arguments.image, &platform, (home, environment, display))?;
+    };
+    let asked = (std::slice::from_ref(&platform), pull);
+    pull::fetch(&arguments.image, asked, (home, environment, display))?;
     Ok(look()?)
 }
 

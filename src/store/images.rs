@@ -75,7 +75,7 @@ impl Store {
     }
 
     /// Gives the images whose id begins with `prefix`: an id is the digest of the manifest or
-    /// that of the config, with or without `sha256:`.
+    /// that of the config, with or without `sha256:`. An index has also the ids of what it lists.
     ///
     /// # Errors
     /// [`Error::Ambiguous`] if it fits different images, and as [`Store::images`].
@@ -83,12 +83,8 @@ impl Store {
         let hex = prefix.strip_prefix("sha256:").unwrap_or(prefix);
         let mut found = self.images()?;
         found.retain(|image| {
-            let own = image.descriptor.digest;
-            !hex.is_empty()
-                && (own.hex().starts_with(hex)
-                    || self
-                        .config_digest(&own)
-                        .is_some_and(|id| id.hex().starts_with(hex)))
+            let mut ids = self.ids_of(&image.descriptor).into_iter();
+            !hex.is_empty() && ids.any(|id| id.hex().starts_with(hex))
         });
         let mut ids: Vec<Digest> = found.iter().map(|image| image.descriptor.digest).collect();
         ids.sort_unstable();
@@ -154,6 +150,16 @@ impl Store {
             removed = found.map(|index| entries.remove(index));
         })?;
         Ok(removed)
+    }
+
+    /// Forgets an image that is kept without a name. Blobs stay until the store is pruned.
+    ///
+    /// # Errors
+    /// As [`Store::tag`].
+    pub fn forget(&self, digest: &Digest) -> Result<(), Error> {
+        self.change_index(|entries| {
+            entries.retain(|entry| name_of(entry).is_some() || entry.digest != *digest);
+        })
     }
 
     /// Reads the manifest and config that `name` stands for on `platform`; none if the name is
@@ -245,9 +251,20 @@ impl Store {
         })
     }
 
-    fn config_digest(&self, manifest: &Digest) -> Option<Digest> {
-        let manifest = self.parse(manifest, Manifest::parse).ok()?;
-        Some(manifest.config.digest)
+    /// Gives all by which an image can be called, as far as its documents are here.
+    fn ids_of(&self, root: &Descriptor) -> Vec<Digest> {
+        let mut ids = vec![root.digest];
+        if media_type::is_index(&root.media_type) {
+            let index = self.parse(&root.digest, Index::parse);
+            let entries = index.map(|index| index.manifests).unwrap_or_default();
+            ids.extend(entries.iter().map(|entry| entry.digest));
+        }
+        let configs: Vec<Digest> = ids
+            .iter()
+            .filter_map(|id| Some(self.parse(id, Manifest::parse).ok()?.config.digest))
+            .collect();
+        ids.extend(configs);
+        ids
     }
 
     fn index_path(&self) -> PathBuf {
