@@ -17,7 +17,6 @@ use rbuild::build::DockerfileSource;
 use rbuild::build::PullPolicy;
 use rbuild::build::Request;
 use rbuild::graph::Network;
-use rbuild::oci::Platform;
 use rbuild::progress::Sink;
 use rbuild::remote::Registries;
 use rbuild::solver::Cancel;
@@ -30,7 +29,8 @@ fn request(folder: &Path) -> Request {
         target: None,
         build_args: Vec::new(),
         labels: Vec::new(),
-        platform: Platform::host(),
+        platforms: Vec::new(),
+        has_index: false,
         named_contexts: Vec::new(),
         no_cache: false,
         no_cache_filter: Vec::new(),

@@ -11,6 +11,7 @@ mod error;
 mod image;
 mod local;
 mod output;
+mod plan;
 mod push;
 mod request;
 mod source;
@@ -23,11 +24,10 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::build::agents::Agents;
 use crate::build::context::Context;
 use crate::build::local::Local;
+use crate::build::plan::Plan;
 use crate::build::source::Text;
 
 use crate::dockerfile;
-use crate::dockerfile::Lowered;
-use crate::graph::Plan;
 use crate::oci::Layer;
 use crate::oci::Platform;
 use crate::progress::Step;
@@ -64,6 +64,7 @@ pub use request::Secret;
 /// [`Error`], with its [`Kind`] and, where the Dockerfile is to blame, its [`Place`]. The store is
 /// whole whatever happens.
 pub fn build(request: &Request, cancel: &Cancel) -> Result<Outcome, Error> {
+    output::check(request)?;
     let local = Local::open(request, cancel)?;
     let agents = Agents::open(request, &local)?;
     let context = Context::open(request, &local, &agents)?;
@@ -72,36 +73,50 @@ pub fn build(request: &Request, cancel: &Cancel) -> Result<Outcome, Error> {
     let dockerfile = dockerfile::parse(&text.text).map_err(place)?;
     let options = lower_options(request, &context, &text.ignore);
     let bases = bases::resolve(&dockerfile, &options, (request, &local, &text))?;
-    let lowering = dockerfile::lower(&dockerfile, &bases, &options);
-    for warning in &lowering.warnings {
-        request.sink.warn(text.warning(warning));
-    }
-    let lowered = lowering.outcome.map_err(place)?;
+    let plan = plan::lower(request, (&dockerfile, &text), &bases, &options)?;
     let export = request.sink.step("exporting to image");
     let (layers, ready) = mpsc::unbounded_channel();
-    let worker = worker(request, &local, (&context, &agents, &lowered)).telling_layers(layers);
+    let worker = worker(request, &local, (&context, &agents, &plan)).telling_layers(layers);
     let worker = Arc::new(worker);
-    let send = || send_ahead(request, &local, (&lowered.plan, ready, &export));
-    let solved = solve(request, &local, (&text, &lowered.plan, &worker), send);
+    let send = || send_ahead(request, &local, (&plan, ready, &export));
+    let solved = solve(request, &local, (&text, &plan, &worker), send);
     // What was read of the context is remembered also if the build failed. What cannot be
     // remembered is read again the next time, and costs no build.
     if let Err(error) = worker.save_indexes() {
         request.sink.warn(in_one_line(&error));
     }
     let solved = solved?;
-    let image = image::assemble(request, &local, (&lowered, &solved))?;
-    let built = (&lowered.plan, &solved, &image);
+    let image = image::assemble(request, &local, (&plan, &solved))?;
+    let built = (&plan, solved.as_slice(), &image);
     output::write(request, &local, &worker, (built, &export))
 }
 
-fn lower_options(request: &Request, context: &Context, ignore: &[String]) -> dockerfile::Options {
-    let host = Platform::host();
+/// Gives what the Dockerfile is lowered with, for each platform.
+fn lower_options(
+    request: &Request,
+    context: &Context,
+    ignore: &[String],
+) -> Vec<dockerfile::Options> {
+    let plain = plain_options(request, context, ignore);
+    // Nothing else asked for, an image is for the platform that its FROM names.
+    if request.platforms.is_empty() {
+        return vec![plain];
+    }
+    let asked = request.platforms.iter();
+    let options = asked.map(|platform| dockerfile::Options {
+        platform: Some(platform.clone()),
+        ..plain.clone()
+    });
+    options.collect()
+}
+
+fn plain_options(request: &Request, context: &Context, ignore: &[String]) -> dockerfile::Options {
     dockerfile::Options {
         target: request.target.clone(),
         build_args: request.build_args.iter().cloned().collect(),
-        // Nothing else asked for, an image is for the platform that its FROM names.
-        platform: (request.platform != host).then(|| request.platform.clone()),
-        host,
+        platform: None,
+        names_platforms: request.has_index,
+        host: Platform::host(),
         labels: request.labels.iter().cloned().collect(),
         ignore: ignore.to_vec(),
         named_contexts: context.named.clone(),
@@ -120,7 +135,7 @@ fn lower_options(request: &Request, context: &Context, ignore: &[String]) -> doc
 fn worker(
     request: &Request,
     local: &Local,
-    (context, agents, lowered): (&Context, &Agents, &Lowered),
+    (context, agents, plan): (&Context, &Agents, &Plan),
 ) -> Worker {
     let options = worker::Options {
         root: request.root.clone(),
@@ -131,7 +146,7 @@ fn worker(
         network: request.network,
         limits: request.limits.clone(),
         bounds: request.bounds,
-        epoch: lowered.epoch,
+        epoch: plan.epoch,
         compression: local::COMPRESSION,
         ladder: Arc::clone(&local.ladder),
         binary: request.binary.clone(),
@@ -159,16 +174,14 @@ fn send_ahead(
     Ok(())
 }
 
-const ONE: &str = "one target has one result";
-
 /// Finds what is known, and does the rest, having begun to `send` what comes.
 fn solve(
     request: &Request,
     local: &Local,
     (text, plan, worker): (&Text, &Plan, &Arc<Worker>),
     send: impl FnOnce() -> Result<(), Error>,
-) -> Result<Solved, Error> {
-    let failed = |source| text.solve_error(source, plan);
+) -> Result<Vec<Solved>, Error> {
+    let failed = |source| text.solve_error(source, &plan.graph);
     let options = solver::Options {
         jobs: request.jobs,
         packing: Some(worker.packing()),
@@ -177,21 +190,20 @@ fn solve(
     };
     let job = Job {
         graph: &plan.graph,
-        targets: vec![plan.target],
+        targets: plan.targets(),
         cache: &local.cache,
         worker,
         options: &options,
     };
     match solver::mark(&job).map_err(failed)? {
-        Marked::Solved(solved) => Ok(solved.into_iter().next().expect(ONE)),
+        Marked::Solved(solved) => Ok(solved),
         // It stops by itself, and waits for what was begun.
         Marked::Work(work) => {
             send()?;
             let begun = worker.begin(&request.sink);
             begun.map_err(|source| Error::Begin { source })?;
             let done = local.runtime()?.block_on(solver::schedule(&job, work));
-            let done = done.map_err(failed)?;
-            Ok(done.into_iter().next().expect(ONE))
+            done.map_err(failed)
         }
     }
 }

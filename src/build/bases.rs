@@ -1,5 +1,7 @@
 //! Which images the target begins with or copies from.
 
+use std::collections::BTreeMap;
+
 use futures_util::future::try_join_all;
 
 use crate::build::Error;
@@ -14,6 +16,7 @@ use crate::dockerfile::Bases;
 use crate::dockerfile::Dockerfile;
 use crate::dockerfile::LayoutImage;
 use crate::dockerfile::Wanted;
+use crate::oci::Digest;
 use crate::oci::Layer;
 use crate::oci::Reference;
 use crate::remote;
@@ -25,39 +28,72 @@ use crate::store::StoredImage;
 /// Where images are looked for.
 type Where<'a> = (&'a Request, &'a Local, &'a Text);
 
-/// Resolves every image that the target needs. A base may have triggers that name more images, so
-/// this asks until there is no more. What is wrong with the Dockerfile is left for lowering to tell,
-/// with all that it warns of.
+/// What a name that a registry was asked about stands for there: an index, as a rule.
+type Roots = BTreeMap<Reference, Digest>;
+
+/// What is wanted of one name, for one platform or more.
+type Group = Vec<Wanted>;
+
+/// Resolves every image that the target needs on any platform. A base may have triggers that name
+/// more images, so this asks until there is no more. What is wrong with the Dockerfile is left for
+/// lowering to tell, with all that it warns of.
 pub(super) fn resolve(
     dockerfile: &Dockerfile,
-    options: &dockerfile::Options,
+    platforms: &[dockerfile::Options],
     place: Where<'_>,
 ) -> Result<Bases, Error> {
     let mut bases = Bases::new();
+    let mut roots = Roots::new();
     loop {
-        let wanted = dockerfile::bases(dockerfile, options, &bases).unwrap_or_default();
+        let mut wanted: Vec<Wanted> = Vec::new();
+        for options in platforms {
+            let more = dockerfile::bases(dockerfile, options, &bases).unwrap_or_default();
+            for more in more {
+                let is_same =
+                    |known: &Wanted| known.source == more.source && known.platform == more.platform;
+                if !wanted.iter().any(is_same) {
+                    wanted.push(more);
+                }
+            }
+        }
         if wanted.is_empty() {
             return Ok(bases);
         }
-        for (wanted, base) in resolve_all(wanted, place)? {
+        for (wanted, base) in resolve_all(wanted, &mut roots, place)? {
             bases.insert(&wanted, base);
         }
     }
 }
 
 /// Takes what the store has; asks registries for the rest, at the same time.
-fn resolve_all(wanted: Vec<Wanted>, place: Where<'_>) -> Result<Vec<(Wanted, Base)>, Error> {
+fn resolve_all(
+    wanted: Vec<Wanted>,
+    roots: &mut Roots,
+    place: Where<'_>,
+) -> Result<Vec<(Wanted, Base)>, Error> {
     let mut resolved = Vec::new();
-    let mut unknown = Vec::new();
+    let mut unknown: BTreeMap<BaseSource, Group> = BTreeMap::new();
     for wanted in wanted {
         match find(&wanted, place)? {
             Some(base) => resolved.push((wanted, base)),
-            None => unknown.push(wanted),
+            None => unknown
+                .entry(wanted.source.clone())
+                .or_default()
+                .push(wanted),
         }
     }
     if !unknown.is_empty() {
-        let asked = unknown.into_iter().map(|wanted| ask(wanted, place));
-        resolved.extend(place.1.wait(try_join_all(asked))??);
+        let known: &Roots = roots;
+        let asked = unknown.into_iter().map(|(source, group)| {
+            let BaseSource::Reference(name) = source else {
+                unreachable!("layouts are found without asking anybody")
+            };
+            ask(name, group, (known, place))
+        });
+        for (name, root, group) in place.1.wait(try_join_all(asked))?? {
+            roots.insert(name, root);
+            resolved.extend(group);
+        }
     }
     Ok(resolved)
 }
@@ -94,48 +130,61 @@ pub(super) fn find(
     }
 }
 
-async fn ask(wanted: Wanted, place: Where<'_>) -> Result<(Wanted, Base), Error> {
+/// Asks what a name stands for, once: though it be moved meanwhile, the images of all platforms are
+/// of one index.
+async fn ask(
+    name: Reference,
+    group: Group,
+    (roots, place): (&Roots, Where<'_>),
+) -> Result<(Reference, Digest, Vec<(Wanted, Base)>), Error> {
     let (request, local, text) = place;
-    let BaseSource::Reference(name) = wanted.source.clone() else {
-        unreachable!("layouts are found without asking anybody")
-    };
     let step = request
         .sink
         .step(&format!("[internal] load metadata for {name}"));
     step.started();
-    let pull = match request.pull {
+    let mut root = roots.get(&name).copied();
+    let mut resolved = Vec::with_capacity(group.len());
+    for wanted in group {
+        let query = query(&name, root, (&wanted, request.pull));
+        let found = remote::resolve(&local.client, &query).await;
+        let made = found.map_err(BaseError::from).and_then(|found| {
+            root = root.or(Some(found.root.digest));
+            let full_name = full_name(&name, &found.image);
+            base(full_name, found.image, Some(name.clone()))
+        });
+        match made {
+            Ok(base) => resolved.push((wanted, base)),
+            Err(source) => {
+                step.failed(source.to_string());
+                return Err(Error::Base {
+                    name: wanted.name,
+                    place: text.place(&wanted.span),
+                    source: Box::new(source),
+                });
+            }
+        }
+    }
+    step.done();
+    let root = root.expect("nobody is asked for nothing");
+    Ok((name, root, resolved))
+}
+
+/// Makes the question for one platform; once it is known what the name stands for, the question is
+/// about that.
+fn query(name: &Reference, root: Option<Digest>, (wanted, policy): (&Wanted, PullPolicy)) -> Query {
+    let pull = match policy {
         PullPolicy::Missing => Pull::Missing,
         PullPolicy::Always => Pull::Always,
         PullPolicy::Never => Pull::Never,
     };
-    let query = Query {
-        name: name.clone(),
+    let name = match root {
+        Some(root) => name.with_digest(root),
+        None => name.clone(),
+    };
+    Query {
+        name,
         platform: wanted.platform.clone(),
         pull,
-    };
-    let resolved = remote::resolve(&local.client, &query)
-        .await
-        .map_err(BaseError::from);
-    let made = resolved.and_then(|resolved| {
-        base(
-            full_name(&name, &resolved.image),
-            resolved.image,
-            Some(name),
-        )
-    });
-    match made {
-        Ok(base) => {
-            step.done();
-            Ok((wanted, base))
-        }
-        Err(source) => {
-            step.failed(source.to_string());
-            Err(Error::Base {
-                name: wanted.name,
-                place: text.place(&wanted.span),
-                source: Box::new(source),
-            })
-        }
     }
 }
 
@@ -164,6 +213,14 @@ pub enum BaseError {
     NoLayout {
         /// The directory.
         path: std::path::PathBuf,
+    },
+    /// A layout lacks a part of an image that it names.
+    #[error("the layout {path:?} does not have all of the image")]
+    Layout {
+        /// The layout.
+        path: std::path::PathBuf,
+        /// What is missing.
+        source: crate::store::Error,
     },
     /// A layout has no such image.
     #[error("the layout {path:?} has no image {wanted}")]
@@ -224,10 +281,19 @@ fn import(layout: &LayoutImage, local: &Local, wanted: &Wanted) -> Result<Stored
     };
     let descriptor = found.ok_or_else(missing)?;
     let name: Reference = "layout".parse()?;
-    let image = from.open_image(&name, descriptor, &wanted.platform)?;
+    let incomplete = |source| BaseError::Layout {
+        path: layout.path.clone(),
+        source,
+    };
+    let image = from.open_image(&name, descriptor, &wanted.platform);
+    let image = image.map_err(incomplete)?;
     let documents = [&image.descriptor, &image.manifest.config];
     for blob in documents.into_iter().chain(&image.manifest.layers) {
-        local.store.copy_from(&from, blob)?;
+        let copied = local.store.copy_from(&from, blob);
+        copied.map_err(|source| match source {
+            crate::store::Error::BlobMissing { .. } => incomplete(source),
+            source => BaseError::Store { source },
+        })?;
     }
     Ok(image)
 }

@@ -52,6 +52,7 @@ pub enum Found {
 
 /// Answers a question about the build that `request` asks for. An image that is not in the store
 /// counts as one that sets nothing but `PATH`.
+/// Of several platforms the first is asked about.
 ///
 /// # Errors
 /// [`Error`]; what is wrong with the Dockerfile is among the findings of [`Question::Check`] instead.
@@ -61,13 +62,14 @@ pub fn ask(request: &Request, question: Question, cancel: &Cancel) -> Result<Ans
     let context = Context::open(request, &local, &agents)?;
     let text = source::read(request, &local, &context)?;
     let options = lower_options(request, &context, &text.ignore);
+    let options = options.first().expect("there is a platform");
     let find = |wanted: &Wanted| at_hand(wanted, (request, &local, &text));
     let place = |source: dockerfile::Error| text.error(source);
     let found = match question {
-        Question::Check => Found::Checked(dockerfile::check(&text.text, &options, &find)),
+        Question::Check => Found::Checked(dockerfile::check(&text.text, options, &find)),
         Question::Outline => {
             let parsed = dockerfile::parse(&text.text).map_err(place)?;
-            let outline = dockerfile::outline(&parsed, &options, &find);
+            let outline = dockerfile::outline(&parsed, options, &find);
             Found::Outline(outline.map_err(place)?)
         }
         Question::Targets => {

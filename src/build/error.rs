@@ -12,7 +12,7 @@ use crate::dockerfile;
 use crate::dockerfile::Span;
 use crate::dockerfile::Warning;
 use crate::export;
-use crate::graph::Plan;
+use crate::graph::Graph;
 use crate::graph::VertexId;
 use crate::remote;
 use crate::snapshot;
@@ -246,6 +246,9 @@ pub enum Error {
         #[source]
         source: remote::Error,
     },
+    /// `type=docker` for several platforms: `docker load` knows no index.
+    #[error("an archive for docker holds one image, not an index")]
+    ArchiveForDocker,
     /// `--push` without a name to push to.
     #[error("there is nothing to push to: the image has no name")]
     PushWithoutName,
@@ -265,6 +268,7 @@ impl Error {
             | Self::UnsupportedSource { .. }
             | Self::Ignore { .. }
             | Self::Dockerfile { .. }
+            | Self::ArchiveForDocker
             | Self::PushWithoutName => Kind::User,
             Self::Base { source, .. } => match &**source {
                 BaseError::Remote(error) => of_remote(error),
@@ -275,6 +279,7 @@ impl Error {
             Self::Agent { source, .. }
             | Self::OpenDockerfile { source, .. }
             | Self::Begin { source }
+            | Self::Tree { source }
             | Self::FetchContext { source, .. } => kind_of(source),
             Self::Canceled => Kind::Canceled,
             Self::Fetch { source, .. }
@@ -282,7 +287,6 @@ impl Error {
             | Self::Download { source, .. } => of_remote(source),
             Self::Store { .. }
             | Self::Snapshots { .. }
-            | Self::Tree { .. }
             | Self::Export { .. }
             | Self::Output { .. }
             | Self::Runtime { .. } => Kind::Environment,
@@ -322,8 +326,10 @@ impl Error {
             Self::Dockerfile { source, .. } => source.problem.hint(),
             Self::PushWithoutName => Some("give it one with -t".to_owned()),
             Self::Operation { source, .. } => source.hint(),
+            Self::ArchiveForDocker => Some("use type=oci, or one platform".to_owned()),
             Self::Agent { source, .. }
             | Self::Begin { source }
+            | Self::Tree { source }
             | Self::FetchContext { source, .. } => source.hint(),
             Self::Base { source, .. } => match &**source {
                 BaseError::Remote(error) => error.hint(),
@@ -383,7 +389,7 @@ impl Text {
     }
 
     /// Gives the failure of an operation its place.
-    pub(super) fn solve_error(&self, error: solver::Error<worker::Error>, plan: &Plan) -> Error {
+    pub(super) fn solve_error(&self, error: solver::Error<worker::Error>, graph: &Graph) -> Error {
         let (vertex, name, source) = match error {
             solver::Error::Content {
                 vertex,
@@ -407,14 +413,14 @@ impl Text {
         }
         Error::Operation {
             name,
-            place: self.place_of(vertex, plan),
+            place: self.place_of(vertex, graph),
             source,
         }
     }
 
     /// Finds the lines of the instruction that a vertex came from.
-    fn place_of(&self, vertex: VertexId, plan: &Plan) -> Option<Box<Place>> {
-        let (first, last) = plan.graph.vertex(vertex).lines;
+    fn place_of(&self, vertex: VertexId, graph: &Graph) -> Option<Box<Place>> {
+        let (first, last) = graph.vertex(vertex).lines;
         let after_line = |line: usize| self.text.match_indices('\n').nth(line).map(|(at, _)| at);
         let start = match first {
             0 => return None,

@@ -1,28 +1,58 @@
-//! The image: config, history and manifest, as BuildKit writes them.
+//! The images: config, history and manifest, as BuildKit writes them.
 
 use jiff::Timestamp;
 
 use crate::build::Error;
 use crate::build::Request;
 use crate::build::local::Local;
-use crate::dockerfile::Lowered;
+use crate::build::plan::ImagePlan;
+use crate::build::plan::Plan;
 use crate::oci::History;
 use crate::oci::Image;
+use crate::oci::ImageSet;
 use crate::snapshot::SnapshotId;
 use crate::solver::ChangeSet;
 use crate::solver::Solved;
 
-/// Makes the image of a solved plan: same inputs, same bytes. Nothing is stored.
+/// Makes the images of a solved plan, and their index if one is asked for: same inputs, same bytes.
+/// Nothing is stored.
 pub(super) fn assemble(
     request: &Request,
     local: &Local,
-    (lowered, solved): (&Lowered, &Solved),
+    (plan, solved): (&Plan, &[Solved]),
+) -> Result<ImageSet, Error> {
+    let pairs = plan.images.iter().zip(solved);
+    let images = pairs.map(|(image, solved)| {
+        let made = assemble_one(request, local, (image, plan.epoch), solved)?;
+        Ok((image.platform.clone(), made))
+    });
+    let mut images = images.collect::<Result<Vec<_>, Error>>()?;
+    match (request.has_index, images.pop()) {
+        (false, Some((platform, image))) if images.is_empty() => {
+            Ok(ImageSet::of_one(platform, image))
+        }
+        (_, last) => {
+            images.extend(last);
+            Ok(ImageSet::with_index(images))
+        }
+    }
+}
+
+fn assemble_one(
+    request: &Request,
+    local: &Local,
+    (plan, epoch): (&ImagePlan, Option<i64>),
+    solved: &Solved,
 ) -> Result<Image, Error> {
-    let mut config = lowered.plan.config.clone();
-    let mut made = layer_times(request, local, (lowered, solved))?.into_iter();
-    for entry in &lowered.plan.history {
+    let mut config = plan.config.clone();
+    let mut made = match epoch {
+        Some(_) => Vec::new(),
+        None => layer_times(request, local, solved)?,
+    }
+    .into_iter();
+    for entry in &plan.history {
         let mut entry = entry.clone();
-        entry.created = match lowered.epoch {
+        entry.created = match epoch {
             Some(epoch) => Some(seconds(epoch)),
             None if entry.empty_layer => None,
             None => made.next(),
@@ -41,14 +71,7 @@ pub(super) fn assemble(
 
 /// Gives when each change set of the build was made. It is part of the image, so a build that finds
 /// everything in the cache makes the same image again.
-fn layer_times(
-    request: &Request,
-    local: &Local,
-    (lowered, solved): (&Lowered, &Solved),
-) -> Result<Vec<String>, Error> {
-    if lowered.epoch.is_some() {
-        return Ok(Vec::new());
-    }
+fn layer_times(request: &Request, local: &Local, solved: &Solved) -> Result<Vec<String>, Error> {
     let made = solved
         .output
         .chain()

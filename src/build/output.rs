@@ -11,28 +11,37 @@ use crate::build::Error;
 use crate::build::Outcome;
 use crate::build::Request;
 use crate::build::local::Local;
+use crate::build::plan::Plan;
 use crate::build::push;
 use crate::export;
+use crate::export::ArchiveFormat;
 use crate::export::Destination;
+use crate::export::Folders;
 use crate::export::Target;
-use crate::graph::Op;
-use crate::graph::Plan;
-use crate::oci::Image;
-use crate::oci::Reference;
-use crate::oci::media_type;
+use crate::oci::Descriptor;
+use crate::oci::ImageSet;
 use crate::progress::Step;
 use crate::remote;
-use crate::snapshot::View;
 use crate::solver::Solved;
 use crate::solver::Worker as _;
 use crate::worker;
+use crate::worker::Tree;
 use crate::worker::Worker;
 
 /// How much of an archive is written at a time.
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// What was built.
-type Built<'a> = (&'a Plan, &'a Solved, &'a Image);
+type Built<'a> = (&'a Plan, &'a [Solved], &'a ImageSet);
+
+/// Refuses outputs that cannot be of what is asked for.
+pub(super) fn check(request: &Request) -> Result<(), Error> {
+    let is_for_docker = |target: &Target| matches!(target, Target::Archive { format, .. } if *format == ArchiveFormat::Docker);
+    match request.has_index && request.outputs.iter().any(is_for_docker) {
+        true => Err(Error::ArchiveForDocker),
+        false => Ok(()),
+    }
+}
 
 /// Stores the image under its names and writes every output.
 pub(super) fn write(
@@ -59,10 +68,10 @@ fn write_all(
 ) -> Result<Outcome, Error> {
     let (plan, _, image) = built;
     if request.outputs.iter().any(Target::has_files) {
-        unpack_base(local, worker, (plan, step))?;
+        unpack_bases(local, worker, (plan, step))?;
     }
     if request.outputs.iter().any(Target::holds_blobs) {
-        fetch_missing(local, (plan, image), step)?;
+        fetch_missing(local, plan, step)?;
     }
     local.check()?;
     store(request, local, image)?;
@@ -83,83 +92,115 @@ fn write_all(
                 export::write_layout(&local.store, image, &request.tags, directory)
                     .map_err(|source| Error::Export { source })?;
             }
-            Target::Local { directory } => {
-                tree(worker, built, |tree| worker::copy_tree(tree, directory))?;
+            Target::Local { directory, folders } => {
+                let trees = trees(worker, built, wants_folders(request, *folders))?;
+                worker::copy_trees(&trees, directory).map_err(|source| Error::Tree { source })?;
             }
-            Target::Tar { destination } => to_destination(destination, |out| {
-                tree(worker, built, |tree| worker::write_tree(tree, out))
-            })?,
+            Target::Tar {
+                destination,
+                folders,
+            } => {
+                let trees = trees(worker, built, wants_folders(request, *folders))?;
+                to_destination(destination, |out| {
+                    worker::write_trees(&trees, out).map_err(|source| Error::Tree { source })
+                })?;
+            }
             Target::Registry => push::push(request, local, (plan, image), step)?,
         }
     }
     Ok(Outcome {
-        image: image.descriptor.clone(),
-        config: image.config_descriptor.clone(),
+        image: image.root().clone(),
+        config: image.single().map(|image| image.config_descriptor.clone()),
+        platforms: match image.single() {
+            Some(_) => Vec::new(),
+            None => listed(image),
+        },
         names: request.tags.clone(),
     })
 }
 
-/// Gives the name that the base's layers come from.
-pub(super) fn base_source(plan: &Plan) -> Option<&Reference> {
-    let base = plan.graph.chain(plan.target)[0];
-    match &plan.graph.vertex(base).op {
-        Op::Image(image) => image.source.as_ref(),
-        _ => None,
+/// Gives what the index lists.
+fn listed(set: &ImageSet) -> Vec<Descriptor> {
+    let images = set.images().iter();
+    let entries = images.map(|(platform, image)| Descriptor {
+        platform: Some(platform.clone()),
+        ..image.descriptor.clone()
+    });
+    entries.collect()
+}
+
+/// Unpacks the layers of the bases that no instruction needed.
+fn unpack_bases(local: &Local, worker: &Worker, (plan, step): (&Plan, &Step)) -> Result<(), Error> {
+    for base in plan.bases() {
+        let unpacked = worker.unpack(base.clone(), step.clone(), local.cancel.clone());
+        let unpacked = local.wait(unpacked)?;
+        unpacked.map_err(|source| Error::Tree { source })?;
     }
+    Ok(())
 }
 
-/// Unpacks the layers of the base that no instruction needed.
-fn unpack_base(local: &Local, worker: &Worker, (plan, step): (&Plan, &Step)) -> Result<(), Error> {
-    let base = plan.graph.chain(plan.target)[0];
-    let Op::Image(image) = &plan.graph.vertex(base).op else {
-        return Ok(());
-    };
-    let unpacked = worker.unpack(image.clone(), step.clone(), local.cancel.clone());
-    local
-        .wait(unpacked)?
-        .map_err(|source| Error::Tree { source })
-}
-
-/// Fetches the layers of the base that no instruction needed. Where none is written, they stay
+/// Fetches the layers of the bases that no instruction needed. Where none is written, they stay
 /// where they are until someone needs them.
-fn fetch_missing(local: &Local, (plan, image): (&Plan, &Image), step: &Step) -> Result<(), Error> {
-    let blobs = image.layers.iter().map(|layer| &layer.blob);
-    let missing: Vec<_> = blobs.filter(|blob| !local.store.contains(blob)).collect();
-    let Some(source) = base_source(plan).filter(|_| !missing.is_empty()) else {
+fn fetch_missing(local: &Local, plan: &Plan, step: &Step) -> Result<(), Error> {
+    let mut fetches = Vec::new();
+    for base in plan.bases() {
+        let Some(source) = &base.source else {
+            continue;
+        };
+        let blobs = base.layers.iter().map(|layer| &layer.blob);
+        let missing = blobs.filter(|blob| !local.store.contains(blob));
+        fetches.extend(missing.map(|blob| remote::fetch_blob(&local.client, source, blob, step)));
+    }
+    if fetches.is_empty() {
         return Ok(());
-    };
-    let fetches = missing
-        .iter()
-        .map(|blob| remote::fetch_blob(&local.client, source, blob, step));
+    }
     let fetched = local.wait(futures_util::future::try_join_all(fetches))?;
     fetched.map(drop).map_err(|source| Error::Fetch { source })
 }
 
-fn store(request: &Request, local: &Local, image: &Image) -> Result<(), Error> {
+fn store(request: &Request, local: &Local, set: &ImageSet) -> Result<(), Error> {
     let store = &local.store;
     let stored = || {
-        store.put(media_type::CONFIG, &image.config)?;
-        store.put(media_type::MANIFEST, &image.manifest)?;
+        for (media_type, bytes) in set.documents() {
+            store.put(media_type, bytes)?;
+        }
         if request.tags.is_empty() {
-            store.keep(&image.descriptor)?;
+            store.keep(set.root())?;
         }
         request
             .tags
             .iter()
-            .try_for_each(|name| store.tag(name, &image.descriptor))
+            .try_for_each(|name| store.tag(name, set.root()))
     };
     stored().map_err(|source| Error::Store { source })
 }
 
-/// Opens the root filesystem for `write`.
-fn tree(
+fn wants_folders(request: &Request, folders: Folders) -> bool {
+    match folders {
+        Folders::ForIndex => request.has_index,
+        Folders::Always => true,
+        Folders::Never => false,
+    }
+}
+
+/// Opens the root filesystems, each with its folder: `linux_arm_v7`.
+fn trees(
     worker: &Worker,
-    (_, solved, _): Built<'_>,
-    write: impl FnOnce(&View) -> Result<(), worker::Error>,
-) -> Result<(), Error> {
-    let opened = worker.view(&solved.output);
-    opened
-        .and_then(|tree| write(&tree))
+    (_, solved, set): Built<'_>,
+    have_folders: bool,
+) -> Result<Vec<Tree>, Error> {
+    let images = set.images().iter().zip(solved);
+    let trees = images.map(|((platform, _), solved)| {
+        Ok(Tree {
+            folder: match have_folders {
+                true => platform.to_string().replace('/', "_"),
+                false => String::new(),
+            },
+            view: worker.view(&solved.output)?,
+        })
+    });
+    trees
+        .collect::<Result<_, worker::Error>>()
         .map_err(|source| Error::Tree { source })
 }
 

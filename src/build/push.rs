@@ -8,11 +8,9 @@ use tokio::task::JoinSet;
 use crate::build::Error;
 use crate::build::Request;
 use crate::build::local::Local;
-use crate::build::output::base_source;
+use crate::build::plan::Plan;
 use crate::export::Target;
-use crate::graph::Op;
-use crate::graph::Plan;
-use crate::oci::Image;
+use crate::oci::ImageSet;
 use crate::oci::Layer;
 use crate::oci::Reference;
 use crate::oci::media_type;
@@ -54,19 +52,14 @@ pub(super) async fn send_ahead(
     sending.join_all().await;
 }
 
-/// Gives where the image goes. The base's layers are mounted from where they came from, if that is
-/// the same registry.
+/// Gives where the image goes. The layers of bases are mounted from where they came from, if that
+/// is the same registry.
 pub(super) fn destinations(request: &Request, plan: &Plan) -> Vec<Destination> {
-    let base = plan.graph.chain(plan.target)[0];
-    let layers = match &plan.graph.vertex(base).op {
-        Op::Image(image) => image.layers.as_slice(),
-        _ => &[],
-    };
-    let source = base_source(plan);
-    let sources: BTreeMap<_, _> = layers
-        .iter()
-        .filter_map(|layer| Some((layer.blob.digest, source?.clone())))
-        .collect();
+    let mut sources = BTreeMap::new();
+    for base in plan.bases() {
+        let layers = base.layers.iter();
+        sources.extend(layers.filter_map(|layer| Some((layer.blob.digest, base.source.clone()?))));
+    }
     let destination = |name: &Reference| Destination {
         name: name.clone(),
         sources: sources.clone(),
@@ -78,14 +71,14 @@ pub(super) fn destinations(request: &Request, plan: &Plan) -> Vec<Destination> {
 pub(super) fn push(
     request: &Request,
     local: &Local,
-    (plan, image): (&Plan, &Image),
+    (plan, image): (&Plan, &ImageSet),
     step: &Step,
 ) -> Result<(), Error> {
     if request.tags.is_empty() {
         return Err(Error::PushWithoutName);
     }
     for destination in destinations(request, plan) {
-        let pushed = remote::push(&local.client, &image.descriptor, &destination, step);
+        let pushed = remote::push(&local.client, image.root(), &destination, step);
         let error = |source| Error::Push {
             name: destination.name.to_string(),
             source,

@@ -34,8 +34,10 @@ pub struct Request {
     pub build_args: Vec<(String, String)>,
     /// `--label`.
     pub labels: Vec<(String, String)>,
-    /// For which platform.
-    pub platform: Platform,
+    /// For which platforms, each once; none for this machine's.
+    pub platforms: Vec<Platform>,
+    /// Whether the image has an index even for one platform; for several it has one.
+    pub has_index: bool,
     /// `--build-context name=value`.
     pub named_contexts: Vec<(String, NamedContext)>,
     /// Whether the cache is not asked at all.
@@ -176,10 +178,12 @@ impl std::fmt::Debug for Secret {
 /// What a build made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// The manifest; its digest is the image's.
+    /// The manifest, or the index of several; its digest is the image's.
     pub image: Descriptor,
-    /// The config; its digest is what docker calls the image id.
-    pub config: Descriptor,
+    /// The config; its digest is what docker calls the image id. None where there is an index.
+    pub config: Option<Descriptor>,
+    /// The manifests that an index lists, with their platforms.
+    pub platforms: Vec<Descriptor>,
     /// What the image is called now.
     pub names: Vec<Reference>,
 }

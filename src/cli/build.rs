@@ -63,9 +63,10 @@ pub(super) struct BuildArguments {
     /// A label of the image.
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = value::label)]
     pub labels: Vec<(String, String)>,
-    /// The platform to build for, as in linux/amd64 [default: this machine's].
-    #[arg(long)]
-    pub platform: Option<Platform>,
+    /// The platforms to build for, as in linux/amd64,linux/arm64; the image of several is an index
+    /// [default: this machine's].
+    #[arg(long = "platform", value_name = "PLATFORM,…", value_delimiter = ',')]
+    pub platforms: Vec<Platform>,
     /// Files or an image that FROM and COPY --from know as NAME: a directory,
     /// docker-image://REFERENCE or oci-layout://PATH[:TAG].
     #[arg(long = "build-context", value_name = "NAME=VALUE", value_parser = value::context::named)]
@@ -100,6 +101,8 @@ Examples:
   rbuild -f docker/Dockerfile.ci .         the Dockerfile is elsewhere
   rbuild --target test --build-arg V=2 .   one stage, with a value for ARG V
   rbuild -t ghcr.io/me/app:v1 --push .     build and push
+  rbuild --platform linux/amd64,linux/arm64 -t app:v1 .
+                                           one image for both machines
   rbuild -o type=docker,dest=- . | docker load
   rbuild -o out .                          the files of the image into the directory out
   rbuild --check .                         what could be better in the Dockerfile
@@ -191,7 +194,7 @@ pub(super) struct ResultFlags {
     /// Keep the image in rbuild's store, which is done in any case.
     #[arg(long)]
     pub load: bool,
-    /// Write the image's id (the digest of its config) to a file.
+    /// Write the image's id (the digest of its config, or of its index) to a file.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub iidfile: Option<PathBuf>,
     /// Write what was built to a file, as JSON with docker's keys.
@@ -207,6 +210,7 @@ pub(super) fn run(
 ) -> Result<(), Error> {
     arguments.reserved.check()?;
     let asked = arguments.call.asked()?;
+    request::check_question(asked.as_ref(), &arguments.platforms)?;
     let display = arguments.progress.display(environment)?;
     let manner = display.manner();
     let (iidfile, metadata_file) = (
@@ -242,7 +246,6 @@ pub(super) fn run(
     let wanted = Wanted {
         iidfile,
         metadata_file,
-        platform: request.platform.clone(),
         manner,
     };
     let built = build::build(&request, &cancel);

@@ -40,6 +40,12 @@ pub(super) enum Error {
         /// What is missing.
         needed: &'static str,
     },
+    /// A build argument with a value that means nothing.
+    #[error("the build argument {message}")]
+    BuildArg {
+        /// Which, and what it should be.
+        message: String,
+    },
     /// An environment variable with a value that means nothing.
     #[error("the environment variable {name} has the value {value:?}, which is not {expected}")]
     Variable {
@@ -185,6 +191,7 @@ impl Error {
         match self {
             Self::NotSupported { .. }
             | Self::Exclusive { .. }
+            | Self::BuildArg { .. }
             | Self::Needs { .. }
             | Self::Variable { .. }
             | Self::Tag { .. }

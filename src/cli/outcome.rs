@@ -10,7 +10,7 @@ use serde_json::json;
 use super::error::Error;
 use super::print;
 use crate::build::Outcome;
-use crate::oci::Platform;
+use crate::oci::Digest;
 
 /// What the caller wants of it.
 #[derive(Debug)]
@@ -19,8 +19,6 @@ pub(super) struct Wanted {
     pub iidfile: Option<PathBuf>,
     /// Where to write docker's metadata.
     pub metadata_file: Option<PathBuf>,
-    /// For which platform the image is.
-    pub platform: Platform,
     /// How to tell it.
     pub manner: Manner,
 }
@@ -39,15 +37,15 @@ pub(super) enum Manner {
 /// Writes the files and tells the rest.
 pub(super) fn tell(outcome: &Outcome, wanted: &Wanted) -> Result<(), Error> {
     if let Some(path) = &wanted.iidfile {
-        replace(path, outcome.config.digest.to_string().as_bytes())?;
+        replace(path, id(outcome).to_string().as_bytes())?;
     }
     if let Some(path) = &wanted.metadata_file {
-        let metadata = metadata(outcome, &wanted.platform);
+        let metadata = metadata(outcome);
         let text = serde_json::to_string_pretty(&metadata).expect("JSON values have string keys");
         replace(path, text.as_bytes())?;
     }
     match wanted.manner {
-        Manner::Id => print::line(&outcome.config.digest.to_string())?,
+        Manner::Id => print::line(&id(outcome).to_string())?,
         Manner::Summary => anstream::eprint!("{}", summary(outcome)),
         Manner::Nothing => {}
     }
@@ -68,8 +66,19 @@ pub(super) fn forget(iidfile: Option<&Path>) -> Result<(), Error> {
     }
 }
 
+/// Gives what docker calls the image's id; an index has none but its digest.
+fn id(outcome: &Outcome) -> Digest {
+    let config = outcome.config.as_ref();
+    config.unwrap_or(&outcome.image).digest
+}
+
 fn summary(outcome: &Outcome) -> String {
     let mut text = format!("image {}\n", outcome.image.digest);
+    for manifest in &outcome.platforms {
+        if let Some(platform) = &manifest.platform {
+            text.push_str(&format!("  {platform} {}\n", manifest.digest));
+        }
+    }
     for name in &outcome.names {
         text.push_str(&format!("named {}\n", name.familiar()));
     }
@@ -77,7 +86,7 @@ fn summary(outcome: &Outcome) -> String {
 }
 
 /// Writes what `docker buildx build --metadata-file` writes, keys sorted.
-fn metadata(outcome: &Outcome, platform: &Platform) -> Value {
+fn metadata(outcome: &Outcome) -> Value {
     let mut descriptor = json!({
         "mediaType": outcome.image.media_type,
         "digest": outcome.image.digest.to_string(),
@@ -86,12 +95,16 @@ fn metadata(outcome: &Outcome, platform: &Platform) -> Value {
     if !outcome.image.annotations.is_empty() {
         descriptor["annotations"] = json!(outcome.image.annotations);
     }
-    descriptor["platform"] = json!(platform);
+    if let Some(platform) = &outcome.image.platform {
+        descriptor["platform"] = json!(platform);
+    }
     let mut metadata = json!({
-        "containerimage.config.digest": outcome.config.digest.to_string(),
         "containerimage.descriptor": descriptor,
         "containerimage.digest": outcome.image.digest.to_string(),
     });
+    if let Some(config) = &outcome.config {
+        metadata["containerimage.config.digest"] = config.digest.to_string().into();
+    }
     if !outcome.names.is_empty() {
         let names: Vec<String> = outcome.names.iter().map(ToString::to_string).collect();
         metadata["image.name"] = names.join(",").into();
@@ -133,8 +146,12 @@ mod tests {
 
     fn outcome(names: &[&str]) -> Outcome {
         Outcome {
-            image: Descriptor::of(media_type::MANIFEST, b"manifest"),
-            config: Descriptor::of(media_type::CONFIG, b"config"),
+            image: Descriptor {
+                platform: Some(Platform::new("linux", "amd64", None)),
+                ..Descriptor::of(media_type::MANIFEST, b"manifest")
+            },
+            config: Some(Descriptor::of(media_type::CONFIG, b"config")),
+            platforms: Vec::new(),
             names: names.iter().map(|name| name.parse().unwrap()).collect(),
         }
     }
@@ -142,7 +159,7 @@ mod tests {
     #[test]
     fn metadata_has_dockers_keys() {
         let outcome = outcome(&["a", "b:1"]);
-        let seen = metadata(&outcome, &Platform::new("linux", "amd64", None));
+        let seen = metadata(&outcome);
         let digest = outcome.image.digest.to_string();
         assert_eq!(seen["containerimage.digest"], digest);
         assert_eq!(seen["containerimage.descriptor"]["digest"], digest);
@@ -151,7 +168,7 @@ mod tests {
         assert_eq!(platform["architecture"], "amd64");
         assert_eq!(
             seen["containerimage.config.digest"],
-            outcome.config.digest.to_string()
+            outcome.config.unwrap().digest.to_string()
         );
         assert_eq!(
             seen["image.name"],
@@ -162,11 +179,7 @@ mod tests {
     #[test]
     fn a_nameless_image_has_no_name() {
         let outcome = outcome(&[]);
-        assert!(
-            metadata(&outcome, &Platform::host())
-                .get("image.name")
-                .is_none()
-        );
+        assert!(metadata(&outcome).get("image.name").is_none());
         assert_eq!(summary(&outcome).lines().count(), 1);
     }
 }

@@ -12,15 +12,18 @@ use super::arguments::Arguments;
 use super::arguments::Home;
 use super::build::BuildArguments;
 use super::build::ResultFlags;
+use super::call::Form;
 use super::config;
 use super::environment::Environment;
 use super::error::Error;
 use super::value::Permission;
+use super::value::fields;
 use super::value::secret::SecretFlag;
 use super::value::secret::SecretSource;
 use super::value::secret::SshFlag;
 use crate::build::ContextSource;
 use crate::build::DockerfileSource;
+use crate::build::Question;
 use crate::build::Request;
 use crate::build::Secret;
 use crate::dockerfile::nearest;
@@ -52,6 +55,7 @@ pub(super) fn build(
     let (tags, outputs) = outputs(&arguments, environment)?;
     let mut build_args = build_args(&arguments.build_args, environment);
     let epoch = epoch(&mut build_args, environment);
+    let (platforms, has_index) = platforms(&arguments.platforms, &build_args)?;
     let run = arguments.run;
     let config = config::read(home, environment)?;
     let jobs = environment.processors.max(MIN_JOBS);
@@ -62,7 +66,8 @@ pub(super) fn build(
         target: arguments.target.filter(|stage| !stage.is_empty()),
         build_args,
         labels: arguments.labels,
-        platform: arguments.platform.unwrap_or_else(Platform::host),
+        platforms,
+        has_index,
         named_contexts: arguments.named_contexts,
         no_cache: arguments.cache.no_cache,
         no_cache_filter: arguments.cache.no_cache_filter,
@@ -95,6 +100,54 @@ pub(super) fn build(
         binary: environment.binary.clone(),
         sink,
     })
+}
+
+/// Refuses questions whose answer would be another for each platform. What the rules say of the
+/// first is what they say.
+pub(super) fn check_question(
+    asked: Option<&(Question, Form)>,
+    platforms: &[Platform],
+) -> Result<(), Error> {
+    match asked {
+        Some((Question::Outline | Question::Targets, _)) if platforms.len() > 1 => {
+            Err(Error::Exclusive {
+                one: "--call with another question than check",
+                other: "several platforms",
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Gives the platforms, each once, and whether the image has an index: if several are named, or if
+/// that is asked for as BuildKit has it.
+fn platforms(
+    named: &[Platform],
+    build_args: &[(String, String)],
+) -> Result<(Vec<Platform>, bool), Error> {
+    const NAME: &str = "BUILDKIT_MULTI_PLATFORM";
+    let given = build_args.iter().rev().find(|(name, _)| name == NAME);
+    let has_index = match given.map(|(_, value)| value.as_str()) {
+        None | Some("") => named.len() > 1,
+        Some(value) => {
+            let wished = fields::flag(NAME, value);
+            let wished = wished.map_err(|message| Error::BuildArg { message })?;
+            if !wished && named.len() > 1 {
+                return Err(Error::Exclusive {
+                    one: "several platforms",
+                    other: "BUILDKIT_MULTI_PLATFORM=false",
+                });
+            }
+            wished
+        }
+    };
+    let mut platforms: Vec<Platform> = Vec::new();
+    for platform in named {
+        if !platforms.contains(platform) {
+            platforms.push(platform.clone());
+        }
+    }
+    Ok((platforms, has_index))
 }
 
 /// Sees to it that a directory is one: a mistyped command ends up here too.

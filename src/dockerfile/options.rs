@@ -25,6 +25,8 @@ pub struct Options {
     /// The platform asked for, which the image's config will say; none to take bases for `host`,
     /// unless their `FROM` says otherwise, and leave the config to them.
     pub platform: Option<Platform>,
+    /// Whether progress names the platform of each step, since the build is for several.
+    pub names_platforms: bool,
     /// The platform that commands run on.
     pub host: Platform,
     /// `--label`, put on the target.
@@ -61,6 +63,7 @@ impl Options {
             target: None,
             build_args: BTreeMap::new(),
             platform: None,
+            names_platforms: false,
             host,
             labels: BTreeMap::new(),
             ignore: Vec::new(),

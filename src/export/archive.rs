@@ -12,7 +12,7 @@ use tar::Header;
 use crate::export::ArchiveFormat;
 use crate::export::Error;
 use crate::export::layout;
-use crate::oci::Image;
+use crate::oci::ImageSet;
 use crate::oci::Reference;
 use crate::store::Store;
 
@@ -25,13 +25,13 @@ struct DockerManifest {
     layers: Vec<String>,
 }
 
-/// Writes `image` as an archive to `out`: same image and names, same bytes.
+/// Writes `set` as an archive to `out`: same image and names, same bytes.
 ///
 /// # Errors
 /// [`Error::Archive`] if `out` cannot be written, [`Error::Blob`] if the store lacks a blob.
 pub fn write_archive(
     store: &Store,
-    image: &Image,
+    set: &ImageSet,
     names: &[Reference],
     format: ArchiveFormat,
     out: impl Write,
@@ -39,7 +39,7 @@ pub fn write_archive(
     let mut tar = Builder::new(out);
     append_directory(&mut tar, "blobs/")?;
     append_directory(&mut tar, "blobs/sha256/")?;
-    let mut blobs = layout::blobs_of(image);
+    let mut blobs = set.blobs();
     blobs.sort_by_key(|blob| blob.digest);
     for blob in blobs {
         let reader = store
@@ -50,10 +50,10 @@ pub fn write_archive(
     append_bytes(
         &mut tar,
         "index.json",
-        &layout::index_of(image, names).to_bytes(),
+        &layout::index_of(set, names).to_bytes(),
     )?;
     if format == ArchiveFormat::Docker {
-        append_bytes(&mut tar, "manifest.json", &docker_manifest(image, names))?;
+        append_bytes(&mut tar, "manifest.json", &docker_manifest(set, names))?;
     }
     append_bytes(&mut tar, "oci-layout", layout::MARKER)?;
     let mut out = tar
@@ -66,8 +66,9 @@ fn blob_name(digest: &crate::oci::Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
 }
 
-fn docker_manifest(image: &Image, names: &[Reference]) -> Vec<u8> {
-    let manifest = DockerManifest {
+/// Lists the images for `docker load`, which knows no index.
+fn docker_manifest(set: &ImageSet, names: &[Reference]) -> Vec<u8> {
+    let manifests = set.images().iter().map(|(_, image)| DockerManifest {
         config: blob_name(&image.config_descriptor.digest),
         repo_tags: names.iter().map(Reference::familiar).collect(),
         layers: image
@@ -75,8 +76,9 @@ fn docker_manifest(image: &Image, names: &[Reference]) -> Vec<u8> {
             .iter()
             .map(|layer| blob_name(&layer.blob.digest))
             .collect(),
-    };
-    serde_json::to_vec(&[manifest]).expect("strings and lists are JSON")
+    });
+    let manifests: Vec<_> = manifests.collect();
+    serde_json::to_vec(&manifests).expect("strings and lists are JSON")
 }
 
 fn append_directory(tar: &mut Builder<impl Write>, name: &str) -> Result<(), Error> {
@@ -128,6 +130,7 @@ mod tests {
     use crate::oci::Digest;
     use crate::oci::Image;
     use crate::oci::ImageConfig;
+    use crate::oci::ImageSet;
     use crate::oci::Layer;
     use crate::oci::Platform;
     use crate::oci::media_type;
@@ -153,10 +156,11 @@ mod tests {
         let image = Image::assemble(config, vec![layer.clone(), layer]);
         store.put(media_type::CONFIG, &image.config).unwrap();
         store.put(media_type::MANIFEST, &image.manifest).unwrap();
+        let set = ImageSet::of_one(Platform::host(), image);
         let tags = ["a:1".parse().unwrap(), "b:2".parse().unwrap()];
         let write = |format| {
             let mut out = Vec::new();
-            write_archive(&store, &image, &tags, format, &mut out).unwrap();
+            write_archive(&store, &set, &tags, format, &mut out).unwrap();
             out
         };
         let docker = write(ArchiveFormat::Docker);
@@ -176,7 +180,8 @@ mod tests {
             blob: Descriptor::of(media_type::LAYER_GZIP, b"nowhere"),
         };
         let image = Image::assemble(ImageConfig::scratch(&Platform::host()), vec![layer]);
+        let set = ImageSet::of_one(Platform::host(), image);
         let mut out = Vec::new();
-        assert!(write_archive(&store, &image, &[], ArchiveFormat::Oci, &mut out).is_err());
+        assert!(write_archive(&store, &set, &[], ArchiveFormat::Oci, &mut out).is_err());
     }
 }

@@ -8,15 +8,15 @@ use std::path::Path;
 
 use crate::export::Error;
 use crate::oci::Descriptor;
-use crate::oci::Image;
 use crate::oci::ImageConfig;
+use crate::oci::ImageSet;
 use crate::oci::Index;
 use crate::oci::Reference;
 use crate::store::Store;
 
 pub(super) const MARKER: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
-/// Writes `image` as a layout into `directory`, which is made if it is missing.
+/// Writes `set` as a layout into `directory`, which is made if it is missing.
 ///
 /// A layout that is there already keeps its other images; one of the same name is replaced.
 /// Blobs are hard links to those of the store where both are on one file system.
@@ -25,7 +25,7 @@ pub(super) const MARKER: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 /// [`Error::Write`] if a file cannot be written, [`Error::Blob`] if the store lacks a blob.
 pub fn write_layout(
     store: &Store,
-    image: &Image,
+    set: &ImageSet,
     names: &[Reference],
     directory: &Path,
 ) -> Result<(), Error> {
@@ -34,34 +34,23 @@ pub fn write_layout(
     // Another rbuild that adds an image meanwhile would lose its own.
     let alone = fs::File::open(directory).and_then(|folder| folder.lock().map(|()| folder));
     let _alone = alone.map_err(write_error(directory))?;
-    for blob in blobs_of(image) {
+    for blob in set.blobs() {
         link_blob(store, &blob, &blobs.join(blob.digest.hex()))?;
     }
     let path = directory.join("index.json");
-    let index = merge(read_index(&path)?, index_of(image, names));
+    let index = merge(read_index(&path)?, index_of(set, names));
     replace(&path, &index.to_bytes())?;
     replace(&directory.join("oci-layout"), MARKER)
 }
 
-/// Lists all blobs of `image`, each once: manifest, config, layers.
-pub(super) fn blobs_of(image: &Image) -> Vec<Descriptor> {
-    let mut blobs = vec![image.descriptor.clone(), image.config_descriptor.clone()];
-    for layer in &image.layers {
-        if blobs.iter().all(|blob| blob.digest != layer.blob.digest) {
-            blobs.push(layer.blob.clone());
-        }
-    }
-    blobs
-}
-
-/// Makes the index of a layout that holds `image` alone: an entry a name, as BuildKit annotates
+/// Makes the index of a layout that holds `set` alone: an entry a name, as BuildKit annotates
 /// them, or one without a name.
-pub(super) fn index_of(image: &Image, names: &[Reference]) -> Index {
-    let created = ImageConfig::parse(&image.config)
-        .ok()
-        .and_then(|config| config.created);
+pub(super) fn index_of(set: &ImageSet, names: &[Reference]) -> Index {
+    let mut configs = set.images().iter();
+    let config = configs.find_map(|(_, image)| ImageConfig::parse(&image.config).ok());
+    let created = config.and_then(|config| config.created);
     let entry = |name: Option<&Reference>| {
-        let mut descriptor = image.descriptor.clone();
+        let mut descriptor = set.root().clone();
         let mut annotate = |key: &str, value: Option<String>| {
             if let Some(value) = value {
                 descriptor.annotations.insert(key.to_owned(), value);

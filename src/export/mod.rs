@@ -14,4 +14,5 @@ pub use error::Error;
 pub use layout::write_layout;
 pub use target::ArchiveFormat;
 pub use target::Destination;
+pub use target::Folders;
 pub use target::Target;

@@ -21,11 +21,15 @@ pub enum Target {
     Local {
         /// The directory; made if missing.
         directory: PathBuf,
+        /// Whether each platform has a folder in it.
+        folders: Folders,
     },
     /// `type=tar`: the root filesystem as an archive.
     Tar {
         /// Where it is written.
         destination: Destination,
+        /// Whether each platform has a folder in it.
+        folders: Folders,
     },
     /// `type=image,push=true` and `--push`: every tag in its registry.
     Registry,
@@ -48,12 +52,24 @@ impl Target {
     #[must_use]
     pub fn is_stdout(&self) -> bool {
         match self {
-            Self::Archive { destination, .. } | Self::Tar { destination } => {
+            Self::Archive { destination, .. } | Self::Tar { destination, .. } => {
                 *destination == Destination::Stdout
             }
             Self::Layout { .. } | Self::Local { .. } | Self::Registry => false,
         }
     }
+}
+
+/// Whether the files of each platform are put into a folder of its own: `platform-split`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Folders {
+    /// If the image has an index.
+    #[default]
+    ForIndex,
+    /// In any case.
+    Always,
+    /// In no case.
+    Never,
 }
 
 /// How an image archive is laid out.

@@ -71,6 +71,17 @@ impl Graph {
         id
     }
 
+    /// Adds the vertices of another graph, equal work once; gives where each of them is now.
+    pub fn merge(&mut self, other: &Self) -> Vec<VertexId> {
+        let mut places: Vec<VertexId> = Vec::with_capacity(other.len());
+        for id in other.order() {
+            let inputs = other.inputs(id);
+            let inputs: Vec<VertexId> = inputs.iter().map(|input| places[input.0]).collect();
+            places.push(self.add(other.vertex(id).clone(), &inputs));
+        }
+        places
+    }
+
     /// Gives a vertex of this graph.
     #[must_use]
     pub fn vertex(&self, id: VertexId) -> &Vertex {
@@ -176,6 +187,24 @@ mod tests {
         assert_eq!(graph.inputs(b), [a, base, a]);
         assert_eq!(graph.chain(b), [base, a, b]);
         assert_eq!(graph.order().collect::<Vec<_>>(), [base, a, b]);
+    }
+
+    #[test]
+    fn what_two_graphs_both_do_is_done_once() {
+        let begin = |path| {
+            let mut graph = Graph::new();
+            let base = graph.add(vertex(Op::Scratch), &[]);
+            let shared = graph.add(mkdir("/shared"), &[base]);
+            let own = graph.add(mkdir(path), &[shared]);
+            (graph, own)
+        };
+        let (mut graph, a) = begin("/a");
+        let (other, b) = begin("/b");
+        let places = graph.merge(&other);
+        assert_eq!(graph.len(), 4);
+        let b = places[b.index()];
+        assert_eq!(graph.chain(b)[..2], graph.chain(a)[..2]);
+        assert_eq!(graph.vertex(b).op, mkdir("/b").op);
     }
 
     #[test]

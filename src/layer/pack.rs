@@ -1,6 +1,8 @@
 //! A change set as a directory into a layer as a blob.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -81,6 +83,44 @@ pub fn pack(
     packer.finish(extent)
 }
 
+/// A tree that is written with others, and the folder that its files get.
+#[derive(Debug)]
+pub struct Placed<'a> {
+    /// The folder, relative; empty for the top.
+    pub folder: PathBuf,
+    /// The tree.
+    pub tree: &'a Root,
+}
+
+/// Writes all files of several trees as one tar. A directory that more than one of them has at the
+/// same place is written once, as the first has it.
+pub fn pack_trees(trees: &[Placed<'_>], options: &PackOptions, out: impl Write) -> Result<Packed> {
+    let mut packer = Packer::new(options, out)?;
+    let mut directories = HashSet::new();
+    for placed in trees {
+        let top = placed.tree.dir();
+        let root = top.try_clone().map_err(cannot_read(Path::new("")))?;
+        let root = Arc::new(Root::new(root));
+        // Equal identities in another tree are no names of one file.
+        packer.names.clear();
+        packer.folder.clear();
+        if !placed.folder.as_os_str().is_empty() {
+            let stat = root.stat(Path::new("/"));
+            let stat = stat.map_err(cannot_read(Path::new("/")))?;
+            packer.add_file(&placed.folder, &stat, Source::Nothing, true)?;
+        }
+        packer.folder.clone_from(&placed.folder);
+        changes(placed.tree, Below::Nothing, |change| {
+            let is_directory = matches!(change.kind, ChangeKind::Written(stat) if stat.is_dir());
+            match is_directory && !directories.insert(placed.folder.join(change.path)) {
+                true => Ok(()),
+                false => packer.add(&root, change),
+            }
+        })?;
+    }
+    packer.finish(Extent::Whole)
+}
+
 /// A file of a layer that is packed without a change set on disk.
 #[derive(Debug)]
 pub struct NewFile {
@@ -111,6 +151,8 @@ type Identity = (u64, u64);
 
 struct Packer<W: Write> {
     pipeline: Pipeline<W>,
+    /// The folder that everything is put into; empty for the top.
+    folder: PathBuf,
     clamp_epoch: i64,
     /// Whether an entry is newer than it may be.
     is_clamped: bool,
@@ -124,6 +166,7 @@ impl<W: Write> Packer<W> {
     fn new(options: &PackOptions, out: W) -> Result<Self> {
         Ok(Self {
             pipeline: Pipeline::new(options, out)?,
+            folder: PathBuf::new(),
             clamp_epoch: options.clamp_epoch.unwrap_or(i64::MAX),
             is_clamped: false,
             names: HashMap::new(),
@@ -156,9 +199,17 @@ impl<W: Write> Packer<W> {
         }
     }
 
+    /// Gives the path that an entry is written under.
+    fn place<'p>(&self, path: &'p Path) -> Cow<'p, Path> {
+        match self.folder.as_os_str().is_empty() {
+            true => Cow::Borrowed(path),
+            false => Cow::Owned(self.folder.join(path)),
+        }
+    }
+
     fn add_whiteout(&mut self, path: &Path) -> Result<()> {
         self.pipeline.add(Item {
-            header: EntryHeader::empty(bytes(path)),
+            header: EntryHeader::empty(bytes(&self.place(path))),
             source: Source::Nothing,
         })
     }
@@ -166,7 +217,7 @@ impl<W: Write> Packer<W> {
     fn add_file(&mut self, path: &Path, stat: &Stat, source: Source, written: bool) -> Result<()> {
         self.is_clamped |= stat.modified.seconds > self.clamp_epoch;
         let mut item = Item {
-            header: EntryHeader::of(bytes(path), stat, self.clamp_epoch),
+            header: EntryHeader::of(bytes(&self.place(path)), stat, self.clamp_epoch),
             source,
         };
         let header = &mut item.header;

@@ -52,6 +52,12 @@ pub enum Error {
         /// The directory, relative to the root filesystem.
         path: PathBuf,
     },
+    /// Root filesystems that are written to one place have a file of one name.
+    #[error("more than one platform has a file {path:?}")]
+    FilesCollide {
+        /// Its path in what is written.
+        path: PathBuf,
+    },
     /// A directory would replace a file.
     #[error("cannot copy a directory to {path:?}, which is not a directory")]
     DirectoryOverFile {
@@ -239,6 +245,7 @@ impl Error {
             | Self::SourceTooDeep { .. }
             | Self::Pattern { .. }
             | Self::FileOverDirectory { .. }
+            | Self::FilesCollide { .. }
             | Self::DirectoryOverFile { .. }
             | Self::DirectoryBlocked { .. }
             | Self::Exit { .. }
@@ -261,6 +268,9 @@ impl Error {
         match self {
             Self::SourceMissing { .. } => {
                 Some("paths are relative to the build context or the stage copied from".to_owned())
+            }
+            Self::FilesCollide { .. } => {
+                Some("leave out platform-split=false, and each platform has a folder".to_owned())
             }
             Self::SourceIgnored { path, .. } => {
                 Some(format!("add a line !{} to the ignore file", path.display()))

@@ -26,6 +26,7 @@ mod layer;
 mod listed;
 mod oracles;
 mod plan;
+mod platforms;
 mod remote;
 mod remote_faults;
 mod run;

@@ -38,7 +38,7 @@ pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
 }
 
 /// Reads a value that is yes or no, as Go's `strconv.ParseBool` does.
-pub(super) fn flag(key: &str, value: &str) -> Result<bool, String> {
+pub(in crate::cli) fn flag(key: &str, value: &str) -> Result<bool, String> {
     match value {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),

@@ -6,7 +6,7 @@
 pub(super) mod call;
 pub(super) mod context;
 mod duration;
-mod fields;
+pub(super) mod fields;
 mod host;
 pub(super) mod ladder;
 pub(super) mod limit;

@@ -6,9 +6,10 @@ use super::fields;
 use crate::dockerfile::nearest;
 use crate::export::ArchiveFormat;
 use crate::export::Destination;
+use crate::export::Folders;
 use crate::export::Target;
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "type",
     "dest",
     "tar",
@@ -17,6 +18,7 @@ const KEYS: [&str; 8] = [
     "compression",
     "oci-mediatypes",
     "rewrite-timestamp",
+    "platform-split",
 ];
 const TYPES: [&str; 6] = ["oci", "docker", "local", "tar", "image", "registry"];
 
@@ -41,11 +43,13 @@ pub(in crate::cli) fn output(text: &str) -> Result<Output, String> {
     if text == "-" {
         return Ok(to(Target::Tar {
             destination: Destination::Stdout,
+            folders: Folders::ForIndex,
         }));
     }
     if !text.contains('=') && !text.contains(',') && !text.is_empty() {
         return Ok(to(Target::Local {
             directory: PathBuf::from(text),
+            folders: Folders::ForIndex,
         }));
     }
     let options = options(text)?;
@@ -57,9 +61,11 @@ pub(in crate::cli) fn output(text: &str) -> Result<Output, String> {
         "docker" => Ok(to(options.archive(ArchiveFormat::Docker))),
         "local" => Ok(to(Target::Local {
             directory: options.directory()?,
+            folders: options.folders,
         })),
         "tar" => Ok(to(Target::Tar {
             destination: options.destination(),
+            folders: options.folders,
         })),
         "image" | "registry" => options.image(),
         "cacheonly" => Err("a build without --tag and --output leaves only its cache".to_owned()),
@@ -85,6 +91,7 @@ struct Options {
     tar: Option<bool>,
     push: Option<bool>,
     names: Vec<String>,
+    folders: Folders,
 }
 
 fn options(text: &str) -> Result<Options, String> {
@@ -95,6 +102,12 @@ fn options(text: &str) -> Result<Options, String> {
             "dest" => options.dest = Some(value).filter(|dest| !dest.is_empty()),
             "tar" => options.tar = Some(fields::flag(&key, &value)?),
             "push" => options.push = Some(fields::flag(&key, &value)?),
+            "platform-split" => {
+                options.folders = match fields::flag(&key, &value)? {
+                    true => Folders::Always,
+                    false => Folders::Never,
+                }
+            }
             "name" => options.names = fields::split(&value)?,
             "compression" if value == "gzip" => {}
             "compression" => return Err(format!("compression is gzip, not {value:?}")),
@@ -119,10 +132,12 @@ impl Options {
     /// Refuses keys that mean nothing for the type.
     fn check(&self) -> Result<(), String> {
         let is_image = matches!(self.kind.as_str(), "image" | "registry");
+        let has_files = matches!(self.kind.as_str(), "local" | "tar");
         let misplaced = match self {
             Self { tar: Some(_), .. } if self.kind != "oci" => "tar",
             Self { push: Some(_), .. } if !is_image => "push",
             Self { dest: Some(_), .. } if is_image => "dest",
+            Self { folders, .. } if *folders != Folders::ForIndex && !has_files => "platform-split",
             _ => return Ok(()),
         };
         Err(format!("{misplaced}= means nothing for type={}", self.kind))
@@ -169,6 +184,7 @@ mod tests {
     use super::output;
     use crate::export::ArchiveFormat;
     use crate::export::Destination;
+    use crate::export::Folders;
     use crate::export::Target;
 
     fn target(text: &str) -> Option<Target> {
@@ -180,15 +196,30 @@ mod tests {
         assert_eq!(
             target("out"),
             Some(Target::Local {
-                directory: PathBuf::from("out")
+                directory: PathBuf::from("out"),
+                folders: Folders::ForIndex,
             })
         );
         assert_eq!(
             target("-"),
             Some(Target::Tar {
-                destination: Destination::Stdout
+                destination: Destination::Stdout,
+                folders: Folders::ForIndex,
             })
         );
+    }
+
+    #[test]
+    fn platforms_are_split_or_not() {
+        let local = |folders| {
+            Some(Target::Local {
+                directory: "d".into(),
+                folders,
+            })
+        };
+        let split = |value| target(&format!("type=local,dest=d,platform-split={value}"));
+        assert_eq!(split("true"), local(Folders::Always));
+        assert_eq!(split("false"), local(Folders::Never));
     }
 
     #[test]
@@ -231,6 +262,7 @@ mod tests {
             ("type=tar,push=true", "means nothing"),
             ("type=image,dest=x", "means nothing"),
             ("type=oci,tar=maybe", "true or false"),
+            ("type=oci,platform-split=true", "means nothing"),
             ("type=oci,compression=zstd", "gzip"),
             ("type=oci,dest", "KEY=VALUE"),
             ("", "KEY=VALUE"),

@@ -12,10 +12,10 @@ use crate::dockerfile::lower::cursor::ENTRY_BYTES;
 use crate::dockerfile::lower::cursor::Last;
 use crate::dockerfile::lower::cursor::Shared;
 use crate::dockerfile::lower::cursor::State;
-use crate::dockerfile::lower::cursor::title;
 use crate::dockerfile::lower::declared::Declared;
 use crate::dockerfile::lower::paths;
 use crate::dockerfile::lower::remote;
+use crate::dockerfile::lower::title::title;
 use crate::dockerfile::options::PATH;
 use crate::dockerfile::outline::Notes;
 use crate::dockerfile::stage::Node;
@@ -109,7 +109,10 @@ pub(super) fn load(
             if !base.layers.is_empty() {
                 let name = match context {
                     Some(context) => format!("[context {context}] {}", base.name),
-                    None => title(node, &mut state, false, &format!("FROM {}", base.name)),
+                    None => {
+                        let text = format!("FROM {}", base.name);
+                        title(node, &mut state, shared.options, &text)
+                    }
                 };
                 let op = Op::Image(ImageOp {
                     name: node.base.clone(),

@@ -16,6 +16,7 @@ use crate::dockerfile::check::Linter;
 use crate::dockerfile::environment::Environment;
 use crate::dockerfile::globals::Globals;
 use crate::dockerfile::lower::declared::Declared;
+use crate::dockerfile::lower::title::title;
 use crate::dockerfile::outline::Notes;
 use crate::dockerfile::stage::Node;
 use crate::dockerfile::stage::Stages;
@@ -282,8 +283,11 @@ impl Cursor<'_, '_, '_> {
 
     /// Gives the name under which progress shows the next step.
     pub(super) fn title(&mut self, text: &str) -> String {
-        let trigger = self.step.trigger.is_some();
-        title(self.node, self.state, trigger, text)
+        let options = self.shared.options;
+        match self.step.trigger {
+            Some(_) => title(self.node, self.state, options, &format!("ONBUILD {text}")),
+            None => title(self.node, self.state, options, text),
+        }
     }
 
     /// Gives the instruction's own line with its keyword in upper case and its variables replaced,
@@ -350,20 +354,6 @@ impl Cursor<'_, '_, '_> {
             uncached: options.no_cache || filtered,
         }
     }
-}
-
-/// Gives the name under which progress shows the next step of a stage: `[build 2/4] RUN make`.
-pub(super) fn title(node: &Node<'_>, state: &mut State, trigger: bool, text: &str) -> String {
-    if node.counted == 0 {
-        return text.to_owned();
-    }
-    state.shown += 1;
-    let label = &node.label;
-    let space = if label.is_empty() { "" } else { " " };
-    let total = node.counted.to_string();
-    let (shown, width) = (state.shown, total.len());
-    let onbuild = if trigger { "ONBUILD " } else { "" };
-    format!("[{label}{space}{shown:>width$}/{total}] {onbuild}{text}")
 }
 
 fn entry(created_by: String, empty_layer: bool) -> History {

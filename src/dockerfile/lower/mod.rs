@@ -23,6 +23,7 @@ mod remote;
 mod run;
 mod signal;
 mod target;
+mod title;
 mod walk;
 mod workdir;
 
