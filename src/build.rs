@@ -80,6 +80,7 @@ pub fn build(request: &Request, cancel: &Cancel) -> Result<Outcome, Error> {
     let worker = Arc::new(worker);
     let send = || send_ahead(request, &local, (&plan, ready, &export));
     let solved = solve(request, &local, (&text, &plan, &worker), send);
+    worker.end();
     // What was read of the context is remembered also if the build failed. What cannot be
     // remembered is read again the next time, and costs no build.
     if let Err(error) = worker.save_indexes() {

@@ -124,6 +124,12 @@ impl Outbound {
         self.keeper.as_ref().is_some_and(|it| !it.is_finished())
     }
 
+    /// Has it end, without waiting for that: taking a network down takes the kernel a while.
+    pub fn end(&self) {
+        // If it has ended already, all is well.
+        let _ended = process::signal(&self.carrier, process::KILL);
+    }
+
     fn carried(carrier: &'static Carrier, path: PathBuf) -> Result<Outbound, Error> {
         let namespace = namespace::new_network().map_err(Error::Network)?;
         let handed = namespace.try_clone();
@@ -203,7 +209,7 @@ fn keep(carrier: &Carrier, path: &Path, namespace: File, tell: &mpsc::SyncSender
 
 impl Drop for Outbound {
     fn drop(&mut self) {
-        let _ended = process::signal(&self.carrier, process::KILL);
+        self.end();
         if let Some(keeper) = self.keeper.take() {
             let _ended = keeper.join();
         }

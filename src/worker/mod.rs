@@ -228,6 +228,12 @@ impl Worker {
         Ok(())
     }
 
+    /// Ends what only commands need: there will be no more of them. Nothing is waited for until the
+    /// worker is dropped.
+    pub fn end(&self) {
+        self.networks.end();
+    }
+
     /// Names all that decides a layer's bytes beside its change set; part of what the cache keeps
     /// packed layers by.
     #[must_use]

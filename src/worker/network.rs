@@ -53,9 +53,23 @@ impl Networks {
         None
     }
 
+    /// Has those end that nobody uses, all at once.
+    pub(super) fn end(&self) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for network in &state.idle {
+            network.end();
+        }
+    }
+
     /// Takes a network back that nobody uses any more, and that nobody could have changed.
     pub(super) fn give_back(&self, network: Outbound) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.idle.push(network);
+    }
+}
+
+impl Drop for Networks {
+    fn drop(&mut self) {
+        self.end();
     }
 }
