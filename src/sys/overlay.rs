@@ -147,12 +147,16 @@ pub fn try_below(place: &Path) -> Result<()> {
         for path in &made {
             std::fs::create_dir_all(path).call(|| format!("mkdir({path:?})"))?;
         }
-        let overlay = Overlay {
-            lowers: std::slice::from_ref(lower),
-            upper: Some((upper, work)),
-            options: &[],
+        let mount = |options| {
+            let overlay = Overlay {
+                lowers: std::slice::from_ref(lower),
+                upper: Some((upper, work)),
+                options,
+            };
+            overlay.mount_apart(lower).map(|_| ())
         };
-        overlay.mount_apart(lower).map(|_| ())
+        // Without `volatile`, the unmount waits until all that is dirty is on the disk.
+        mount(CHANGE_SET_OPTIONS.as_slice()).or_else(|_| mount(&[]))
     };
     let tried = tried();
     let removed =
