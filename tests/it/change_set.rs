@@ -92,6 +92,22 @@ fn a_command_that_changes_nothing_leaves_nothing() {
 }
 
 #[test]
+fn layers_of_nothing_are_all_the_same() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = Home::new();
+    let dockerfile = "FROM scratch\nCOPY --from=host busybox /bin/sh\n\
+                      RUN echo x > /file\nRUN true\nRUN true twice\n";
+    let mut command = home.build(&home.context(dockerfile));
+    succeed(command.args(["--build-context", "host=/bin", "--tag", "nothing"]));
+    let image = succeed(home.rbuild().args(["inspect", "nothing"])).stdout;
+    // What 1024 zeros digest to: a tar with nothing in it.
+    let nothing = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
+    assert_eq!(image.matches(nothing).count(), 2, "{image}");
+}
+
+#[test]
 fn what_a_command_changes_in_etc_makes_etc_as_new_as_buildkit_does() {
     if !require(&NEEDS) {
         return;
