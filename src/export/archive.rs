@@ -1,7 +1,5 @@
 //! An image as one tar: an OCI image layout, with what `docker load` reads beside it.
 
-use std::io;
-use std::io::Read;
 use std::io::Write;
 
 use serde::Serialize;
@@ -12,9 +10,16 @@ use tar::Header;
 use crate::export::ArchiveFormat;
 use crate::export::Error;
 use crate::export::layout;
+use crate::oci::Descriptor;
 use crate::oci::ImageSet;
 use crate::oci::Reference;
+use crate::store::BlobReader;
 use crate::store::Store;
+
+const FILE_MODE: u32 = 0o444;
+
+/// One block of a tar, empty.
+const BLOCK: [u8; 512] = [0; 512];
 
 /// One entry of docker's `manifest.json`.
 #[derive(Serialize)]
@@ -45,7 +50,7 @@ pub fn write_archive(
         let reader = store
             .open_blob(&blob)
             .map_err(|source| Error::Blob { source })?;
-        append_file(&mut tar, &blob_name(&blob.digest), blob.size, reader)?;
+        append_blob(&mut tar, &blob, reader)?;
     }
     append_bytes(
         &mut tar,
@@ -81,35 +86,50 @@ fn docker_manifest(set: &ImageSet, names: &[Reference]) -> Vec<u8> {
     serde_json::to_vec(&manifests).expect("strings and lists are JSON")
 }
 
-fn append_directory(tar: &mut Builder<impl Write>, name: &str) -> Result<(), Error> {
-    append(tar, (name, EntryType::Directory, 0o755), 0, io::empty())
+/// Appends a blob, which is read and verified while what was read is written.
+fn append_blob(
+    tar: &mut Builder<impl Write>,
+    blob: &Descriptor,
+    reader: BlobReader,
+) -> Result<(), Error> {
+    let header = header(
+        (&blob_name(&blob.digest), EntryType::Regular, FILE_MODE),
+        blob.size,
+    )?;
+    let out = tar.get_mut();
+    let padding = blob.size.wrapping_neg() % BLOCK.len() as u64;
+    let write = || {
+        out.write_all(header.as_bytes())?;
+        reader.copy_to(out)?;
+        out.write_all(&BLOCK[..padding as usize])
+    };
+    write().map_err(|source| Error::Archive { source })
 }
 
 fn append_bytes(tar: &mut Builder<impl Write>, name: &str, bytes: &[u8]) -> Result<(), Error> {
-    append_file(tar, name, bytes.len() as u64, bytes)
+    append(tar, (name, EntryType::Regular, FILE_MODE), bytes)
 }
 
-fn append_file(
-    tar: &mut Builder<impl Write>,
-    name: &str,
-    size_bytes: u64,
-    reader: impl Read,
-) -> Result<(), Error> {
-    append(tar, (name, EntryType::Regular, 0o444), size_bytes, reader)
+fn append_directory(tar: &mut Builder<impl Write>, name: &str) -> Result<(), Error> {
+    append(tar, (name, EntryType::Directory, 0o755), &[])
 }
 
 fn append(
     tar: &mut Builder<impl Write>,
-    (name, kind, mode): (&str, EntryType, u32),
-    size_bytes: u64,
-    reader: impl Read,
+    entry: (&str, EntryType, u32),
+    content: &[u8],
 ) -> Result<(), Error> {
+    let header = header(entry, content.len() as u64)?;
+    tar.append(&header, content)
+        .map_err(|source| Error::Archive { source })
+}
+
+fn header((name, kind, mode): (&str, EntryType, u32), size_bytes: u64) -> Result<Header, Error> {
     let mut header = Header::new_ustar();
-    let entry_error = |source| Error::Entry {
+    header.set_path(name).map_err(|source| Error::Entry {
         name: name.to_owned(),
         source,
-    };
-    header.set_path(name).map_err(entry_error)?;
+    })?;
     header.set_entry_type(kind);
     header.set_mode(mode);
     header.set_uid(0);
@@ -117,8 +137,7 @@ fn append(
     header.set_mtime(0);
     header.set_size(size_bytes);
     header.set_cksum();
-    tar.append(&header, reader)
-        .map_err(|source| Error::Archive { source })
+    Ok(header)
 }
 
 #[cfg(test)]

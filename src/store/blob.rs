@@ -6,6 +6,9 @@ use std::io;
 use std::io::Read;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 use std::time::SystemTime;
 
 use crate::oci::Descriptor;
@@ -15,6 +18,10 @@ use crate::store::DOCUMENT_LIMIT_BYTES;
 use crate::store::Error;
 use crate::store::Store;
 use crate::store::file::Temporary;
+
+/// How much of a blob is copied at a time, and how many such pieces are read ahead.
+const PIECE_BYTES: usize = 256 << 10;
+const PIECES_AHEAD: usize = 4;
 
 impl Store {
     /// Gives the path at which a blob is, or would be.
@@ -251,6 +258,36 @@ impl BlobReader {
     /// [`Error::BlobDigest`] as the cause if the bytes are not those promised.
     pub fn finish(mut self) -> io::Result<()> {
         io::copy(&mut self, &mut io::sink()).map(drop)
+    }
+
+    /// Writes what is left to `out`, while the next pieces are read and digested.
+    ///
+    /// # Errors
+    /// What reading or writing fails with.
+    pub fn copy_to(self, out: &mut impl Write) -> io::Result<()> {
+        let (read, pieces) = sync_channel(PIECES_AHEAD);
+        thread::scope(|scope| {
+            scope.spawn(move || self.read_ahead(&read));
+            for piece in pieces {
+                out.write_all(&piece?)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Reads pieces until the end, a failure, or until nobody takes them any more.
+    fn read_ahead(mut self, to: &SyncSender<io::Result<Vec<u8>>>) {
+        loop {
+            let mut piece = vec![0; PIECE_BYTES];
+            let read = self.read(&mut piece).map(|count| {
+                piece.truncate(count);
+                piece
+            });
+            let is_last = !read.as_ref().is_ok_and(|piece| !piece.is_empty());
+            if to.send(read).is_err() || is_last {
+                return;
+            }
+        }
     }
 
     /// Compares the digest of all that was read with the blob's name. A blob that is not what it
