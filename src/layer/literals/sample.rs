@@ -2,7 +2,7 @@
 
 /// How many bytes are looked at in one place, and how many are passed over then.
 const SAMPLE: usize = 16 << 10;
-const PASSED: usize = 112 << 10;
+const PASSED: usize = 48 << 10;
 
 /// So many bytes that come again are a repetition: fewer do by chance, also in base 16.
 const REPETITION: usize = 6;
@@ -29,8 +29,9 @@ fn has_few(sample: &[u8]) -> bool {
         let place =
             &mut places[(word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - PLACES_BITS)) as usize];
         let before = usize::from(std::mem::replace(place, at as u16));
-        let is_run = window[..REPETITION].iter().all(|byte| *byte == window[0]);
-        if before < at && !is_run && sample[before..][..REPETITION] == window[..REPETITION] {
+        let repeated = &window[..REPETITION];
+        let is_found = before < at && sample[before..].starts_with(repeated);
+        if is_found && repeated.iter().any(|byte| *byte != repeated[0]) {
             found += 1;
             if found > most {
                 return false;
