@@ -16,10 +16,19 @@ pub(super) fn quoted_list(words: &[String]) -> String {
 
 /// `%q` of a string.
 pub(in crate::dockerfile) fn quote(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
+    quote_with('"', text.chars())
+}
+
+/// `%q` of a number: the character of that number, `'\n'` for 10.
+pub(super) fn quoted_character(number: i64) -> String {
+    let character = u32::try_from(number).ok().and_then(char::from_u32);
+    quote_with('\'', [character.unwrap_or(char::REPLACEMENT_CHARACTER)])
+}
+
+fn quote_with(mark: char, text: impl IntoIterator<Item = char>) -> String {
+    let mut out = String::from(mark);
+    for c in text {
         match c {
-            '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             '\u{07}' => out.push_str("\\a"),
             '\u{08}' => out.push_str("\\b"),
@@ -28,11 +37,12 @@ pub(in crate::dockerfile) fn quote(text: &str) -> String {
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
             '\u{0B}' => out.push_str("\\v"),
+            c if c == mark => out.extend(['\\', mark]),
             c if is_printable(c) => out.push(c),
             c => push_escape(&mut out, u32::from(c)),
         }
     }
-    out.push('"');
+    out.push(mark);
     out
 }
 
@@ -82,6 +92,7 @@ mod tests {
 
     use super::duration;
     use super::quote;
+    use super::quoted_character;
     use super::quoted_list;
 
     #[test]
@@ -97,6 +108,24 @@ mod tests {
         }
         assert_eq!(quoted_list(&["a".into(), "b c".into()]), r#"["a" "b c"]"#);
         assert_eq!(quoted_list(&[]), "[]");
+    }
+
+    #[test]
+    fn numbers_are_quoted_as_characters() {
+        for (number, expected) in [
+            (0, r"'\x00'"),
+            (3, r"'\x03'"),
+            (10, r"'\n'"),
+            (34, "'\"'"),
+            (39, r"'\''"),
+            (65, "'A'"),
+            (92, r"'\\'"),
+            (160, r"'\u00a0'"),
+            (0xD800, "'\u{FFFD}'"),
+            (1 << 30, "'\u{FFFD}'"),
+        ] {
+            assert_eq!(quoted_character(number), expected);
+        }
     }
 
     #[test]

@@ -126,11 +126,13 @@ pub(super) fn healthcheck(cursor: &mut Cursor<'_, '_, '_>, healthcheck: &Healthc
         time(|probe| probe.start_interval),
     ];
     let retries = probe.map_or(0, |probe| i64::from(probe.retries));
-    let [interval, timeout, start_period, start_interval] = times.map(golang::duration);
+    // BuildKit prints the whole struct by `%q`, the number as the character of that number.
+    let [interval, timeout, start_period, start_interval] =
+        times.map(|time| golang::quote(&golang::duration(time)));
     cursor.record(format!(
-        "HEALTHCHECK {{Test:{} Interval:{interval} Timeout:{timeout} StartPeriod:{start_period} \
-         StartInterval:{start_interval} Retries:{retries}}}",
-        golang::list(&test),
+        "HEALTHCHECK &{{{} {interval} {timeout} {start_period} {start_interval} {}}}",
+        golang::quoted_list(&test),
+        golang::quoted_character(retries),
     ));
     let nanos = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
     let [interval, timeout, start_period, start_interval] = times.map(nanos);
@@ -192,13 +194,13 @@ pub(super) fn user(cursor: &mut Cursor<'_, '_, '_>, user: &User) -> Result<(), E
 
 /// `VOLUME`.
 pub(super) fn volume(cursor: &mut Cursor<'_, '_, '_>, volume: &Volume) -> Result<(), Error> {
-    let mut paths = Vec::new();
-    for word in &volume.paths {
-        let path = cursor.expand(word)?;
-        if path.is_empty() {
-            return Err(cursor.error_at(word.span, PlanProblem::BlankVolume));
-        }
-        paths.push(path);
+    let words = volume.paths.iter();
+    let paths = words
+        .map(|word| cursor.expand(word))
+        .collect::<Result<Vec<_>, _>>()?;
+    if let Some(blank) = paths.iter().position(String::is_empty) {
+        let span = volume.paths[blank].span;
+        return Err(cursor.error_at(span, PlanProblem::BlankVolume));
     }
     cursor.record(format!("VOLUME {}", golang::list(&paths)));
     let volumes = &mut cursor.state.config.config.volumes;
