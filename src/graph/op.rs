@@ -212,6 +212,8 @@ pub struct MkdirOp {
 pub fn owner_number(text: &str) -> Option<u32> {
     match text {
         "root" | "" => Some(0),
+        // To the kernel this is no owner but the wish to leave 0 as it is.
+        "-1" => Some(0),
         text => text.parse::<i32>().ok().map(i32::cast_unsigned),
     }
 }

@@ -49,8 +49,8 @@ fn read(root: &Root, path: &str) -> Result<String, Problem> {
 }
 
 fn identify(spec: &str, passwd: &str, group: &str) -> Result<Identity, Problem> {
-    let spec = if spec.is_empty() { "0" } else { spec };
     let (user, group_name) = spec.split_once(':').unwrap_or((spec, ""));
+    let user = if user.is_empty() { "0" } else { user };
     let number = number(user);
     let entry = passwd
         .lines()
@@ -191,6 +191,7 @@ mod tests {
             identity("www:99"),
             (33, 99, vec![99], "/var/www".to_owned())
         );
+        assert_eq!(identity(":extra"), (0, 40, vec![40], "/root".to_owned()));
         assert_eq!(identity("33:34"), (33, 34, vec![34], "/var/www".to_owned()));
     }
 

@@ -13,7 +13,8 @@ const FILE_MAX_BYTES: u64 = 4 << 20;
 /// Whose a file becomes, and whether every name was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Lookup {
-    /// The numbers; 0 for what was not found, as BuildKit has it.
+    /// The numbers; as BuildKit has it, 0 for a user that was not found, and the user's own group
+    /// for a group that was not.
     pub(super) owner: Owner,
     /// Whether a name was not found.
     pub(super) unknown: bool,
@@ -33,8 +34,9 @@ pub(super) fn look_up(root: &Root, text: &str) -> Lookup {
         None => find(root, "etc/passwd", user)
             .and_then(|fields| Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?))),
     };
+    let own_group = known_user.map_or(0, |(_, gid)| gid);
     let known_group = match group {
-        None => known_user.map(|(_, gid)| gid),
+        None => Some(own_group),
         Some(group) => graph::owner_number(group).or_else(|| {
             find(root, "etc/group", group).and_then(|fields| fields.get(2)?.parse().ok())
         }),
@@ -42,7 +44,7 @@ pub(super) fn look_up(root: &Root, text: &str) -> Lookup {
     Lookup {
         owner: Owner {
             uid: known_user.map_or(0, |(uid, _)| uid),
-            gid: known_group.unwrap_or(0),
+            gid: known_group.unwrap_or(own_group),
         },
         unknown: known_user.is_none() || known_group.is_none(),
     }
@@ -79,6 +81,7 @@ mod tests {
         for (text, uid, gid, unknown) in [
             ("7", 7, 7, false),
             ("7:8", 7, 8, false),
+            ("-1", 0, 0, false),
             ("www-data", 33, 34, false),
             ("www-data:staff", 33, 50, false),
             ("www-data:", 33, 0, false),
@@ -86,7 +89,10 @@ mod tests {
             ("2147483648", 0, 0, true),
             (":staff", 0, 50, false),
             ("nosuch", 0, 0, true),
-            ("7:nosuch", 7, 0, true),
+            ("7:nosuch", 7, 7, true),
+            ("www-data:nosuch", 33, 34, true),
+            ("nosuch:nosuch", 0, 0, true),
+            ("nosuch:7", 0, 7, true),
         ] {
             let lookup = look_up(&root, text);
             assert_eq!((lookup.owner.uid, lookup.owner.gid), (uid, gid), "{text}");
