@@ -62,7 +62,7 @@ impl<'a> Filter<'a> {
         Ok(self)
     }
 
-    pub(super) fn excludes(&self, path: &str) -> bool {
+    fn excludes(&self, path: &str) -> bool {
         self.exclude
             .as_ref()
             .is_some_and(|patterns| patterns.matches(path))

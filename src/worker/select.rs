@@ -69,9 +69,6 @@ pub(super) fn select(root: &Root, wish: &Wish<'_>) -> Result<Vec<Selected>, Erro
             return Err(missing(wish, &found, &real.path));
         };
         let base_name = found.file_name().unwrap_or_default().to_owned();
-        if !stat.is_dir() && filter.excludes(&base_name.to_string_lossy()) {
-            continue;
-        }
         let mut node = Node {
             name: base_name.clone(),
             stat,
