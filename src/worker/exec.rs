@@ -68,6 +68,7 @@ pub(super) async fn run(worker: &Worker, op: ExecOp, task: &Task) -> Result<Made
         match status.code {
             0 => {
                 mount_points::date(active.stack(), began)?;
+                mount_points::leave(active.stack(), began)?;
                 change_set::commit(&*worker.snapshots, active)
             }
             code => Err(Error::Exit {

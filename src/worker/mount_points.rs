@@ -26,7 +26,10 @@ use crate::sys::Timestamp;
 /// What the snapshot is called; what is in it never changes under one name.
 const NAME: &str = "mount-points-1";
 
-const DIRECTORIES: [&str; 4] = ["proc", "sys", "dev", "etc"];
+/// Directories that something is mounted upon.
+const MOUNTED: [&str; 3] = ["proc", "sys", "dev"];
+/// The directory of the files that something is mounted upon.
+const FOLDER: &str = "etc";
 const FILES: [&str; 2] = ["hosts", "resolv.conf"];
 
 /// The snapshot, found or made when it is first needed, and held for as long as this lives.
@@ -53,14 +56,14 @@ pub(super) fn date(stack: &Stack, began: Timestamp) -> sys::Result<()> {
         return Ok(());
     };
     let upper = Dir::open(upper)?;
-    let Some(own) = upper.find("etc")?.filter(Stat::is_dir) else {
+    let Some(own) = upper.find(FOLDER)?.filter(Stat::is_dir) else {
         return Ok(());
     };
     let mut below = Vec::new();
     for lower in lowers.iter().rev() {
         let lower = Dir::open(lower)?;
-        if let Some(stat) = lower.find("etc")?.filter(Stat::is_dir) {
-            below.push((stat, lower.open_dir("etc")?));
+        if let Some(stat) = lower.find(FOLDER)?.filter(Stat::is_dir) {
+            below.push((stat, lower.open_dir(FOLDER)?));
         }
     }
     let is_as_below = below
@@ -68,7 +71,26 @@ pub(super) fn date(stack: &Stack, began: Timestamp) -> sys::Result<()> {
         .is_some_and(|(stat, _)| stat.modified == own.modified);
     let is_missing = |name: &&str| !below.iter().any(|(_, etc)| etc.stat(name).is_ok());
     if is_as_below && FILES.iter().any(is_missing) {
-        upper.set_modified("etc", began)?;
+        upper.set_modified(FOLDER, began)?;
+    }
+    Ok(())
+}
+
+/// Makes what a sandbox mounts upon and the image lacks, as if it had been made when the command
+/// began: BuildKit's runtime makes these directories itself, and nobody removes them.
+pub(super) fn leave(stack: &Stack, began: Timestamp) -> sys::Result<()> {
+    let (Stack::Overlay { upper: top, .. } | Stack::Directory(top)) = stack;
+    let lowers: &[PathBuf] = match stack {
+        Stack::Overlay { lowers, .. } => lowers,
+        Stack::Directory(_) => &[],
+    };
+    let layers = lowers.iter().chain([top]).map(|path| Dir::open(path));
+    let layers = layers.collect::<sys::Result<Vec<_>>>()?;
+    for name in MOUNTED {
+        let mut found = layers.iter().map(|layer| layer.find(name));
+        if !found.try_fold(false, |any, found| Ok(any || found?.is_some()))? {
+            make_dir(&Root::open(top)?, name, Some(began))?;
+        }
     }
     Ok(())
 }
@@ -92,18 +114,22 @@ fn open(snapshots: &dyn Snapshotter) -> Result<Active> {
 }
 
 fn make(root: &Root) -> sys::Result<()> {
+    for name in MOUNTED.into_iter().chain([FOLDER]) {
+        make_dir(root, name, None)?;
+    }
+    let folder = root.dir().open_dir(FOLDER)?;
+    for name in FILES {
+        sys::file::set_mode(&folder.create_file(name, 0o644)?, 0o644)?;
+    }
+    Ok(())
+}
+
+fn make_dir(root: &Root, name: &str, modified: Option<Timestamp>) -> sys::Result<()> {
     let options = MakeDirs {
         mode: 0o755,
         owner: Some(Owner { uid: 0, gid: 0 }),
-        modified: None,
+        modified,
         symlinks: Symlinks::Refuse,
     };
-    for name in DIRECTORIES {
-        root.make_dirs(Path::new(name), &options)?;
-    }
-    let etc = root.dir().open_dir("etc")?;
-    for name in FILES {
-        sys::file::set_mode(&etc.create_file(name, 0o644)?, 0o644)?;
-    }
-    Ok(())
+    root.make_dirs(Path::new(name), &options).map(|_made| ())
 }
