@@ -1,4 +1,4 @@
-//! Which extended attributes a layer carries.
+//! Which extended attributes a change set has, and which of them its layer carries.
 
 use std::ffi::OsStr;
 use std::ffi::OsString;
@@ -7,10 +7,12 @@ use std::os::unix::ffi::OsStrExt;
 use crate::sys::Dir;
 use crate::sys::Result;
 
+const CAPABILITY: &str = "security.capability";
+
 /// Attributes by name, sorted.
 pub type Attributes = Vec<(OsString, Vec<u8>)>;
 
-/// Reads the attributes of a file that go into a layer.
+/// Reads the attributes of a file that stay with it from change set to change set.
 ///
 /// They are those a program gives a file on purpose: capabilities, access lists, its own. Labels
 /// that the host's security modules give every file would differ from machine to machine.
@@ -27,9 +29,12 @@ pub fn read(dir: &Dir, name: &OsStr) -> Result<Attributes> {
     Ok(found)
 }
 
-/// Tells whether an attribute names users and groups of the host.
-pub(super) fn is_access_list(key: &OsStr) -> bool {
-    key.as_bytes().starts_with(b"system.posix_acl_")
+/// Reads the attributes that a layer carries: what a program may do. The notes that programs keep
+/// in the others, and access lists, are no part of BuildKit's layers either.
+pub(super) fn read_packed(dir: &Dir, name: &OsStr) -> Result<Attributes> {
+    let mut found = read(dir, name)?;
+    found.retain(|(key, _)| key == CAPABILITY);
+    Ok(found)
 }
 
 fn belongs(key: &OsStr) -> bool {

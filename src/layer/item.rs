@@ -41,8 +41,8 @@ pub enum Source {
         root: Arc<Root>,
         /// Its path there.
         path: PathBuf,
-        /// Whether its access lists are its own, not its host's.
-        owns_access_lists: bool,
+        /// Whether its capabilities go into the layer.
+        has_capabilities: bool,
     },
     /// An archive, in which the content lies in one piece. There are no attributes.
     Archive {
@@ -122,7 +122,7 @@ impl Reader {
         let Source::Tree {
             root,
             path,
-            owns_access_lists,
+            has_capabilities,
         } = &item.source
         else {
             if let (Source::Archive { target, .. }, EntryType::Symlink) =
@@ -143,13 +143,8 @@ impl Reader {
             header.link = target.as_os_str().as_bytes().to_vec();
         }
         // An open file can be asked at once whether it has any.
-        if file.as_ref().is_none_or(sys::file::has_attributes) {
-            header.xattrs = attribute::read(dir, name).map_err(cannot_read(path))?;
-        }
-        if !owns_access_lists {
-            header
-                .xattrs
-                .retain(|(key, _)| !attribute::is_access_list(key));
+        if *has_capabilities && file.as_ref().is_none_or(sys::file::has_attributes) {
+            header.xattrs = attribute::read_packed(dir, name).map_err(cannot_read(path))?;
         }
         out.extend_from_slice(&header.encode());
         Ok(file)

@@ -186,7 +186,7 @@ impl<W: Write> Packer<W> {
         let source = || Source::Tree {
             root: Arc::clone(root),
             path: change.path.to_owned(),
-            owns_access_lists: true,
+            has_capabilities: true,
         };
         match change.kind {
             ChangeKind::Written(stat) => self.add_file(change.path, &stat, source(), true),

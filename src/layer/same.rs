@@ -30,7 +30,7 @@ pub(super) fn is_same(
     if metadata(upper) != metadata(lower) {
         return Ok(false);
     }
-    let attributes = |dir: &Dir| attribute::read(dir, name).map_err(cannot_read(path));
+    let attributes = |dir: &Dir| attribute::read_packed(dir, name).map_err(cannot_read(path));
     if attributes(upper_dir)? != attributes(lower_dir)? {
         return Ok(false);
     }

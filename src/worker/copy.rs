@@ -128,6 +128,7 @@ pub(super) fn manner(op: &CopyOp, chown: Option<Owner>, (tree, task): (&Tree, &T
         parent_owner: chown.unwrap_or(ROOT),
         mode: op.mode.clone(),
         keeps_paths: op.parents,
+        capabilities: tree.context.is_none(),
     }
 }
 
@@ -199,6 +200,7 @@ fn copy_inline(
         parent_owner: chown,
         mode: op.mode.clone(),
         keeps_paths: false,
+        capabilities: true,
         cancel: Cancel::new(),
     };
     let wish = Wish {

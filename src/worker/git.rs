@@ -78,6 +78,7 @@ fn copy(checkout: &Path, op: &GitOp, target: &Root) -> Result<(), Error> {
         parent_owner: sys::Owner { uid: 0, gid: 0 },
         mode: None,
         keeps_paths: false,
+        capabilities: true,
         cancel: Cancel::new(),
     };
     let wish = Wish {

@@ -240,6 +240,7 @@ fn copy_to(tree: &Tree, source: &str, (target, name): (&Root, &str)) -> Result<(
         parent_owner: Owner { uid: 0, gid: 0 },
         mode: None,
         keeps_paths: false,
+        capabilities: true,
         cancel: Cancel::new(),
     };
     for selected in select::select(tree.root(), &wish(source, tree))? {

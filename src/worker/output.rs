@@ -55,6 +55,7 @@ fn copy_tree(tree: &View, directory: &Path) -> Result<(), Error> {
         parent_owner: root,
         mode: None,
         keeps_paths: false,
+        capabilities: true,
         cancel: Cancel::new(),
     };
     let all = Wish {

@@ -40,6 +40,8 @@ pub(super) struct Manner {
     /// Whether paths are kept: `--parents`. The directory that a copy goes to is then only there
     /// for what is in it, and does not take the source's time.
     pub(super) keeps_paths: bool,
+    /// Whether they keep their capabilities: BuildKit's contexts arrive without.
+    pub(super) capabilities: bool,
     /// The wish to stop, heeded before each file.
     pub(super) cancel: Cancel,
 }
@@ -251,7 +253,7 @@ impl Copy<'_> {
     fn metadata(&self, stat: &Stat, from: From<'_>, into: (&Dir, &OsStr)) -> Result<(), Error> {
         let (dir, name) = into;
         dir.set_owner(name, self.manner.owner_of(stat))?;
-        copy_xattrs(from, into);
+        copy_xattrs(from, into, self.manner.capabilities);
         if stat.kind != FileKind::Symlink {
             dir.set_mode(name, self.manner.mode_of(stat))?;
         }
@@ -265,8 +267,11 @@ fn set_time(stat: &Stat, (dir, name): (&Dir, &OsStr)) -> Result<(), Error> {
 
 /// Copies what attributes the target takes. BuildKit ignores failures too: the source may have
 /// attributes that the target's file system does not know.
-fn copy_xattrs(from: From<'_>, into: (&Dir, &OsStr)) {
+fn copy_xattrs(from: From<'_>, into: (&Dir, &OsStr), capabilities: bool) {
     for (key, value) in xattr::read(from.0, from.1) {
+        if key == xattr::CAPABILITY && !capabilities {
+            continue;
+        }
         let _ignored = into.0.set_xattr(into.1, &key, &value);
     }
 }
@@ -344,6 +349,7 @@ mod tests {
             parent_owner: owner(),
             mode,
             keeps_paths: false,
+            capabilities: true,
             cancel: Cancel::new(),
         };
         for selected in select(roots.0, &wish)? {
@@ -390,6 +396,7 @@ mod tests {
             parent_owner: owner(),
             mode: None,
             keeps_paths: false,
+            capabilities: true,
             cancel: Cancel::new(),
         };
         manner.cancel.cancel();
@@ -493,6 +500,7 @@ mod tests {
             parent_owner: owner(),
             mode: None,
             keeps_paths: false,
+            capabilities: true,
             cancel: Cancel::new(),
         };
         let excludes = ["**/c2".to_owned()];

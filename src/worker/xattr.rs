@@ -6,6 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::sys::Dir;
 
+/// What a program may do that its user may not.
+pub(super) const CAPABILITY: &str = "security.capability";
+
 /// Gives the attributes that are copied with a file and count as its content, by name. What cannot
 /// be read is left out, as BuildKit does.
 pub(super) fn read(dir: &Dir, name: &OsStr) -> Vec<(OsString, Vec<u8>)> {
@@ -26,7 +29,7 @@ pub(super) fn read(dir: &Dir, name: &OsStr) -> Vec<(OsString, Vec<u8>)> {
 fn is_content(key: &OsStr) -> bool {
     let key = key.as_bytes();
     let starts = |prefix: &str| key.starts_with(prefix.as_bytes());
-    key == b"security.capability"
+    key == CAPABILITY.as_bytes()
         || !(starts("security.")
             || starts("system.")
             || starts("trusted.overlay.")

@@ -132,7 +132,7 @@ impl Copy<'_> {
         Source::Tree {
             root: Arc::clone(self.source),
             path: from.to_owned(),
-            owns_access_lists: false,
+            has_capabilities: self.manner.capabilities,
         }
     }
 }

@@ -201,7 +201,10 @@ fn perform_one(root: &Root, step: &Step) -> rbuild::sys::Result<()> {
         }
         Step::Attribute(path, value) => {
             let (dir, name) = at(path)?;
-            dir.set_xattr(name, OsStr::new("user.mark"), value.as_bytes())
+            // Of all attributes only this one goes through layers.
+            let mut capability = [1, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            capability[4] = value.as_bytes()[0];
+            dir.set_xattr(name, OsStr::new("security.capability"), &capability)
         }
     }
 }
