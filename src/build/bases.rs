@@ -208,6 +208,12 @@ pub enum BaseError {
         #[from]
         source: crate::oci::Error,
     },
+    /// It is no root filesystem of Linux.
+    #[error("it is an image for {os}, and rbuild builds for Linux alone")]
+    OtherSystem {
+        /// The system that it is for.
+        os: String,
+    },
     /// A directory is no layout.
     #[error("{path:?} is no OCI image layout: it has no file oci-layout")]
     NoLayout {
@@ -240,6 +246,11 @@ fn full_name(name: &Reference, image: &StoredImage) -> String {
 }
 
 fn base(name: String, image: StoredImage, source: Option<Reference>) -> Result<Base, BaseError> {
+    // Its layers hold no root filesystem, but folders that Windows makes one of.
+    if image.config.os == "windows" {
+        let os = image.config.os;
+        return Err(BaseError::OtherSystem { os });
+    }
     let layers = Layer::pair(&image.config, &image.manifest)?;
     Ok(Base {
         name,
@@ -296,4 +307,36 @@ fn import(layout: &LayoutImage, local: &Local, wanted: &Wanted) -> Result<Stored
         })?;
     }
     Ok(image)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::BaseError;
+    use super::base;
+    use crate::store::StoredImage;
+
+    fn image(os: &str) -> StoredImage {
+        let blob = json!({
+            "mediaType": "application/vnd.oci.image.config.v1+json",
+            "digest": format!("sha256:{}", "0".repeat(64)),
+            "size": 2,
+        });
+        let manifest = json!({ "schemaVersion": 2, "config": blob, "layers": [] });
+        let rootfs = json!({ "type": "layers", "diff_ids": [] });
+        let config = json!({ "architecture": "amd64", "os": os, "config": {}, "rootfs": rootfs });
+        StoredImage {
+            descriptor: serde_json::from_value(blob).unwrap(),
+            manifest: serde_json::from_value(manifest).unwrap(),
+            config: serde_json::from_value(config).unwrap(),
+        }
+    }
+
+    #[test]
+    fn an_image_for_windows_is_no_base() {
+        assert!(base("base".to_owned(), image("linux"), None).is_ok());
+        let refused = base("base".to_owned(), image("windows"), None).unwrap_err();
+        assert!(matches!(refused, BaseError::OtherSystem { .. }));
+    }
 }
