@@ -345,6 +345,7 @@ fn kind_of(error: &worker::Error) -> Kind {
     match error {
         worker::Error::Canceled => Kind::Canceled,
         worker::Error::Remote(error) => of_remote(error),
+        worker::Error::Git { .. } => Kind::Remote,
         error if error.is_users() => Kind::User,
         _ => Kind::Environment,
     }
