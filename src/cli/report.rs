@@ -1,5 +1,6 @@
 //! An error as people read it: what happened, why, where in which file, and what to do.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::fmt::Write;
 use std::ops::Range;
@@ -18,6 +19,12 @@ const MARGIN: Style = AnsiColor::Blue.on_default().bold();
 const AROUND: usize = 2;
 /// How many lines of a long instruction are shown.
 const LONG: usize = 12;
+/// How many characters of a long line are shown.
+const WIDE: usize = 400;
+/// How many of them stand before the place.
+const LEAD: usize = 80;
+/// How many characters of a message are shown: it may quote such a line.
+const MESSAGE: usize = 2000;
 
 /// Prints an error on standard error.
 pub(super) fn error(error: &Error) {
@@ -39,7 +46,7 @@ pub(super) fn panics_as_bugs() {
 
 /// Writes an error with its causes, its place and its hint.
 fn text(error: &Error) -> String {
-    let mut out = format!("{ERROR}error:{ERROR:#} {error}\n");
+    let mut out = format!("{ERROR}error:{ERROR:#} {}\n", bounded(&error.to_string()));
     if let Some(place) = error.place() {
         excerpt(&place, &mut out);
     }
@@ -49,7 +56,7 @@ fn text(error: &Error) -> String {
         // An error that only passes on another one has its text.
         let text = error.to_string();
         if text != said {
-            let _ = writeln!(out, "  caused by: {text}");
+            let _ = writeln!(out, "  caused by: {}", bounded(&text));
         }
         (said, cause) = (text, error.source());
     }
@@ -57,6 +64,14 @@ fn text(error: &Error) -> String {
         hint(&text, &mut out);
     }
     out
+}
+
+/// Cuts a message that quotes more than anybody reads.
+fn bounded(text: &str) -> String {
+    match text.char_indices().nth(MESSAGE) {
+        Some((end, _)) => format!("{}… ({} bytes in all)", &text[..end], text.len()),
+        None => text.to_owned(),
+    }
 }
 
 /// Writes what can be done.
@@ -106,35 +121,21 @@ impl<'a> Excerpts<'a> {
             column + 1
         );
         for index in first.saturating_sub(AROUND)..until.min(last).min(first + LONG) {
-            self.write_line(index, (first, last), &margin, out);
+            let (line, _) = cut(self.line(index), 0);
+            write_line((index, &line), (first, last), &margin, out);
         }
         if last > first + LONG {
             let _ = writeln!(out, "{}", margin.before("…", " > …"));
         }
         for index in last..until {
-            self.write_line(index, (first, last), &margin, out);
-            if first == last && index == first {
-                let carets = carets(self.line(index), column, bytes.len());
+            let is_place = first == last && index == first;
+            let (line, column) = cut(self.line(index), if is_place { column } else { 0 });
+            write_line((index, &line), (first, last), &margin, out);
+            if is_place {
+                let carets = carets(&line, column, bytes.len());
                 let _ = writeln!(out, "{} {ERROR}{carets}{ERROR:#}", margin.before("", ""));
             }
         }
-    }
-
-    fn write_line(
-        &self,
-        index: usize,
-        (first, last): (usize, usize),
-        margin: &Margin,
-        out: &mut String,
-    ) {
-        let several = first != last;
-        let marked = several && (first..=last).contains(&index);
-        let arrow = if marked { " > " } else { " " };
-        let pad = if several && !marked { "  " } else { "" };
-        let number = (index + 1).to_string();
-        let shown = printable(self.line(index));
-        let line = format!("{}{pad}{shown}", margin.before(&number, arrow));
-        let _ = writeln!(out, "{}", line.trim_end());
     }
 
     /// Gives a line without its end.
@@ -149,6 +150,38 @@ impl<'a> Excerpts<'a> {
         let line = self.starts.partition_point(|start| *start <= byte) - 1;
         (line, self.text[self.starts[line]..byte].chars().count())
     }
+}
+
+fn write_line(
+    (index, line): (usize, &str),
+    (first, last): (usize, usize),
+    margin: &Margin,
+    out: &mut String,
+) {
+    let several = first != last;
+    let marked = several && (first..=last).contains(&index);
+    let arrow = if marked { " > " } else { " " };
+    let pad = if several && !marked { "  " } else { "" };
+    let number = (index + 1).to_string();
+    let shown = printable(line);
+    let line = format!("{}{pad}{shown}", margin.before(&number, arrow));
+    let _ = writeln!(out, "{}", line.trim_end());
+}
+
+/// Gives what is shown of a line, and where in it the column is that has to be in sight.
+fn cut(line: &str, column: usize) -> (Cow<'_, str>, usize) {
+    if line.chars().nth(WIDE).is_none() {
+        return (Cow::Borrowed(line), column);
+    }
+    let skipped = column.saturating_sub(LEAD);
+    let mut rest = line.chars().skip(skipped);
+    let mark = if skipped > 0 { "…" } else { "" };
+    let mut shown = mark.to_owned();
+    shown.extend(rest.by_ref().take(WIDE));
+    if rest.next().is_some() {
+        shown.push('…');
+    }
+    (Cow::Owned(shown), column - skipped + mark.chars().count())
 }
 
 /// What stands left of the lines.
@@ -248,6 +281,24 @@ mod tests {
         excerpt(&place, &mut out);
         assert!(out.lines().count() < 20, "{out}");
         assert!(out.contains("42 |"), "{out}");
+    }
+
+    #[test]
+    fn a_long_line_is_cut_around_the_place() {
+        let long = "x".repeat(1 << 20);
+        let (before, lead) = ("x".repeat(400), "x".repeat(78));
+        check(
+            &format!("{long} wrong {long}\n{long}\n"),
+            "wrong",
+            &format!(
+                " --> Dockerfile:1:1048578\n1 | …{lead}x wrong {}…\n  | {}^^^^^\n2 | {before}…\n",
+                "x".repeat(314),
+                " ".repeat(81),
+            ),
+        );
+        let message = super::bounded(&long);
+        assert!(message.ends_with("x… (1048576 bytes in all)"));
+        assert!(message.len() < 3000);
     }
 
     #[test]
