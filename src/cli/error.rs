@@ -153,6 +153,12 @@ pub(super) enum Error {
         /// What.
         source: crate::dockerfile::Error,
     },
+    /// The checks were asked for, and there is something to mend.
+    #[error("the checks found {}", if *count == 1 { "a warning".to_owned() } else { format!("{count} warnings") })]
+    Warnings {
+        /// How many.
+        count: usize,
+    },
     /// What networks need of the machine could not be set up.
     #[error("cannot set up the network")]
     Runtime {
@@ -204,6 +210,7 @@ impl Error {
             | Self::ReadSecret { .. }
             | Self::SecretTooLarge { .. }
             | Self::ReadDockerfile { .. }
+            | Self::Warnings { .. }
             | Self::Dockerfile { .. } => 1,
             Self::ReadConfig { .. }
             | Self::WriteFile { .. }

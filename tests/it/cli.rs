@@ -158,6 +158,23 @@ fn parse_prints_json_or_where_the_mistake_is() {
 }
 
 #[test]
+fn a_repository_that_cannot_be_fetched_is_its_servers_concern() {
+    let home = Home::new();
+    // Nothing listens on the port that the system gave, and takes back.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .unwrap()
+        .port();
+    let url = format!("git://127.0.0.1:{port}/x.git");
+    let built = home.rbuild(&["build", "-q", &url]);
+    check(
+        &built,
+        4,
+        &["cannot fetch the build context", "git cannot use"],
+    );
+}
+
+#[test]
 fn an_image_is_built_listed_tagged_and_removed() {
     if !require(&[Feature::Root, Feature::Overlay]) {
         return;
@@ -470,7 +487,7 @@ fn questions_are_answered_without_building() {
         "# V which version\nARG V=1\nFROM nowhere.invalid/base:$V as build\nENV a b\n",
     );
     let checked = home.rbuild(&["--check", "context"]);
-    check(&checked, 0, &[]);
+    check(&checked, 1, &["the checks found 2 warnings"]);
     for part in [
         "FromAsCasing",
         "Dockerfile:4:1",
@@ -486,6 +503,11 @@ fn questions_are_answered_without_building() {
     check(&targets, 0, &[]);
     let targets: serde_json::Value = serde_json::from_str(&stdout(&targets)).unwrap();
     assert_eq!(targets["targets"][0]["base"], "nowhere.invalid/base:$V");
+    home.write("context/Dockerfile", "FROM scratch\n");
+    let clean = home.rbuild(&["--call=check,format=json", "context"]);
+    check(&clean, 0, &[]);
+    let clean: serde_json::Value = serde_json::from_str(&stdout(&clean)).unwrap();
+    assert!(clean["warnings"].is_null(), "as in Go, not an empty list");
     let clash = home.rbuild(&["--check", "--call=outline", "context"]);
     check(&clash, 2, &["exclude each other"]);
 }

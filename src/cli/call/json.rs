@@ -17,14 +17,13 @@ use crate::progress::in_one_line;
 
 /// What the checks found.
 pub(super) fn checked(checked: &Checked, file: &str, text: &str) -> Value {
-    let warnings = checked.warnings.iter().filter_map(warning);
+    let mut source = Object::default();
+    source.put("filename", file);
+    source.put("data", &STANDARD.encode(text));
+    source.put("language", "Dockerfile");
     let mut value = json!({
-        "warnings": warnings.collect::<Vec<_>>(),
-        "sources": [{
-            "filename": file,
-            "data": STANDARD.encode(text),
-            "language": "Dockerfile",
-        }],
+        "warnings": list(checked.warnings.iter().filter_map(warning)),
+        "sources": [source.done()],
     });
     if let Some(error) = &checked.error {
         value["buildError"] = json!({
@@ -88,9 +87,18 @@ pub(super) fn targets(targets: &[Target], text: &str) -> Value {
         value.done()
     };
     json!({
-        "targets": targets.iter().map(target).collect::<Vec<_>>(),
+        "targets": list(targets.iter().map(target)),
         "sources": [STANDARD.encode(text)],
     })
+}
+
+/// A list as Go writes it: one that was never begun is null.
+fn list(values: impl Iterator<Item = Value>) -> Value {
+    let values: Vec<Value> = values.collect();
+    match values.is_empty() {
+        true => Value::Null,
+        false => Value::Array(values),
+    }
 }
 
 /// A JSON object that has no empty members.

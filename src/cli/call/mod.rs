@@ -63,8 +63,8 @@ pub(super) enum Form {
     Json,
 }
 
-/// Prints an answer. That a Dockerfile is wrong, or that it makes violations an error, is an error
-/// here too, but not before all is printed.
+/// Prints an answer. That a Dockerfile is wrong, or that the checks found something in it, is an
+/// error here too, but not before all is printed.
 pub(super) fn tell(answer: Answer, form: Form) -> Result<(), Error> {
     let Answer { file, text, found } = answer;
     let place = |bytes| Place {
@@ -88,7 +88,10 @@ pub(super) fn tell(answer: Answer, form: Form) -> Result<(), Error> {
                 place: Box::new(place(source.span.start..source.span.end)),
                 source,
             }),
-            None => Ok(()),
+            None => match checked.warnings.len() {
+                0 => Ok(()),
+                count => Err(Error::Warnings { count }),
+            },
         },
         Found::Outline(_) | Found::Targets(_) => Ok(()),
     }
