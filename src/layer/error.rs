@@ -126,7 +126,10 @@ impl Error {
     pub fn is_archives(&self) -> bool {
         matches!(
             self,
-            Self::ReadBlob { .. } | Self::Archive { .. } | Self::Limit { .. }
+            Self::ReadBlob { .. }
+                | Self::Archive { .. }
+                | Self::Limit { .. }
+                | Self::LinkTarget { .. }
         )
     }
 }

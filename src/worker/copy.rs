@@ -233,7 +233,8 @@ impl Add<'_> {
             return Ok(false);
         }
         let destination = Path::new(&self.op.destination);
-        let made = place::make_dirs(self.target, destination, &self.manner.parents())?;
+        let parents = self.manner.of_archive().parents();
+        let made = place::make_dirs(self.target, destination, &parents)?;
         let owner = self.op.owner.as_ref().and(self.manner.owner);
         let archive = Stoppable {
             inner: self.source.open_file(&selected.path)?,

@@ -47,6 +47,15 @@ pub(super) struct Manner {
 }
 
 impl Manner {
+    /// Says how an archive is unpacked: what `--chmod` says is not for it, nor for the directories
+    /// that are made for it.
+    pub(super) fn of_archive(&self) -> Self {
+        Self {
+            mode: None,
+            ..self.clone()
+        }
+    }
+
     /// Says how missing directories above the destination are made. BuildKit gives them an octal
     /// `--chmod` too, even one that makes them impassable.
     pub(super) fn parents(&self) -> MakeDirs {

@@ -37,7 +37,7 @@ const CONTEXT: &str = r#"
 "#;
 
 /// The copies, and whether they can be packed without being made.
-const COPIES: [(&str, bool); 29] = [
+const COPIES: [(&str, bool); 30] = [
     ("COPY src /new", true),
     ("COPY src /", true),
     ("COPY src /srv/www", true),
@@ -61,6 +61,7 @@ const COPIES: [(&str, bool); 29] = [
     ("ADD files.tar /", true),
     ("ADD --chown=3:4 files.tar src/one /x/y/", true),
     ("ADD files.tar /srv", true),
+    ("ADD --chmod=700 files.tar src/one /y/z/", true),
     ("ADD packed.tar.gz /x", false),
     ("ADD twice.tar /x", false),
     ("ADD through.tar /x", false),

@@ -30,7 +30,7 @@ impl Draft<'_> {
         (manner, owner): (&Manner, Option<Owner>),
     ) -> Option<()> {
         let base = plain(destination)?;
-        self.make_dirs(&base, manner)?;
+        self.make_dirs(&base, &manner.of_archive())?;
         let mut times = Vec::new();
         for mut one in archived {
             let Some(name) = one.path.file_name().map(OsStr::to_owned) else {
