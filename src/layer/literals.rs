@@ -221,7 +221,7 @@ mod tests {
     }
 
     /// Bytes below a limit, in no order.
-    fn noise(length: usize, limit: u64) -> Vec<u8> {
+    pub(super) fn noise(length: usize, limit: u64) -> Vec<u8> {
         let mut state = 1_u64;
         let mut next = || {
             state = state

@@ -40,3 +40,27 @@ fn has_few(sample: &[u8]) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::PASSED;
+    use super::SAMPLE;
+    use super::has_few_repetitions;
+    use crate::layer::literals::tests::noise;
+
+    #[test]
+    fn only_bytes_without_repetitions_pass() {
+        let line = |number: u32| format!("line {number} of a text\n").into_bytes();
+        let text: Vec<u8> = (0..3000).flat_map(line).collect();
+        assert!(!has_few_repetitions(&text));
+        for limit in [16, 64, 256] {
+            let mut bytes = noise(3 * (SAMPLE + PASSED), limit);
+            assert!(has_few_repetitions(&bytes), "{limit}");
+            // The padding between files does not count.
+            bytes[SAMPLE / 2..SAMPLE].fill(0);
+            assert!(has_few_repetitions(&bytes), "{limit}");
+            bytes[2 * (SAMPLE + PASSED)..][..SAMPLE].copy_from_slice(&text[..SAMPLE]);
+            assert!(!has_few_repetitions(&bytes), "{limit}");
+        }
+    }
+}
