@@ -1,6 +1,8 @@
 //! What of the machine a sandbox has for itself, by its [`Isolation`].
 
 use crate::sandbox::Error;
+use crate::sandbox::init::Inside;
+use crate::sandbox::report::Problem;
 use crate::sandbox::spec::Access;
 use crate::sandbox::spec::Isolation;
 use crate::sandbox::spec::Network;
@@ -49,4 +51,20 @@ pub(super) fn namespaces(spec: &Spec) -> Vec<Namespace> {
         own.push(Namespace::Network);
     }
     own
+}
+
+pub(super) fn enter_groups(inside: &mut Inside) -> Result<(), Problem> {
+    let mut doors = inside.doors.drain(..);
+    Ok(doors.try_for_each(|mut door| door.enter())?)
+}
+
+/// The keys of the template's session are none, and who may not make the calls for keys cannot
+/// leave one there for another sandbox.
+pub(super) fn leave_session(inside: &mut Inside) -> Result<(), Problem> {
+    process::new_session()?;
+    let keeps_no_keys = inside.filter.is_some() && inside.spec.isolation == Isolation::Namespace;
+    match keeps_no_keys {
+        true => Ok(()),
+        false => Ok(process::new_keyring()?),
+    }
 }

@@ -11,6 +11,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::rc::Rc;
 
+use crate::sandbox::apart;
 use crate::sandbox::cgroup::Door;
 use crate::sandbox::confine;
 use crate::sandbox::confine::become_user;
@@ -70,7 +71,7 @@ pub(super) struct Birth<'a> {
 pub(super) struct Inside {
     pub(super) spec: Spec,
     channel: Channel,
-    doors: Vec<Door>,
+    pub(super) doors: Vec<Door>,
     pub(super) filter: Option<Rc<Vec<Instruction>>>,
     root: Option<Root>,
     mount: Option<Mount>,
@@ -88,8 +89,8 @@ type Step = (&'static str, fn(&mut Inside) -> Result<(), Problem>);
 
 /// All that is done, in this order.
 const STEPS: [Step; 25] = [
-    ("go into its control groups", enter_groups),
-    ("leave its parent's session", leave_session),
+    ("go into its control groups", apart::enter_groups),
+    ("leave its parent's session", apart::leave_session),
     ("keep its mounts to itself", |_| Ok(mount::make_private()?)),
     ("name its host", |inside| {
         Ok(namespace::set_host_name(&inside.spec.hostname)?)
@@ -120,8 +121,8 @@ const STEPS: [Step; 25] = [
 /// All that is done, in this order, where nothing can be mounted: what was to be mounted was put in
 /// place outside.
 const CHROOT_STEPS: [Step; 13] = [
-    ("go into its control groups", enter_groups),
-    ("leave its parent's session", leave_session),
+    ("go into its control groups", apart::enter_groups),
+    ("leave its parent's session", apart::leave_session),
     ("watch over its processes", supervise),
     ("open its root file system", open_root),
     ("find its user", find_user),
@@ -299,22 +300,6 @@ fn environment(spec: &Spec, identity: &Identity) -> Result<Vec<CString>, Problem
         env.push(format!("HOME={}", identity.home));
     }
     program::texts(&env)
-}
-
-fn enter_groups(inside: &mut Inside) -> Result<(), Problem> {
-    let mut doors = inside.doors.drain(..);
-    Ok(doors.try_for_each(|mut door| door.enter())?)
-}
-
-/// The keys of the template's session are none, and who may not make the calls for keys cannot
-/// leave one there for another sandbox.
-fn leave_session(inside: &mut Inside) -> Result<(), Problem> {
-    process::new_session()?;
-    let keeps_no_keys = inside.filter.is_some() && inside.spec.isolation == Isolation::Namespace;
-    match keeps_no_keys {
-        true => Ok(()),
-        false => Ok(process::new_keyring()?),
-    }
 }
 
 fn reach_network(inside: &mut Inside) -> Result<(), Problem> {
