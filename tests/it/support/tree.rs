@@ -58,7 +58,11 @@ fn list(
     for entry in entries {
         let name = &entry.name;
         let path = format!("{above}{}", name.to_string_lossy());
-        let stat = dir.stat(name).unwrap();
+        let stat = match dir.stat(name) {
+            // An overlay may name a whiteout of its own that hides nothing.
+            Err(error) if error.is_not_found() => continue,
+            stat => stat.unwrap(),
+        };
         if stat.kind == FileKind::CharDevice && stat.device == (0, 0) {
             // A whiteout has metadata that nobody heeds.
             lines.push(format!("{path} whiteout"));
