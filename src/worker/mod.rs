@@ -246,7 +246,7 @@ impl Worker {
         let compression = match self.options.compression {
             Compression::None => "none".to_owned(),
             // The second number changes whenever the same level begins to give other bytes.
-            Compression::Gzip { level } => format!("gzip {level} 2"),
+            Compression::Gzip { level } => format!("gzip {level} 3"),
             Compression::Zstd { level } => format!("zstd {level}"),
         };
         format!("{compression} epoch {epoch}")
