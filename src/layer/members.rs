@@ -23,8 +23,10 @@ const ZEROS_AT: usize = 3;
 pub(super) struct Members<R> {
     /// None once another reader took over.
     blob: Option<R>,
-    /// What was read of the blob, from the next member on.
+    /// What was read of the blob, and where the next member begins in it: what lies before is
+    /// dropped only when more is read, since many members may have come at once.
     read: Vec<u8>,
+    from: usize,
     decompressor: Decompressor,
     tar: Vec<u8>,
     at: usize,
@@ -36,6 +38,7 @@ impl<R: BufRead> Members<R> {
         Self {
             blob: Some(blob),
             read: Vec::new(),
+            from: 0,
             decompressor: Decompressor::new(),
             tar: Vec::new(),
             at: 0,
@@ -53,10 +56,11 @@ impl<R: BufRead> Members<R> {
         if length == 0 {
             return Ok(false);
         }
-        match gzip::decompress(&mut self.decompressor, &self.read[..length], &mut self.tar) {
+        let member = &self.read[self.from..self.from + length];
+        match gzip::decompress(&mut self.decompressor, member, &mut self.tar) {
             Some(()) => {
                 self.at = 0;
-                self.read.drain(..length);
+                self.from += length;
             }
             None => self.hand_over(),
         }
@@ -67,21 +71,23 @@ impl<R: BufRead> Members<R> {
     fn length(&mut self) -> io::Result<Option<usize>> {
         let mut from = gzip::HEADER.len();
         loop {
-            if let Some(found) = self.read.get(from..).and_then(find_header) {
+            let read = &self.read[self.from..];
+            if let Some(found) = read.get(from..).and_then(find_header) {
                 return Ok(Some(from + found));
             }
-            if self.read.len() > gzip::MEMBER_MAX {
+            if read.len() > gzip::MEMBER_MAX {
                 return Ok(None);
             }
             // A header may have come in part.
-            from = from.max(self.read.len().saturating_sub(gzip::HEADER.len() - 1));
+            from = from.max(read.len().saturating_sub(gzip::HEADER.len() - 1));
             let Some(blob) = &mut self.blob else {
                 return Ok(None);
             };
             let more = blob.fill_buf()?;
             if more.is_empty() {
-                return Ok(Some(self.read.len()));
+                return Ok(Some(read.len()));
             }
+            self.read.drain(..std::mem::take(&mut self.from));
             self.read.extend_from_slice(more);
             let taken = more.len();
             blob.consume(taken);
@@ -89,7 +95,8 @@ impl<R: BufRead> Members<R> {
     }
 
     fn hand_over(&mut self) {
-        let read = Cursor::new(std::mem::take(&mut self.read));
+        let mut read = Cursor::new(std::mem::take(&mut self.read));
+        read.set_position(self.from as u64);
         let blob = self.blob.take();
         self.rest = blob.map(|blob| MultiGzDecoder::new(read.chain(blob)));
         self.tar.clear();
@@ -178,6 +185,11 @@ mod tests {
             (vec![], vec![]),
             (ours(&[b""]), vec![]),
             (ours(&[b"one", b"", b"two"]), b"onetwo".to_vec()),
+            (ours(&[b"".as_slice(); 3000]), vec![]),
+            (
+                [ours(&[b"one".as_slice(); 3000]), others(b"two")].concat(),
+                [b"one".repeat(3000), b"two".to_vec()].concat(),
+            ),
             (ours(&[&headers, b"x"]), [headers.as_slice(), b"x"].concat()),
             (ours(&[&large, b"x"]), [large.as_slice(), b"x"].concat()),
             (ours(&[b"x", &long]), [b"x", long.as_slice()].concat()),
