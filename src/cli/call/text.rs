@@ -34,12 +34,13 @@ pub(super) fn checked(checked: &Checked, file: &str, text: &str) -> String {
         }
         out.push('\n');
     }
-    let count = match warnings.len() {
-        0 => "no warnings found".to_owned(),
-        1 => "1 warning found".to_owned(),
-        count => format!("{count} warnings found"),
+    let _ = match (warnings.len(), &checked.error) {
+        // What the checks did not come to may well be worth a warning.
+        (0, Some(_)) => Ok(()),
+        (0, None) => writeln!(out, "no warnings found"),
+        (1, _) => writeln!(out, "1 warning found"),
+        (count, _) => writeln!(out, "{count} warnings found"),
     };
-    let _ = writeln!(out, "{count}");
     out
 }
 
@@ -97,12 +98,28 @@ pub(super) fn targets(targets: &[Target]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::checked;
     use super::outline;
     use super::targets;
+    use crate::dockerfile;
+    use crate::dockerfile::Options;
     use crate::dockerfile::Outline;
     use crate::dockerfile::Request;
     use crate::dockerfile::Span;
     use crate::dockerfile::Target;
+    use crate::oci::Platform;
+
+    #[test]
+    fn that_there_are_no_warnings_is_not_said_of_what_was_not_checked() {
+        let told = |text: &str| {
+            let options = Options::plain(Platform::new("linux", "amd64", None));
+            let found = dockerfile::check(text, &options, &|_| None);
+            checked(&found, "Dockerfile", text)
+        };
+        assert_eq!(told("FROM bb\n"), "no warnings found\n");
+        assert_eq!(told("FROM bb\nRUNN x\n"), "");
+        assert!(told("FROM bb as b\nRUNN x\n").ends_with("1 warning found\n"));
+    }
 
     #[test]
     fn an_outline_has_only_the_tables_it_needs() {
