@@ -67,8 +67,8 @@ pub(super) struct BuildArguments {
     /// [default: this machine's].
     #[arg(long = "platform", value_name = "PLATFORM,…", value_delimiter = ',')]
     pub platforms: Vec<Platform>,
-    /// Files or an image that FROM and COPY --from know as NAME: a directory,
-    /// docker-image://REFERENCE or oci-layout://PATH[:TAG].
+    /// Files or an image that FROM and COPY --from know as NAME: a directory, the URL of a git
+    /// repository or of an archive, docker-image://REFERENCE or oci-layout://PATH[:TAG].
     #[arg(long = "build-context", value_name = "NAME=VALUE", value_parser = value::context::named)]
     pub named_contexts: Vec<(String, NamedContext)>,
 

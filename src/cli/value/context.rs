@@ -36,7 +36,10 @@ pub(in crate::cli) fn named(text: &str) -> Result<(String, NamedContext), String
     let (name, value) = text
         .split_once('=')
         .filter(|(name, value)| !name.is_empty() && !value.is_empty())
-        .ok_or("expected NAME=DIRECTORY, NAME=docker-image://… or NAME=oci-layout://…")?;
+        .ok_or(
+            "expected NAME=DIRECTORY, NAME=URL (of a git repository or an archive), \
+             NAME=docker-image://… or NAME=oci-layout://…",
+        )?;
     let context = if let Some(image) = value.strip_prefix("docker-image://") {
         NamedContext::Image(image.parse().map_err(|error| format!("{error}"))?)
     } else if let Some(layout) = value.strip_prefix("oci-layout://") {
@@ -125,8 +128,8 @@ mod tests {
             panic!("not a layout");
         };
         assert!(digest.is_some());
+        assert!(named("a").unwrap_err().contains("URL"));
         for text in [
-            "a",
             "a=",
             "=b",
             "a=oci-layout://",
