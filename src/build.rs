@@ -14,6 +14,7 @@ mod output;
 mod plan;
 mod push;
 mod request;
+mod said;
 mod source;
 
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 
 use crate::build::Error;
 use crate::build::Request;
+use crate::build::said::Said;
 use crate::build::source::Text;
 use crate::dockerfile;
 use crate::dockerfile::Bases;
@@ -91,14 +92,11 @@ pub(super) fn lower(
         images: Vec::new(),
         epoch: None,
     };
-    let mut said = Vec::new();
+    let mut said = Said::default();
     for options in platforms {
         let lowering = dockerfile::lower(dockerfile, bases, options);
-        for warning in lowering.warnings {
-            if !said.contains(&warning) {
-                request.sink.warn(text.warning(&warning));
-                said.push(warning);
-            }
+        for warning in said.add(lowering.warnings) {
+            request.sink.warn(text.warning(&warning));
         }
         let lowered = lowering.outcome.map_err(|source| text.error(source))?;
         if plan.images.is_empty() {

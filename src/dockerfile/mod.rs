@@ -125,7 +125,7 @@ impl Escape {
 }
 
 /// Something accepted that should not be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Warning {
     /// The rule that is violated; none for what only rbuild warns of.
     pub rule: Option<Rule>,
