@@ -102,8 +102,8 @@ pub(super) fn build(
     })
 }
 
-/// Refuses questions whose answer would be another for each platform. What the rules say of the
-/// first is what they say.
+/// Refuses questions whose answer would be another for each platform. What the rules say can be said
+/// of all of them.
 pub(super) fn check_question(
     asked: Option<&(Question, Form)>,
     platforms: &[Platform],

@@ -212,7 +212,7 @@ fn the_time_of_all_platforms_is_one() {
 }
 
 #[test]
-fn rules_are_asked_for_the_first_platform_and_questions_for_none() {
+fn rules_are_asked_for_all_platforms_and_questions_for_none() {
     let home = home("FROM scratch\nARG TARGETARCH\nCOPY $TARGETARCH$MISSING /arch\n");
     let told = fail_with(1, build(&home, BOTH).arg("--check")).stdout;
     assert_eq!(told.matches("UndefinedVar").count(), 1, "{told}");
