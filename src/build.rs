@@ -56,6 +56,7 @@ pub use request::Outcome;
 pub use request::PullPolicy;
 pub use request::Request;
 pub use request::Secret;
+pub use source::spellings;
 
 /// Builds what `request` asks for.
 ///

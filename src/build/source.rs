@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::io::Read;
+use std::iter;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -18,6 +19,9 @@ use crate::worker;
 
 /// A Dockerfile larger than this is a mistake.
 pub(super) const DOCKERFILE_MAX_BYTES: u64 = 64 << 20;
+
+/// What a Dockerfile is called that nobody named.
+const DOCKERFILE: &str = "Dockerfile";
 
 /// The ignore file for all Dockerfiles of a context.
 pub(super) const IGNORE: &str = ".dockerignore";
@@ -53,17 +57,11 @@ fn find(request: &Request, local: &Local, context: &Context) -> Result<Text, Err
         return Ok(nameless(bytes, Vec::new()));
     }
     match &request.dockerfile {
-        DockerfileSource::Default => read_inside(folder, Path::new(find_default(folder)?)),
-        // Of a context that came from elsewhere, nothing but the context is meant.
-        DockerfileSource::Path(given) if context.is_unpacked() => read_inside(folder, given),
-        DockerfileSource::Path(given) => match fs::File::open(given) {
-            Ok(file) => read_file(file, given, folder),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => read_inside(folder, given),
-            Err(source) => Err(Error::ReadDockerfile {
-                path: given.clone(),
-                source,
-            }),
+        DockerfileSource::Default => match read_inside(folder, Path::new(DOCKERFILE))? {
+            Some(text) => Ok(text),
+            None => Err(no_default(folder)),
         },
+        DockerfileSource::Path(given) => read_given(given, (folder, context.is_unpacked())),
         DockerfileSource::Stdin => {
             let bytes = read_all(io::stdin(), "standard input")?;
             let ignore = read_ignore_inside(folder, Path::new(IGNORE))?.unwrap_or_default();
@@ -83,34 +81,61 @@ fn nameless(bytes: &[u8], ignore: Vec<String>) -> Text {
     let text = dockerfile::decode(bytes).into_owned();
     Text {
         text,
-        name: "Dockerfile".to_owned(),
+        name: DOCKERFILE.to_owned(),
         ignore,
     }
 }
 
-/// `Dockerfile`, or else `dockerfile`.
-fn find_default(folder: &Path) -> Result<&'static str, Error> {
-    let found = ["Dockerfile", "dockerfile"]
-        .into_iter()
-        .find(|name| folder.join(name).exists());
-    found.ok_or_else(|| {
-        let containerfile = folder.join("Containerfile");
-        Error::NoDockerfile {
-            folder: folder.to_owned(),
-            other: Some(containerfile).filter(|path| path.exists()),
-        }
+/// Gives the paths at which a Dockerfile may be that is said to be at `path`: one that is called
+/// `Dockerfile` may be called `dockerfile`.
+pub fn spellings(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let is_usual = path.file_name() == Some(DOCKERFILE.as_ref());
+    let lower = is_usual.then(|| path.with_file_name(DOCKERFILE.to_lowercase()));
+    iter::once(path.to_owned()).chain(lower)
+}
+
+fn no_default(folder: &Path) -> Error {
+    let containerfile = folder.join("Containerfile");
+    Error::NoDockerfile {
+        folder: folder.to_owned(),
+        other: Some(containerfile).filter(|path| path.exists()),
+    }
+}
+
+/// Reads the Dockerfile at a path that the user named: one of the user's, or else of the context.
+fn read_given(given: &Path, (folder, is_unpacked): (&Path, bool)) -> Result<Text, Error> {
+    // Of a context that came from elsewhere, nothing but the context is meant.
+    if !is_unpacked && let Some((file, path)) = open_first(given)? {
+        return read_file(file, &path, folder);
+    }
+    read_inside(folder, given)?.ok_or_else(|| Error::ReadDockerfile {
+        path: given.to_owned(),
+        source: io::ErrorKind::NotFound.into(),
     })
 }
 
-/// Reads the Dockerfile that a path of the context leads to, and the ignore file that goes with it.
-fn read_inside(folder: &Path, path: &Path) -> Result<Text, Error> {
-    let not_found = || Error::ReadDockerfile {
-        path: path.to_owned(),
-        source: io::ErrorKind::NotFound.into(),
-    };
-    let file = open_inside(folder, path)?.ok_or_else(not_found)?;
-    let own = read_ignore_inside(folder, &ignore_of(path))?;
-    text(file, (path, own), folder)
+/// Opens a Dockerfile of the user's, if there is one.
+fn open_first(given: &Path) -> Result<Option<(fs::File, PathBuf)>, Error> {
+    for path in spellings(given) {
+        match fs::File::open(&path) {
+            Ok(file) => return Ok(Some((file, path))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(Error::ReadDockerfile { path, source }),
+        }
+    }
+    Ok(None)
+}
+
+/// Reads the Dockerfile that a path of the context leads to, if there is one, and the ignore file
+/// that goes with it.
+fn read_inside(folder: &Path, given: &Path) -> Result<Option<Text>, Error> {
+    for path in spellings(given) {
+        if let Some(file) = open_inside(folder, &path)? {
+            let own = read_ignore_inside(folder, &ignore_of(&path))?;
+            return text(file, (&path, own), folder).map(Some);
+        }
+    }
+    Ok(None)
 }
 
 /// Reads an open Dockerfile that the user named, and the ignore file that goes with its path.
@@ -206,4 +231,53 @@ fn read_ignore(file: fs::File, path: &Path) -> Result<Vec<String>, Error> {
         source,
     })?;
     Ok(lines.into_iter().map(|line| line.text).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::Text;
+    use super::read_given;
+
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("lc")).unwrap();
+        fs::write(folder.path().join("lc/dockerfile"), "lower").unwrap();
+        fs::write(folder.path().join("lc/dockerfile.dockerignore"), "x").unwrap();
+        folder
+    }
+
+    #[test]
+    fn what_is_named_in_upper_case_may_be_in_lower_case() {
+        let folder = folder();
+        let lower = |text: Text| (text.text, text.ignore) == ("lower".into(), vec!["x".into()]);
+        let relative = Path::new("lc/Dockerfile");
+        let absolute = folder.path().join(relative);
+        let nowhere = folder.path().join("nowhere");
+        fs::create_dir(&nowhere).unwrap();
+        assert!(lower(read_given(&absolute, (&nowhere, false)).unwrap()));
+        assert!(lower(read_given(relative, (folder.path(), true)).unwrap()));
+        assert!(read_given(&absolute, (&nowhere, true)).is_err());
+    }
+
+    #[test]
+    fn what_is_there_as_it_is_named_is_taken() {
+        let folder = folder();
+        let upper = folder.path().join("lc/Dockerfile");
+        fs::write(&upper, "upper").unwrap();
+        let read = |path: &str, is_unpacked| {
+            let path = folder.path().join(path);
+            read_given(&path, (Path::new("/"), is_unpacked)).map(|text| text.text)
+        };
+        assert_eq!(read("lc/Dockerfile", false).unwrap(), "upper");
+        assert_eq!(read("lc/Dockerfile", true).unwrap(), "upper");
+        assert_eq!(read("lc/dockerfile", false).unwrap(), "lower");
+        fs::remove_file(folder.path().join("lc/dockerfile")).unwrap();
+        assert!(
+            read("lc/dockerfile", false).is_err(),
+            "it works one way only"
+        );
+    }
 }

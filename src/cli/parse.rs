@@ -2,11 +2,13 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::path::PathBuf;
 
 use clap::ValueHint;
 
 use super::error::Error;
 use super::print;
+use crate::build;
 use crate::build::Place;
 use crate::dockerfile;
 
@@ -29,16 +31,14 @@ pub(super) struct ParseArguments {
 impl ParseArguments {
     /// Finds the Dockerfile as a build does: `Dockerfile`, or else `dockerfile`.
     fn path(&self) -> String {
-        if let Some(file) = &self.file {
-            return file.clone();
-        }
         let folder = Path::new(&self.context);
-        if !folder.is_dir() {
-            return self.context.clone();
-        }
-        let names = ["Dockerfile", "dockerfile"].map(|name| folder.join(name));
-        let found = names.iter().find(|path| path.exists()).unwrap_or(&names[0]);
-        found.display().to_string()
+        let named = match &self.file {
+            Some(file) => PathBuf::from(file),
+            None if folder.is_dir() => folder.join("Dockerfile"),
+            None => folder.to_owned(),
+        };
+        let found = build::spellings(&named).find(|path| path.exists());
+        found.unwrap_or(named).display().to_string()
     }
 }
 
@@ -66,4 +66,27 @@ pub(super) fn run(arguments: &ParseArguments) -> Result<(), Error> {
     })?;
     let json = dockerfile::to_json(&parsed);
     print::line(&serde_json::to_string_pretty(&json).expect("JSON values have string keys"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::ParseArguments;
+
+    #[test]
+    fn a_dockerfile_is_found_as_a_build_finds_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        let path = |file: Option<&str>, context: &str| {
+            let (file, context) = (file.map(at), at(context));
+            ParseArguments { file, context }.path()
+        };
+        assert_eq!(path(None, ""), at("Dockerfile"));
+        fs::write(at("dockerfile"), "").unwrap();
+        assert_eq!(path(None, ""), at("dockerfile"));
+        assert_eq!(path(Some("Dockerfile"), ""), at("dockerfile"));
+        assert_eq!(path(None, "dockerfile"), at("dockerfile"));
+        assert_eq!(path(Some("other"), ""), at("other"));
+    }
 }
