@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
+use crate::layer::whiteout;
 use crate::snapshot::Active;
 use crate::snapshot::Result;
 use crate::snapshot::SnapshotId;
@@ -59,18 +60,17 @@ pub(super) fn date(stack: &Stack, began: Timestamp) -> sys::Result<()> {
     let Some(own) = upper.find(FOLDER)?.filter(Stat::is_dir) else {
         return Ok(());
     };
-    let mut below = Vec::new();
+    let mut modified = None;
+    let mut missing = FILES.to_vec();
     for lower in lowers.iter().rev() {
         let lower = Dir::open(lower)?;
         if let Some(stat) = lower.find(FOLDER)?.filter(Stat::is_dir) {
-            below.push((stat, lower.open_dir(FOLDER)?));
+            modified.get_or_insert(stat.modified);
+            let folder = lower.open_dir(FOLDER)?;
+            missing.retain(|name| folder.stat(name).is_err());
         }
     }
-    let is_as_below = below
-        .first()
-        .is_some_and(|(stat, _)| stat.modified == own.modified);
-    let is_missing = |name: &&str| !below.iter().any(|(_, etc)| etc.stat(name).is_ok());
-    if is_as_below && FILES.iter().any(is_missing) {
+    if modified == Some(own.modified) && !missing.is_empty() {
         upper.set_modified(FOLDER, began)?;
     }
     Ok(())
@@ -84,15 +84,39 @@ pub(super) fn leave(stack: &Stack, began: Timestamp) -> sys::Result<()> {
         Stack::Overlay { lowers, .. } => lowers,
         Stack::Directory(_) => &[],
     };
-    let layers = lowers.iter().chain([top]).map(|path| Dir::open(path));
-    let layers = layers.collect::<sys::Result<Vec<_>>>()?;
-    for name in MOUNTED {
-        let mut found = layers.iter().map(|layer| layer.find(name));
-        if !found.try_fold(false, |any, found| Ok(any || found?.is_some()))? {
-            make_dir(&Root::open(top)?, name, Some(began))?;
-        }
+    for name in missing(top, lowers)? {
+        make_dir(&Root::open(top)?, name, Some(began))?;
     }
     Ok(())
+}
+
+/// Finds what is mounted upon and neither in the top directory nor below. Directories are opened
+/// one at a time: there may be more than files can be open.
+fn missing(top: &Path, lowers: &[PathBuf]) -> sys::Result<Vec<&'static str>> {
+    let here = Dir::open(top)?;
+    let mut unknown = Vec::new();
+    for name in MOUNTED {
+        // A whiteout here is what the command itself did.
+        if here.find(name)?.is_none() {
+            unknown.push(name);
+        }
+    }
+    let mut missing = Vec::new();
+    for lower in lowers.iter().rev() {
+        if unknown.is_empty() {
+            break;
+        }
+        let lower = Dir::open(lower)?;
+        for name in std::mem::take(&mut unknown) {
+            match lower.find(name)? {
+                None => unknown.push(name),
+                Some(stat) if whiteout::is_whiteout(&stat) => missing.push(name),
+                Some(_) => {}
+            }
+        }
+    }
+    missing.extend(unknown);
+    Ok(missing)
 }
 
 /// Gives the time at which the change set was begun.
@@ -132,4 +156,36 @@ fn make_dir(root: &Root, name: &str, modified: Option<Timestamp>) -> sys::Result
         symlinks: Symlinks::Refuse,
     };
     root.make_dirs(Path::new(name), &options).map(|_made| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::missing;
+    use crate::layer::whiteout;
+    use crate::sys::Dir;
+
+    #[test]
+    fn what_a_layer_removed_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let layers = ["lowest", "middle", "top"].map(|name| folder.path().join(name));
+        let [lowest, middle, top] = &layers;
+        let lowers = [lowest.clone(), middle.clone()];
+        layers
+            .iter()
+            .for_each(|layer| fs::create_dir(layer).unwrap());
+        let all = ["proc", "sys", "dev"];
+        assert_eq!(missing(top, &lowers).unwrap(), all);
+        for name in all {
+            fs::create_dir(lowest.join(name)).unwrap();
+        }
+        assert_eq!(missing(top, &lowers).unwrap(), [""; 0]);
+        for name in ["sys", "dev"] {
+            let middle = Dir::open(middle).unwrap();
+            middle.make_node(name, whiteout::DEVICE, 0o600).unwrap();
+        }
+        fs::create_dir(top.join("dev")).unwrap();
+        assert_eq!(missing(top, &lowers).unwrap(), ["sys"]);
+    }
 }
