@@ -13,6 +13,7 @@ use super::error::Error;
 use super::print;
 use crate::run;
 use crate::run::Container;
+use crate::sys;
 
 /// Tells the keeper which container is its own.
 pub(super) const KEEPER_OF: &str = "RBUILD_KEEPER_OF";
@@ -66,6 +67,8 @@ fn start(
     environment: &Environment,
 ) -> std::io::Result<Child> {
     let log = run::open_log(log)?;
+    // The keeper passes on the limit that it finds.
+    let _ = sys::process::restore_open_files();
     let mut command = Command::new(&environment.binary);
     let mut arguments = environment.arguments.iter();
     command.arg0(

@@ -68,6 +68,8 @@ pub fn main() -> ExitCode {
     report::panics_as_bugs();
     // Secrets will be in its memory. Where it cannot be forbidden there is no harm in going on.
     let _ = sys::process::forbid_core_files();
+    // Each layer of a root file system is an open file while it is mounted.
+    let _ = sys::process::raise_open_files();
     let environment = Environment::read();
     let (arguments, misuse) = match arguments::asked(&environment.arguments) {
         Asked::Help => {

@@ -39,7 +39,8 @@ pub enum Side {
     Original(Child),
 }
 
-/// Starts a program that dies with the thread that called this.
+/// Starts a program that dies with the thread that called this. It may open as many files as this
+/// process might when it was started.
 ///
 /// Until the program is executed the new process shares this one's memory and this thread waits,
 /// as with `vfork`: the pages of a large process are not copied, and the other threads, whose
@@ -53,6 +54,7 @@ pub fn launch(launch: &Launch<'_>) -> Result<Child> {
         args: pointers(launch.args),
         env: pointers(launch.env),
         files: launch.files.iter().map(AsRawFd::as_raw_fd).collect(),
+        open_files: process::original_open_files(),
         errno: 0,
     };
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
@@ -96,6 +98,8 @@ struct Birth {
     args: Vec<*const libc::c_char>,
     env: Vec<*const libc::c_char>,
     files: Vec<RawFd>,
+    /// The limit of open files, if it has another than this process.
+    open_files: Option<libc::rlimit>,
     errno: libc::c_int,
 }
 
@@ -106,6 +110,9 @@ extern "C" fn be_born(birth: *mut libc::c_void) -> libc::c_int {
         let birth = &mut *birth.cast::<Birth>();
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         arrange(&mut birth.files);
+        if let Some(limit) = &birth.open_files {
+            libc::setrlimit(libc::RLIMIT_NOFILE, limit);
+        }
         libc::execve(
             birth.program.as_ptr(),
             birth.args.as_ptr(),

@@ -8,6 +8,7 @@ use std::os::fd::FromRawFd;
 use std::os::fd::OwnedFd;
 use std::os::fd::RawFd;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use rustix::io::Errno;
 use rustix::process::Gid;
@@ -238,6 +239,44 @@ pub fn forbid_core_files() -> Result<()> {
             .call(|| "prctl(PR_SET_DUMPABLE, 0)".to_owned())?;
     }
     Ok(())
+}
+
+/// The soft limit of open files before it was raised.
+static OPEN_FILES: OnceLock<u64> = OnceLock::new();
+
+/// Lets this process have as many files open as it may allow itself. The usual limit is as low as it
+/// is only for programs that cannot wait for files with greater numbers.
+pub fn raise_open_files() -> Result<()> {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let Some(soft) = limit.current.filter(|_| limit.current != limit.maximum) else {
+        return Ok(());
+    };
+    set_open_files(limit.maximum, limit.maximum)?;
+    let _ = OPEN_FILES.set(soft);
+    Ok(())
+}
+
+/// Takes that back, for programs that are started by others than [`launch`](super::birth::launch).
+pub fn restore_open_files() -> Result<()> {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    match OPEN_FILES.get() {
+        Some(soft) => set_open_files(Some(*soft), limit.maximum),
+        None => Ok(()),
+    }
+}
+
+fn set_open_files(current: Option<u64>, maximum: Option<u64>) -> Result<()> {
+    rustix::process::setrlimit(Resource::Nofile, Rlimit { current, maximum })
+        .call(|| format!("setrlimit(RLIMIT_NOFILE, {current:?}, {maximum:?})"))
+}
+
+/// Gives the limit of open files before it was raised; none if it was not.
+pub(super) fn original_open_files() -> Option<libc::rlimit> {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    Some(libc::rlimit {
+        rlim_cur: *OPEN_FILES.get()?,
+        rlim_max: limit.maximum.unwrap_or(libc::RLIM_INFINITY),
+    })
 }
 
 /// Sets which permission bits new files do not get.

@@ -4,9 +4,11 @@
 use std::env;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use crate::support::Feature;
 use crate::support::home::Home;
+use crate::support::home::RBUILD;
 use crate::support::home::succeed;
 use crate::support::image::describe;
 use crate::support::require;
@@ -50,4 +52,36 @@ fn build(home: &Home, case: &Path) -> String {
         .arg(format!("type=oci,tar=false,dest={}", layout.display()));
     succeed(&mut command);
     describe(&layout)
+}
+
+#[test]
+fn a_command_may_open_as_many_files_as_was_allowed() {
+    if !require(&[
+        Feature::Root,
+        Feature::Namespaces,
+        Feature::Program("busybox"),
+    ]) {
+        return;
+    }
+    let home = Home::new();
+    home.context("FROM scratch\nCOPY --from=host busybox /bin/sh\nRUN ulimit -Sn\n");
+    let build = home.rbuild();
+    let told = |options: &[&str]| {
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -Sn 123 && exec \"$@\"", "sh", RBUILD, "build"]);
+        command.args(["--progress=plain", "--build-context=host=/bin", "context"]);
+        command
+            .arg("--no-cache")
+            .args(options)
+            .current_dir(home.path(""));
+        for (name, value) in build.get_envs() {
+            command.env(name, value.unwrap_or_default());
+        }
+        succeed(&mut command).stderr
+    };
+    for (options, limit) in [(&[][..], " 123"), (&["--ulimit=nofile=77:200"], " 77")] {
+        let told = told(options);
+        let is_limit = |line: &str| line.starts_with("#3 0.") && line.ends_with(limit);
+        assert!(told.lines().any(is_limit), "{told}");
+    }
 }
