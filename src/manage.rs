@@ -31,6 +31,7 @@ use crate::store::StoredImage;
 
 use find::listed;
 use find::locate;
+use find::locate_all;
 use find::nameless;
 use find::names_of;
 
@@ -123,9 +124,9 @@ pub struct Summary {
     pub name: Option<Reference>,
     /// The digest of what the name stands for.
     pub digest: Digest,
-    /// The digest of the config, docker's image id, if the config is in the store. Images of
-    /// several platforms have none.
-    pub id: Option<Digest>,
+    /// The digest of the config, docker's image id, if it is one image and its config is in the
+    /// store; else the digest of what the name stands for.
+    pub id: Digest,
     /// When it was made, RFC 3339.
     pub created: Option<String>,
     /// For which platforms it is, of those that are here.
@@ -167,7 +168,9 @@ fn summary(store: &Store, named: Named, platform: &Platform) -> Summary {
         id: asked
             .as_ref()
             .filter(|_| images.len() == 1)
-            .map(|image| image.manifest.config.digest),
+            .map_or(named.descriptor.digest, |image| {
+                image.manifest.config.digest
+            }),
         created: asked.and_then(|image| image.config.created),
         platform: Some(platforms.join(",")).filter(|text| !text.is_empty()),
         size_bytes: size_of_all(&images),
@@ -220,8 +223,8 @@ pub enum Force {
 /// [`Error::SeveralNames`] for an id without [`Force::Yes`], and as [`find`].
 pub fn remove(root: &Path, image: &str, force: Force) -> Result<(Vec<Reference>, Digest), Error> {
     let store = Store::open(root)?;
-    let (descriptor, name) = locate(&store, image)?;
-    let names = names_of(&store, &descriptor.digest)?;
+    let (roots, name) = locate_all(&store, image)?;
+    let names = names_of(&store, &roots)?;
     let by_name = image.parse::<Reference>().is_ok_and(|asked| asked == name);
     let going = if by_name && names.contains(&name) {
         vec![name]
@@ -237,9 +240,9 @@ pub fn remove(root: &Path, image: &str, force: Force) -> Result<(Vec<Reference>,
         store.untag(name)?;
     }
     if going.is_empty() {
-        store.forget(&descriptor.digest)?;
+        roots.iter().try_for_each(|root| store.forget(root))?;
     }
-    Ok((going, descriptor.digest))
+    Ok((going, roots[0]))
 }
 
 /// Brings the images of a name for each platform, with all their layers, into the store, and gives

@@ -49,8 +49,7 @@ pub(super) fn run(
     }
     if arguments.quiet {
         for image in &images {
-            let id = image.id.unwrap_or(image.digest);
-            print::line(&shown(&id, arguments.no_trunc))?;
+            print::line(&shown(&image.id, arguments.no_trunc))?;
         }
         return Ok(());
     }
@@ -92,7 +91,7 @@ fn row(image: &Summary, in_full: bool, now_ns: i128) -> [String; 5] {
     [
         repository.unwrap_or_else(none),
         tag.unwrap_or_else(none),
-        shown(&image.id.unwrap_or(image.digest), in_full),
+        shown(&image.id, in_full),
         created.map_or_else(|| "N/A".to_owned(), |created| when::ago(created, now_ns)),
         progress::bytes(image.size_bytes),
     ]
@@ -122,7 +121,7 @@ fn json(image: &Summary) -> serde_json::Value {
         "name": name.map(ToString::to_string),
         "repository": name.map(Reference::repository),
         "tag": name.and_then(Reference::tag),
-        "id": image.id.map(|id| id.to_string()),
+        "id": image.id.to_string(),
         "digest": image.digest.to_string(),
         "created": image.created,
         "platform": image.platform,
@@ -141,7 +140,7 @@ mod tests {
         Summary {
             name: Some(name.parse().unwrap()),
             digest: Digest::of(b"x"),
-            id: None,
+            id: Digest::of(b"y"),
             created: None,
             platform: None,
             size_bytes: 1500,

@@ -55,7 +55,7 @@ pub fn find(root: &Path, text: &str, which: Which<'_>) -> Result<Found, Error> {
     let (root, name) = locate(&store, text)?;
     let listed = listed(&store, &root)?;
     let image = open(&store, (&name, &root), &listed, which)?;
-    let mut names = names_of(&store, &root.digest)?;
+    let mut names = names_of(&store, &[root.digest])?;
     if let Some(place) = names.iter().position(|other| *other == name) {
         // The name it was asked for by comes first.
         names.swap(0, place);
@@ -121,20 +121,44 @@ pub(super) fn listed(store: &Store, root: &Descriptor) -> Result<Vec<Listed>, Er
     Ok(images.collect())
 }
 
-/// Gives what `text` stands for and a name for it in messages. A name wins over an id, as with
-/// docker: an image may be called `cafe`.
+/// Gives what `text` stands for and a name for it in messages.
 pub(super) fn locate(store: &Store, text: &str) -> Result<(Descriptor, Reference), Error> {
+    let (name, mut found) = search(store, text)?;
+    Ok((found.swap_remove(0), name))
+}
+
+/// Gives the digests of all that `text` stands for, which are several if it is the id of an image
+/// that several indexes list, and a name for it in messages.
+pub(super) fn locate_all(store: &Store, text: &str) -> Result<(Vec<Digest>, Reference), Error> {
+    let (name, found) = search(store, text)?;
+    let mut roots = Vec::new();
+    for root in found {
+        if !roots.contains(&root.digest) {
+            roots.push(root.digest);
+        }
+    }
+    Ok((roots, name))
+}
+
+/// Looks for `text`, and gives at least one root. A name wins over an id, as with docker: an image
+/// may be called `cafe`.
+fn search(store: &Store, text: &str) -> Result<(Reference, Vec<Descriptor>), Error> {
     let name = text.parse::<Reference>();
     if let Ok(name) = &name
         && let Some(root) = store.find(name)?
     {
-        return Ok((root, name.clone()));
+        return Ok((name.clone(), vec![root]));
     }
     let hex = text.strip_prefix("sha256:").unwrap_or(text);
     let may_be_id = hex.len() >= 4 && hex.bytes().all(|letter| letter.is_ascii_hexdigit());
-    if may_be_id && let Some(found) = store.find_id(text)?.into_iter().next() {
-        let name = found.name.unwrap_or_else(nameless);
-        return Ok((found.descriptor, name));
+    let found = match may_be_id {
+        true => store.find_id(text)?,
+        false => Vec::new(),
+    };
+    if let Some(first) = found.first() {
+        let name = first.name.clone().unwrap_or_else(nameless);
+        let roots = found.into_iter().map(|image| image.descriptor);
+        return Ok((name, roots.collect()));
     }
     match name {
         Err(source) if !may_be_id => Err(Error::Name {
@@ -153,10 +177,10 @@ fn known_names(store: &Store) -> Result<Vec<String>, Error> {
     Ok(names.map(|name| name.familiar()).collect())
 }
 
-/// Gives all names of what has a digest.
-pub(super) fn names_of(store: &Store, digest: &Digest) -> Result<Vec<Reference>, Error> {
+/// Gives all names of what has one of the digests.
+pub(super) fn names_of(store: &Store, digests: &[Digest]) -> Result<Vec<Reference>, Error> {
     let images = store.images()?.into_iter();
-    let same = images.filter(|image| image.descriptor.digest == *digest);
+    let same = images.filter(|image| digests.contains(&image.descriptor.digest));
     Ok(same.filter_map(|image| image.name).collect())
 }
 

@@ -124,7 +124,7 @@ pub enum Error {
         /// What there is, separated by commas.
         available: String,
     },
-    /// The beginning of an id fits several images.
+    /// What was given is the beginning of several ids.
     #[error("{prefix:?} is the beginning of several images' ids: {candidates}")]
     Ambiguous {
         /// What was given.

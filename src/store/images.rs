@@ -1,4 +1,4 @@
-//! The images of the store: the index, and looking an image up by name, digest or id.
+//! The images of the store: the index, and looking an image up by name or digest.
 //!
 //! An image's name stands in full (`docker.io/library/debian:bookworm`) in two annotations of its
 //! entry: `io.containerd.image.name`, which containerd reads, and
@@ -72,31 +72,6 @@ impl Store {
         }
         let mut entries = self.read_index()?.manifests.into_iter();
         Ok(entries.find(|entry| name_of(entry).as_ref() == Some(name)))
-    }
-
-    /// Gives the images whose id begins with `prefix`: an id is the digest of the manifest or
-    /// that of the config, with or without `sha256:`. An index has also the ids of what it lists.
-    ///
-    /// # Errors
-    /// [`Error::Ambiguous`] if it fits different images, and as [`Store::images`].
-    pub fn find_id(&self, prefix: &str) -> Result<Vec<Named>, Error> {
-        let hex = prefix.strip_prefix("sha256:").unwrap_or(prefix);
-        let mut found = self.images()?;
-        found.retain(|image| {
-            let mut ids = self.ids_of(&image.descriptor).into_iter();
-            !hex.is_empty() && ids.any(|id| id.hex().starts_with(hex))
-        });
-        let mut ids: Vec<Digest> = found.iter().map(|image| image.descriptor.digest).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        if ids.len() < 2 {
-            return Ok(found);
-        }
-        let candidates: Vec<String> = ids.iter().map(Digest::to_string).collect();
-        Err(Error::Ambiguous {
-            prefix: prefix.to_owned(),
-            candidates: candidates.join(", "),
-        })
     }
 
     /// Lets `name` stand for the image that `descriptor` describes, whatever it stood for before.
@@ -249,22 +224,6 @@ impl Store {
             path: self.blob_path(digest),
             source,
         })
-    }
-
-    /// Gives all by which an image can be called, as far as its documents are here.
-    fn ids_of(&self, root: &Descriptor) -> Vec<Digest> {
-        let mut ids = vec![root.digest];
-        if media_type::is_index(&root.media_type) {
-            let index = self.parse(&root.digest, Index::parse);
-            let entries = index.map(|index| index.manifests).unwrap_or_default();
-            ids.extend(entries.iter().map(|entry| entry.digest));
-        }
-        let configs: Vec<Digest> = ids
-            .iter()
-            .filter_map(|id| Some(self.parse(id, Manifest::parse).ok()?.config.digest))
-            .collect();
-        ids.extend(configs);
-        ids
     }
 
     fn index_path(&self) -> PathBuf {

@@ -22,6 +22,7 @@ mod blob;
 mod error;
 mod file;
 mod gc;
+mod ids;
 mod images;
 mod locations;
 mod lock;

@@ -168,6 +168,34 @@ fn an_ambiguous_id_names_the_candidates() {
 }
 
 #[test]
+fn an_id_is_first_that_of_the_image_itself() {
+    let (_folder, store) = open();
+    let [one, two, three] = ["one", "two", "three"].map(|content| put_image(&store, content));
+    let index = |tag: &str, images: Vec<Descriptor>| {
+        let index = Index::new(images).to_bytes();
+        let index = store.put(media_type::INDEX, &index).unwrap();
+        store.tag(&name(tag), &index).unwrap();
+    };
+    index("multi:1", vec![one.clone(), two.clone()]);
+    index("multi:2", vec![two.clone(), three]);
+    store.tag(&name("app:1"), &one).unwrap();
+    store.tag(&name("app:2"), &one).unwrap();
+    let found = |id: &str| {
+        let found = store.find_id(id).unwrap().into_iter();
+        let names: Vec<String> = found.map(|one| one.name.unwrap().familiar()).collect();
+        names
+    };
+    let image = store.image(&name("app:1"), &Platform::host());
+    let config = image.unwrap().unwrap().manifest.config.digest;
+    for id in [one.digest, config] {
+        assert_eq!(found(&id.to_string()), ["app:1", "app:2"]);
+        assert_eq!(found(&id.hex()[..12]), ["app:1", "app:2"]);
+    }
+    // Where nothing else is called so, it is what lists it.
+    assert_eq!(found(&two.digest.hex()[..12]), ["multi:1", "multi:2"]);
+}
+
+#[test]
 fn an_index_serves_the_platforms_it_lists() {
     let (_folder, store) = open();
     let image = put_image(&store, "x");

@@ -165,6 +165,43 @@ fn an_image_without_a_name_goes_too() {
 }
 
 #[test]
+fn an_id_that_is_listed_means_the_image_that_has_it() {
+    if !require(&[Feature::Root]) {
+        return;
+    }
+    let home = home("FROM scratch\nCOPY same /same\n");
+    for (platforms, name) in [(BOTH, "both"), ("linux/arm64", "alone")] {
+        let mut command = build(&home, platforms);
+        // At one time, so that it is one image.
+        succeed(command.env("SOURCE_DATE_EPOCH", "0").args(["-t", name]));
+    }
+    let shown = |more: &[&str]| succeed(home.rbuild().arg("images").args(more)).stdout;
+    let ids = shown(&["-q", "--no-trunc"]);
+    let [index, image] = ids.lines().collect::<Vec<_>>()[..] else {
+        panic!("{ids}");
+    };
+    let listed = shown(&["--format", "json"]);
+    for id in [index, image] {
+        assert!(listed.contains(&format!("\"id\":\"{id}\"")), "{listed}");
+    }
+    for id in [image, &image["sha256:".len()..][..12]] {
+        let seen = succeed(home.rbuild().args(["inspect", id])).stdout;
+        assert!(seen.contains("\"alone:latest\""), "{seen}");
+        succeed(home.rbuild().args(["history", id]));
+    }
+    succeed(home.rbuild().args(["tag", image, "other"]));
+    let refused = fail_with(1, home.rbuild().args(["rmi", image])).stderr;
+    assert!(
+        refused.contains("2 names: alone:latest, other:latest"),
+        "{refused}"
+    );
+    succeed(home.rbuild().args(["rmi", "-f", image]));
+    // Now it is an id of what lists it.
+    let gone = succeed(home.rbuild().args(["rmi", image])).stdout;
+    assert_eq!(gone, "Untagged: both:latest\n");
+}
+
+#[test]
 fn an_image_for_one_platform_is_not_taken_for_another() {
     if !require(&[Feature::Root]) {
         return;
