@@ -165,6 +165,14 @@ pub enum Error {
         #[source]
         source: Box<BaseError>,
     },
+    /// `SOURCE_DATE_EPOCH` is made of what differs from platform to platform; an index has one time.
+    #[error("SOURCE_DATE_EPOCH is not the same for {one} and for {other}")]
+    EpochDiffers {
+        /// The first platform.
+        one: String,
+        /// One that it is another time for.
+        other: String,
+    },
     /// An operation failed.
     #[error("{name}")]
     Operation {
@@ -268,6 +276,7 @@ impl Error {
             | Self::UnsupportedSource { .. }
             | Self::Ignore { .. }
             | Self::Dockerfile { .. }
+            | Self::EpochDiffers { .. }
             | Self::ArchiveForDocker
             | Self::PushWithoutName => Kind::User,
             Self::Base { source, .. } => match &**source {
@@ -324,6 +333,9 @@ impl Error {
                 Some("name the file with -f, or the directory that has it".to_owned())
             }
             Self::Dockerfile { source, .. } => source.problem.hint(),
+            Self::EpochDiffers { .. } => {
+                Some("give one number for all with --build-arg SOURCE_DATE_EPOCH=".to_owned())
+            }
             Self::PushWithoutName => Some("give it one with -t".to_owned()),
             Self::Operation { source, .. } => source.hint(),
             Self::ArchiveForDocker => Some("use type=oci, or one platform".to_owned()),

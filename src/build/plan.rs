@@ -7,8 +7,8 @@ use crate::build::source::Text;
 use crate::dockerfile;
 use crate::dockerfile::Bases;
 use crate::dockerfile::Dockerfile;
+use crate::dockerfile::Lowered;
 use crate::dockerfile::Options;
-use crate::graph;
 use crate::graph::Graph;
 use crate::graph::ImageOp;
 use crate::graph::Op;
@@ -35,7 +35,7 @@ pub(super) struct ImagePlan {
     pub(super) platform: Platform,
     /// The vertex whose root filesystem is the image's.
     pub(super) target: VertexId,
-    /// The image's config, as [`graph::Plan`] has it.
+    /// The image's config, as [`crate::graph::Plan`] has it.
     pub(super) config: ImageConfig,
     /// What the instructions add to the history.
     pub(super) history: Vec<History>,
@@ -61,8 +61,18 @@ impl Plan {
         self.images.iter().filter_map(|image| self.base(image))
     }
 
-    /// Takes over what is to be done for one platform.
-    fn add(&mut self, platform: &Platform, plan: graph::Plan) {
+    /// Takes over what is to be done for one platform, at the same time as for those before it.
+    fn add(&mut self, platform: &Platform, lowered: Lowered) -> Result<(), Error> {
+        let Lowered { plan, epoch } = lowered;
+        if let Some(first) = self.images.first()
+            && self.epoch != epoch
+        {
+            return Err(Error::EpochDiffers {
+                one: first.platform.to_string(),
+                other: platform.to_string(),
+            });
+        }
+        self.epoch = epoch;
         let target = match self.images.is_empty() {
             true => {
                 self.graph = plan.graph;
@@ -76,11 +86,12 @@ impl Plan {
             config: plan.config,
             history: plan.history,
         });
+        Ok(())
     }
 }
 
-/// Lowers the Dockerfile for each platform. What is to be said of it for several is said once, and
-/// what is the time for the first is the time for all.
+/// Lowers the Dockerfile for each platform. What is to be said of it for several is said once; all
+/// have the same time, as the layers they share can have but one.
 pub(super) fn lower(
     request: &Request,
     (dockerfile, text): (&Dockerfile, &Text),
@@ -99,10 +110,45 @@ pub(super) fn lower(
             request.sink.warn(text.warning(&warning));
         }
         let lowered = lowering.outcome.map_err(|source| text.error(source))?;
-        if plan.images.is_empty() {
-            plan.epoch = lowered.epoch;
-        }
-        plan.add(options.target_platform(), lowered.plan);
+        plan.add(options.target_platform(), lowered)?;
     }
     Ok(plan)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Plan;
+    use crate::build::Error;
+    use crate::dockerfile;
+    use crate::dockerfile::Bases;
+    use crate::dockerfile::Options;
+    use crate::graph::Graph;
+    use crate::oci::Platform;
+
+    /// Plans an image whose time is `epoch` for two platforms.
+    fn plan(epoch: &str) -> Result<Plan, Error> {
+        let text = format!("ARG SOURCE_DATE_EPOCH={epoch}\nFROM scratch\nLABEL a=b\n");
+        let dockerfile = dockerfile::parse(&text).unwrap();
+        let mut plan = Plan {
+            graph: Graph::new(),
+            images: Vec::new(),
+            epoch: None,
+        };
+        for platform in ["linux/arm/v6", "linux/arm/v7"] {
+            let platform: Platform = platform.parse().unwrap();
+            let mut options = Options::plain(Platform::host());
+            options.platform = Some(platform.clone());
+            let lowering = dockerfile::lower(&dockerfile, &Bases::default(), &options);
+            plan.add(&platform, lowering.outcome.unwrap())?;
+        }
+        Ok(plan)
+    }
+
+    #[test]
+    fn a_time_that_differs_by_platform_is_refused() {
+        assert_eq!(plan("7").unwrap().epoch, Some(7));
+        let refused = plan("${TARGETVARIANT#v}").unwrap_err().to_string();
+        let both = "is not the same for linux/arm/v6 and for linux/arm/v7";
+        assert!(refused.contains(both), "{refused}");
+    }
 }
