@@ -75,6 +75,14 @@ pub enum Error {
         /// What was asked for.
         wanted: String,
     },
+    /// An index is here, and the image that was meant is not.
+    #[error("of the image {name}, that for {wanted} is not here")]
+    Absent {
+        /// Its name.
+        name: String,
+        /// What was asked for.
+        wanted: String,
+    },
     /// A name is no name.
     #[error("{text:?} is no name for an image")]
     Name {
@@ -112,7 +120,9 @@ impl Error {
     pub fn is_missing(&self) -> bool {
         matches!(
             self,
-            Self::NotFound { .. } | Self::Store(store::Error::BlobMissing { .. })
+            Self::NotFound { .. }
+                | Self::Absent { .. }
+                | Self::Store(store::Error::BlobMissing { .. })
         )
     }
 }

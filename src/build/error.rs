@@ -364,9 +364,12 @@ fn kind_of(error: &worker::Error) -> Kind {
 }
 
 fn of_remote(error: &remote::Error) -> Kind {
-    match error.is_of_store() {
-        true => Kind::Environment,
-        false => Kind::Remote,
+    if error.is_forbidden() {
+        Kind::User
+    } else if error.is_of_store() {
+        Kind::Environment
+    } else {
+        Kind::Remote
     }
 }
 

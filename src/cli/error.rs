@@ -268,6 +268,7 @@ fn of_manage(error: &manage::Error) -> u8 {
     match error {
         manage::Error::NotFound { .. }
         | manage::Error::SeveralNames { .. }
+        | manage::Error::Absent { .. }
         | manage::Error::Platform { .. } => 1,
         manage::Error::Name { .. } => 2,
         manage::Error::Store(store::Error::Platform { .. } | store::Error::Ambiguous { .. }) => 1,
@@ -291,6 +292,9 @@ fn hint_of_manage(error: &manage::Error) -> Option<String> {
         }
         manage::Error::Platform { found, .. } => {
             Some(format!("take it as it is by --platform {found}"))
+        }
+        manage::Error::Absent { wanted, .. } => {
+            Some(format!("`rbuild pull --platform {wanted}` gets it"))
         }
         manage::Error::SeveralNames { .. } => {
             Some("name one of them, or give -f to remove them all".to_owned())

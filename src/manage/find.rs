@@ -49,7 +49,8 @@ pub struct Listed {
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::Name`] if it could be neither name nor id, [`Error::Platform`] if
-/// it is for another platform, or [`Error::Store`].
+/// it is for another platform, [`Error::Absent`] if only others of its index are here, or
+/// [`Error::Store`].
 pub fn find(root: &Path, text: &str, which: Which<'_>) -> Result<Found, Error> {
     let store = Store::open(root)?;
     let (root, name) = locate(&store, text)?;
@@ -76,6 +77,14 @@ fn open(
 ) -> Result<StoredImage, Error> {
     let (Which::Only(platform) | Which::Preferably(platform)) = which;
     let opened = store.open_image(name, root.clone(), platform);
+    let why = |error| match error {
+        // A pull brings of an index only what was asked for.
+        store::Error::BlobMissing { .. } if !listed.is_empty() => Error::Absent {
+            name: name.familiar(),
+            wanted: platform.to_string(),
+        },
+        error => Error::Store(error),
+    };
     match (which, opened) {
         (Which::Only(wanted), Ok(image)) if !serves(&image.config, wanted) => {
             Err(Error::Platform {
@@ -89,9 +98,9 @@ fn open(
             Err(error @ (store::Error::Platform { .. } | store::Error::BlobMissing { .. })),
         ) => {
             let here = listed.iter().find_map(|listed| listed.image.clone());
-            here.ok_or(Error::Store(error))
+            here.ok_or_else(|| why(error))
         }
-        (_, opened) => Ok(opened?),
+        (_, opened) => opened.map_err(why),
     }
 }
 

@@ -242,6 +242,15 @@ pub enum Error {
         /// The image.
         reference: String,
     },
+    /// The store has of an index other images than the one for this platform, and that may not be
+    /// fetched.
+    #[error("{reference} is in the local store, but not for {platform}, and it may not be pulled")]
+    NeverFor {
+        /// The image.
+        reference: String,
+        /// What was asked for.
+        platform: String,
+    },
     /// The image is not made for the platform that was asked for.
     #[error("{name} has no image for {wanted}; it has {available}")]
     Platform {
@@ -305,6 +314,12 @@ impl Error {
             | Self::Download { source, .. } => source.is_of_store(),
             _ => false,
         }
+    }
+
+    /// Says whether nobody was asked, because that was not allowed.
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Never { .. } | Self::NeverFor { .. })
     }
 
     /// Gives the HTTP status of the refusal, if it is one.

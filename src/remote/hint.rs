@@ -40,6 +40,9 @@ impl Error {
                 Some("choose one of them with --platform, or another tag".to_owned())
             }
             Self::Never { .. } => Some("allow it with --pull=missing".to_owned()),
+            Self::NeverFor { platform, .. } => Some(format!(
+                "`rbuild pull --platform {platform}` gets it, or allow it with --pull=missing"
+            )),
             _ => None,
         }
     }

@@ -57,17 +57,15 @@ pub struct Resolved {
 /// until it is asked about again. A name with a digest needs no asking if the store has it.
 ///
 /// # Errors
-/// [`Error::Resolve`] with what went wrong at the registry or its mirrors, [`Error::Never`], or
-/// [`Error::Store`].
+/// [`Error::Resolve`] with what went wrong at the registry or its mirrors, [`Error::Never`],
+/// [`Error::NeverFor`], or [`Error::Store`].
 pub async fn resolve(client: &Client, query: &Query) -> Result<Resolved, Error> {
     let (known, found) = look_up(client, query).await?;
     if let Some(found) = found {
         return Ok(found);
     }
     if query.pull == Pull::Never {
-        return Err(Error::Never {
-            reference: query.name.to_string(),
-        });
+        return Err(never(query, known.is_some()));
     }
     // A store that has the index, but not yet this platform of it, goes on from the same index.
     let asked = match (&known, query.pull) {
@@ -90,6 +88,18 @@ pub async fn resolve(client: &Client, query: &Query) -> Result<Resolved, Error> 
         reference: query.name.to_string(),
         source: Box::new(Error::everywhere(attempts)),
     })
+}
+
+/// Says what is missing where nobody may be asked: all of it, or what it `is_here` for others.
+fn never(query: &Query, is_here: bool) -> Error {
+    let reference = query.name.to_string();
+    match is_here {
+        true => Error::NeverFor {
+            reference,
+            platform: query.platform.to_string(),
+        },
+        false => Error::Never { reference },
+    }
 }
 
 /// Looks in the store: what the name stands for there, and the image if all of it is there and

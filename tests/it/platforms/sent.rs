@@ -75,6 +75,35 @@ fn what_is_here_for_other_platforms_can_be_fetched_for_one() {
 }
 
 #[test]
+fn a_platform_that_was_not_pulled_is_named_with_the_way_to_get_it() {
+    if !require(&[Feature::Root]) {
+        return;
+    }
+    let registry = FakeRegistry::start(Demand::Nothing);
+    let name = publish(&registry, "app:1", BOTH);
+    let home = home(&format!("FROM {name}\nCOPY same /same\n"));
+    let mut pull = home.rbuild();
+    succeed(pull.args(["pull", "--platform", "linux/amd64", &name]));
+    let refused = |code, command: &[&str]| {
+        let mut line = home.rbuild();
+        line.args(command)
+            .args(["--platform", "linux/arm64", &name]);
+        fail_with(code, &mut line).stderr
+    };
+    for said in [
+        refused(1, &["inspect"]),
+        refused(1, &["history"]),
+        refused(125, &["run", "--pull=never"]),
+        fail_with(1, build(&home, BOTH).arg("--pull=never")).stderr,
+    ] {
+        assert!(said.contains("for linux/arm64"), "{said}");
+        let way = "rbuild pull --platform linux/arm64";
+        assert!(said.contains(way), "{said}");
+    }
+    succeed(home.rbuild().args(["inspect", &name]));
+}
+
+#[test]
 fn of_an_index_what_is_here_is_pushed_and_the_rest_is_told() {
     if !require(&[Feature::Root]) {
         return;
