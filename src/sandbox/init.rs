@@ -45,7 +45,6 @@ use crate::sys::Root;
 use crate::sys::Symlinks;
 use crate::sys::alone;
 use crate::sys::channel::Channel;
-use crate::sys::file;
 use crate::sys::mount;
 use crate::sys::mount::Mount;
 use crate::sys::namespace;
@@ -368,7 +367,7 @@ fn open_terminal(inside: &mut Inside) -> Result<(), Problem> {
             columns: size.columns,
         },
     )?;
-    file::set_owner(&pair.terminal, owner)?;
+    process::give(&pair.terminal, owner)?;
     tty::control(&pair.terminal)?;
     process::set_standard_files(&pair.terminal)?;
     if is_mounted {

@@ -31,6 +31,9 @@ pub const KILL: i32 = libc::SIGKILL;
 /// The error number for a file that the kernel cannot execute, such as a program for another machine.
 pub const EXEC_FORMAT: i32 = libc::ENOEXEC;
 
+/// The error number for a process that has no number left for another open file.
+pub const TOO_MANY_FILES: i32 = libc::EMFILE;
+
 /// A started process, held by a descriptor: no other process can take its number's place.
 #[derive(Debug)]
 pub struct Child {
@@ -189,7 +192,6 @@ pub fn set_standard_files(file: impl AsFd) -> Result<()> {
 /// Gives those of the standard files that are pipes to a user, who could else not open
 /// `/dev/stdout` again.
 pub fn give_pipes(owner: Owner) -> Result<()> {
-    let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
     let standard = [
         rustix::stdio::stdin(),
         rustix::stdio::stdout(),
@@ -198,14 +200,22 @@ pub fn give_pipes(owner: Owner) -> Result<()> {
     for file in standard {
         let stat = rustix::fs::fstat(file).call(|| "fstat()".to_owned())?;
         if Stat::from(stat).kind == FileKind::Fifo {
-            match rustix::fs::fchown(file, Some(uid), Some(gid)) {
-                // Somebody else made it, and whoever runs this cannot give it away.
-                Err(Errno::PERM) => {}
-                given => given.call(|| format!("fchown(pipe, {owner:?})"))?,
-            }
+            give(file, owner)?;
         }
     }
     Ok(())
+}
+
+/// Gives a file that is nobody's but this machine's, a pipe or a terminal, to a user as far as that
+/// is possible.
+pub fn give(file: impl AsFd, owner: Owner) -> Result<()> {
+    let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
+    match rustix::fs::fchown(file, Some(uid), Some(gid)) {
+        // Somebody else made it, and whoever runs this cannot give it away; or the user namespace
+        // has no such user, and nobody becomes it.
+        Err(Errno::PERM | Errno::INVAL) => Ok(()),
+        given => given.call(|| format!("fchown({owner:?})")),
+    }
 }
 
 /// Changes the working directory.
