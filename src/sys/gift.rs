@@ -12,6 +12,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
+use std::path::Component;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -31,6 +32,9 @@ use crate::sys::remember;
 
 /// The longest path that the kernel takes.
 const PATH_MAX: usize = 4096;
+
+/// How many links the kernel follows on one way.
+const LINKS_MAX: usize = 40;
 
 /// What a call gives away.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,11 +185,8 @@ impl Process {
                 io::Error::from_raw_os_error(libc::ESRCH),
             ));
         }
-        let is_kernels = ["/proc", "/dev"]
-            .iter()
-            .any(|place| path.starts_with(place));
         match (base, what) {
-            _ if is_kernels => Ok(None),
+            _ if is_kernels(&path) => Ok(None),
             (Some(base), What::Open(_)) => Ok(Some(base)),
             (Some(base), What::Path { may_be_empty, .. }) if path.as_os_str().is_empty() => {
                 let missing =
@@ -231,8 +232,41 @@ fn resolve(root: &Root, path: &Path, follow: bool) -> Result<Option<Handle>> {
     };
     match found {
         Err(error) if error.errno() == libc::ELOOP => Ok(None),
+        // There each process finds files of its own.
+        Err(error) if follow && error.is_not_found() && leads_to_kernels(root, path) => Ok(None),
         found => found.map(Some),
     }
+}
+
+/// Tells whether a path is the kernel's own.
+fn is_kernels(path: &Path) -> bool {
+    path.starts_with("/proc") || path.starts_with("/dev")
+}
+
+/// Tells whether a path names a link that leads, maybe through others, to what is the kernel's own.
+fn leads_to_kernels(root: &Root, path: &Path) -> bool {
+    let next = |link: &PathBuf| {
+        let target = root.read_link(link).ok()?;
+        Some(without_dots(&link.parent()?.join(target)))
+    };
+    std::iter::successors(Some(without_dots(path)), next)
+        .take(LINKS_MAX)
+        .any(|path| is_kernels(&path))
+}
+
+/// Goes up in a path where it says so, by its text.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::from("/");
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                clean.pop();
+            }
+            Component::Normal(name) => clean.push(name),
+            _ => {}
+        }
+    }
+    clean
 }
 
 /// Finds what a path names below a directory that it does not leave on its way.
@@ -247,5 +281,41 @@ fn beneath(base: &Handle, path: &Path, follow: bool) -> rustix::io::Result<Handl
             Err(Errno::AGAIN | Errno::INTR) => {}
             found => return found.map(Handle::from_fd),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    use super::Root;
+    use super::resolve;
+
+    #[test]
+    fn what_leads_to_the_kernels_files_is_not_missing() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = |path: &str| home.path().join(path);
+        fs::create_dir_all(dir("var/log")).unwrap();
+        fs::create_dir(dir("dev")).unwrap();
+        symlink("/proc/self/fd/1", dir("dev/stdout")).unwrap();
+        for (target, link) in [
+            ("/dev/stdout", "absolute"),
+            ("../../dev/stdout", "relative"),
+            ("relative", "more"),
+            ("/nowhere", "missing"),
+            ("loop", "loop"),
+        ] {
+            symlink(target, dir("var/log").join(link)).unwrap();
+        }
+        let root = Root::open(home.path()).unwrap();
+        let find = |name, follow| resolve(&root, &Path::new("/var/log").join(name), follow);
+        for name in ["absolute", "relative", "more"] {
+            assert!(find(name, true).unwrap().is_none(), "{name}");
+            assert!(find(name, false).unwrap().is_some(), "{name}");
+        }
+        assert!(find("missing", true).unwrap_err().is_not_found());
+        assert!(find("none", true).unwrap_err().is_not_found());
     }
 }

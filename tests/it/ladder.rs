@@ -159,6 +159,22 @@ fn a_user_makes_the_same_image() {
 }
 
 #[test]
+fn a_user_without_ranges_runs_what_another_user_is_to_run() {
+    if !require(&[&NEEDS[..], &[Feature::UserNamespaces]].concat()) {
+        return;
+    }
+    let folder = users_folder();
+    let dockerfile = "FROM scratch\nCOPY --from=host busybox /bin/\n\
+                      RUN [\"/bin/busybox\", \"ln\", \"-s\", \"/dev/stdout\", \"/log\"]\n\
+                      RUN [\"/bin/busybox\", \"chown\", \"33:33\", \"/log\"]\nUSER 7:8\n\
+                      RUN [\"/bin/busybox\", \"sh\", \"-ec\", \"echo 1; echo 2 > /dev/stdout\"]\n";
+    fs::write(folder.path().join("context/Dockerfile"), dockerfile).unwrap();
+    let mut rbuild = as_user(folder.path(), "");
+    rbuild.args(["build", "-q", "--build-context", "host=/bin"]);
+    succeed(rbuild.arg(folder.path().join("context")));
+}
+
+#[test]
 fn a_container_with_default_rights_makes_the_same_image() {
     let needs = [
         &NEEDS[..],
