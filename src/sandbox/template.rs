@@ -37,6 +37,10 @@ use crate::sys::namespace::Namespace;
 use crate::sys::process;
 use crate::sys::process::Child;
 
+/// How often a copy is asked for. The template may be killed at any time, as when memory runs out,
+/// and nothing of what was asked has begun then.
+const ATTEMPTS: usize = 2;
+
 /// A program that sandboxes are copies of, until they become their own. It is started when the
 /// first is. Cheap to clone; dropped, the process ends when the last of its sandboxes has.
 #[derive(Debug, Clone)]
@@ -99,18 +103,21 @@ impl Template {
         let text = serde_json::to_vec(order).map_err(Error::Encode)?;
         let running = self.shared.process.lock();
         let mut running = running.unwrap_or_else(PoisonError::into_inner);
-        let process = match &mut *running {
-            Some(process) => process,
-            none => none.insert(Arc::new(Process::start(&self.shared.program)?)),
-        };
-        match process.ask(&text, files) {
-            Some(child) => Ok(Copy {
-                child: child?,
-                _template: Arc::clone(process),
-            }),
-            // The next one gets another.
-            None => Err(running.take().map_or(Error::Template, Process::why_gone)),
+        let mut why_gone = Error::Template;
+        for _ in 0..ATTEMPTS {
+            let process = match &mut *running {
+                Some(process) => process,
+                none => none.insert(Arc::new(Process::start(&self.shared.program)?)),
+            };
+            if let Some(child) = process.ask(&text, files) {
+                return Ok(Copy {
+                    child: child?,
+                    _template: Arc::clone(process),
+                });
+            }
+            why_gone = running.take().map_or(Error::Template, Process::why_gone);
         }
+        Err(why_gone)
     }
 }
 
@@ -139,6 +146,12 @@ impl Process {
         let handle = answer.files.into_iter().next();
         match (serde_json::from_slice(&answer.bytes).ok()?, handle) {
             (Answer::Ok(pid), Some(handle)) => Some(Ok(Child::new(pid, handle))),
+            // The kernel leaves out a file that this process has no number for: the template is as
+            // good as before, and the copy ends when it hears no more.
+            (Answer::Ok(_), None) => {
+                let error = io::Error::from_raw_os_error(process::TOO_MANY_FILES);
+                Some(Err(refused(sys::Error::new("recvmsg()", error))))
+            }
             (Answer::Err(Problem::Call { call, errno }), _) => {
                 let error = sys::Error::new(call, io::Error::from_raw_os_error(errno));
                 Some(Err(refused(error)))

@@ -1,5 +1,9 @@
 //! What sandboxes are copied from.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
 use rbuild::sandbox::Error;
 use rbuild::sandbox::Input;
 use rbuild::sandbox::SpawnOptions;
@@ -76,4 +80,43 @@ fn one_that_ends_or_is_missing_is_told() {
     assert!(text(&error).contains("No such file"), "{}", text(&error));
     assert_eq!(error.exit_code(), 125);
     assert!(case.changes().is_empty());
+}
+
+/// A template that is killed as often as said before it does its work.
+fn killed(folder: &Path, times: usize) -> Template {
+    let lives = folder.join("lives");
+    for number in 0..times {
+        fs::create_dir_all(lives.join(number.to_string())).unwrap();
+    }
+    let script = format!(
+        "#!/bin/bash\nfor life in '{}'/*; do rmdir \"$life\" && kill -9 $$; done\n\
+         exec -a 'rbuild: sandbox' '{}'\n",
+        lives.display(),
+        env!("CARGO_BIN_EXE_rbuild")
+    );
+    let path = folder.join("template");
+    fs::write(&path, script).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    Template::new(path)
+}
+
+#[test]
+fn one_that_is_killed_is_followed_by_another() {
+    if !able() {
+        return;
+    }
+    let case = case(&["cat"]);
+    let folder = tempfile::tempdir().unwrap();
+    let with = |times| SpawnOptions {
+        template: killed(folder.path(), times),
+        ..options()
+    };
+    let once = with(1);
+    let running = spawn(&case.spec, &once).unwrap_or_else(|error| panic!("{}", text(&error)));
+    assert_eq!(finish(running).status.code, 0);
+    let twice = with(2);
+    let error = spawn(&case.spec, &twice).unwrap_err();
+    assert!(matches!(error, Error::Template), "{}", text(&error));
+    let running = spawn(&case.spec, &twice).unwrap_or_else(|error| panic!("{}", text(&error)));
+    assert_eq!(finish(running).status.code, 0);
 }
