@@ -85,14 +85,27 @@ pub(super) fn forward(
         while let Some(kind) = received.recv().await {
             wishes += usize::from(ending().contains(&kind));
             // A process that has ended meanwhile needs no signal.
-            let _ = match wishes {
-                WISHES.. => killer.kill(),
-                _ if kind == SignalKind::terminate() => killer.signal(ends),
-                _ => killer.signal(kind.as_raw_value()),
+            let _ = match passed_on(kind, ends, wishes) {
+                Some(number) => killer.signal(number),
+                None => killer.kill(),
             };
         }
     });
     Ok(task.abort_handle())
+}
+
+/// Gives what a signal is to the process, of whose wishes to end it is the last; nothing if it is to
+/// be killed with all that belongs to it.
+///
+/// Of the two signals that nobody can catch neither is sent: one would end the process that watches
+/// over the others before these, and one only stop it.
+fn passed_on(kind: SignalKind, ends: i32, wishes: usize) -> Option<i32> {
+    const KILL_AND_STOP: [i32; 2] = [9, 19];
+    let number = match kind == SignalKind::terminate() {
+        true => ends,
+        false => kind.as_raw_value(),
+    };
+    (wishes < WISHES && !KILL_AND_STOP.contains(&number)).then_some(number)
 }
 
 async fn listen(mut signal: Signal, kind: SignalKind, send: mpsc::Sender<SignalKind>) {
@@ -105,7 +118,26 @@ async fn listen(mut signal: Signal, kind: SignalKind, send: mpsc::Sender<SignalK
 
 #[cfg(test)]
 mod tests {
+    use super::SignalKind;
+    use super::WISHES;
+    use super::passed_on;
     use super::that_ends;
+
+    #[test]
+    fn a_signal_that_nobody_catches_kills_all() {
+        let terminate = SignalKind::terminate();
+        for (kind, ends, wishes, expected) in [
+            (terminate, 15, 1, Some(15)),
+            (terminate, 10, 2, Some(10)),
+            (terminate, 10, WISHES, None),
+            (terminate, that_ends("SIGKILL"), 1, None),
+            (terminate, that_ends("SIGSTOP"), 1, None),
+            (SignalKind::interrupt(), 9, 1, Some(2)),
+            (SignalKind::user_defined1(), 9, 0, Some(10)),
+        ] {
+            assert_eq!(passed_on(kind, ends, wishes), expected, "{kind:?} {ends}");
+        }
+    }
 
     #[test]
     fn an_image_may_name_the_signal_that_ends_it() {
