@@ -87,7 +87,11 @@ impl Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let count = bytes.len() as u64;
         if self.written_bytes + count > FULL_BYTES {
-            fs::rename(&self.path, older(&self.path))?;
+            match fs::rename(&self.path, older(&self.path)) {
+                // It was moved before, and the new one could not be opened then.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                moved => moved?,
+            }
             self.file = open_log(&self.path)?;
             self.written_bytes = 0;
         }
@@ -141,9 +145,11 @@ mod tests {
     use std::io::Read;
 
     use super::FULL_BYTES;
+    use super::Log;
     use super::LogReader;
     use super::keep;
     use super::older;
+    use super::open_log;
 
     fn write(path: &std::path::Path, bytes: Vec<u8>) {
         for thread in keep(path, vec![std::io::Cursor::new(bytes)]).unwrap() {
@@ -170,5 +176,20 @@ mod tests {
         }
         let sizes = [&path, &older(&path)].map(|path| fs::metadata(path).unwrap().len());
         assert!(sizes.iter().all(|size| *size <= FULL_BYTES), "{sizes:?}");
+    }
+    #[test]
+    fn a_log_goes_on_after_a_file_that_could_not_be_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let file = open_log(&path).unwrap();
+        fs::rename(&path, older(&path)).unwrap();
+        let mut log = Log {
+            path: path.clone(),
+            file,
+            written_bytes: FULL_BYTES,
+        };
+        log.write(b"after").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"after");
+        assert_eq!(fs::read(older(&path)).unwrap(), b"");
     }
 }
