@@ -71,10 +71,9 @@ fn answer(channel: &Channel, answer: &Answer, handle: &[BorrowedFd<'_>]) -> sys:
 
 fn become_sandbox(files: Vec<OwnedFd>, order: &Order, filter: Option<Rc<Vec<Instruction>>>) -> i32 {
     // If that is not possible the outside finds out: it does not hear of this process again.
-    if process::die_with_parent().is_err() {
+    if process::die_with_parent().is_err() || birth::keep_files(files).is_err() {
         return 1;
     }
-    birth::keep_files(files);
     init::run(Birth {
         groups: &order.groups,
         filter,

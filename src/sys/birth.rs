@@ -109,34 +109,39 @@ extern "C" fn be_born(birth: *mut libc::c_void) -> libc::c_int {
     unsafe {
         let birth = &mut *birth.cast::<Birth>();
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        arrange(&mut birth.files);
-        if let Some(limit) = &birth.open_files {
-            libc::setrlimit(libc::RLIMIT_NOFILE, limit);
+        if arrange(&mut birth.files) {
+            if let Some(limit) = &birth.open_files {
+                libc::setrlimit(libc::RLIMIT_NOFILE, limit);
+            }
+            libc::execve(
+                birth.program.as_ptr(),
+                birth.args.as_ptr(),
+                birth.env.as_ptr(),
+            );
         }
-        libc::execve(
-            birth.program.as_ptr(),
-            birth.args.as_ptr(),
-            birth.env.as_ptr(),
-        );
         birth.errno = *libc::__errno_location();
         libc::_exit(127)
     }
 }
 
-/// Makes open files the numbers 0, 1, …, which stay open in a program that is executed.
+/// Makes open files the numbers 0, 1, …, which stay open in a program that is executed. If not,
+/// `errno` says why.
 ///
 /// # Safety
 /// Whoever owns what these numbers were before must not use it any more.
-unsafe fn arrange(files: &mut [RawFd]) {
+unsafe fn arrange(files: &mut [RawFd]) -> bool {
+    let behind = files.len();
     // SAFETY: plain numbers; the kernel refuses those that are not open.
     unsafe {
         // First out of the way, so that no file is overwritten before it is moved.
-        for file in &mut *files {
-            *file = libc::fcntl(*file, libc::F_DUPFD_CLOEXEC, 64);
-        }
-        for (number, file) in (0..).zip(files) {
-            libc::dup2(*file, number);
-        }
+        let is_moved = files.iter_mut().all(|file| {
+            *file = libc::fcntl(*file, libc::F_DUPFD_CLOEXEC, behind);
+            *file >= 0
+        });
+        is_moved
+            && (0..)
+                .zip(files)
+                .all(|(number, file)| libc::dup2(*file, number) >= 0)
     }
 }
 
@@ -169,11 +174,14 @@ pub fn copy(namespaces: &[Namespace]) -> Result<Side> {
 
 /// Makes files this process's open files 0, 1, … and closes all others. Nothing else that holds an
 /// open file may be used or dropped afterwards.
-pub fn keep_files(files: Vec<OwnedFd>) {
+pub fn keep_files(files: Vec<OwnedFd>) -> Result<()> {
     let mut files: Vec<RawFd> = files.into_iter().map(IntoRawFd::into_raw_fd).collect();
     // SAFETY: whoever calls this gives up all other files.
-    unsafe { arrange(&mut files) };
+    if !unsafe { arrange(&mut files) } {
+        return Err(std::io::Error::last_os_error()).call(|| "dup2()".to_owned());
+    }
     process::close_from(RawFd::try_from(files.len()).expect("they are few"));
+    Ok(())
 }
 
 fn block_signals() -> libc::sigset_t {

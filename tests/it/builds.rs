@@ -66,9 +66,10 @@ fn a_command_may_open_as_many_files_as_was_allowed() {
     let home = Home::new();
     home.context("FROM scratch\nCOPY --from=host busybox /bin/sh\nRUN ulimit -Sn\n");
     let build = home.rbuild();
-    let told = |options: &[&str]| {
+    let told = |allowed: &str, options: &[&str]| {
         let mut command = Command::new("sh");
-        command.args(["-c", "ulimit -Sn 123 && exec \"$@\"", "sh", RBUILD, "build"]);
+        let script = format!("ulimit {allowed} && exec \"$@\"");
+        command.args(["-c", &script, "sh", RBUILD, "build"]);
         command.args(["--progress=plain", "--build-context=host=/bin", "context"]);
         command
             .arg("--no-cache")
@@ -79,8 +80,13 @@ fn a_command_may_open_as_many_files_as_was_allowed() {
         }
         succeed(&mut command).stderr
     };
-    for (options, limit) in [(&[][..], " 123"), (&["--ulimit=nofile=77:200"], " 77")] {
-        let told = told(options);
+    for (allowed, options, limit) in [
+        ("-Sn 123", &[][..], " 123"),
+        ("-Sn 123", &["--ulimit=nofile=77:200"], " 77"),
+        // No file has a number as high as this.
+        ("-n 64", &[], " 64"),
+    ] {
+        let told = told(allowed, options);
         let is_limit = |line: &str| line.starts_with("#3 0.") && line.ends_with(limit);
         assert!(told.lines().any(is_limit), "{told}");
     }
