@@ -70,9 +70,9 @@ pub fn enter(entry: &Entry) -> Result<ExitStatus, Error> {
         true => MAPPED,
         false => SINGLE,
     };
+    family::leave_signals_to(child.pidfd().map_err(Error::Signal)?);
     // If it is gone, waiting tells why.
     let _ = channel.send(word, &[]);
-    family::ignore_interrupts();
     child
         .wait()
         .map(|ended| ExitStatus::of(ended, None))

@@ -2,8 +2,12 @@
 //! numbers, and inside a container with default rights. All make the same image.
 
 use std::fs;
+use std::fs::File;
+use std::io::Read;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
+use std::process::Stdio;
 
 use crate::support::Feature;
 use crate::support::home::Home;
@@ -172,6 +176,35 @@ fn a_user_without_ranges_runs_what_another_user_is_to_run() {
     let mut rbuild = as_user(folder.path(), "");
     rbuild.args(["build", "-q", "--build-context", "host=/bin"]);
     succeed(rbuild.arg(folder.path().join("context")));
+}
+
+#[test]
+fn a_signal_to_the_process_that_a_user_started_ends_the_build() {
+    if !require(&[&NEEDS[..], &[Feature::UserNamespaces]].concat()) {
+        return;
+    }
+    // It takes connections and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = users_folder();
+    let dockerfile = folder.path().join("context/Dockerfile");
+    let text = format!("FROM {}/x\n", silent.local_addr().unwrap());
+    fs::write(&dockerfile, text).unwrap();
+    for signal in ["-INT", "-TERM"] {
+        let mut rbuild = as_user(folder.path(), "");
+        // What can be read only once is read as root of the user namespace.
+        rbuild.args(["build", "--progress=plain", "-f", "-", "context"]);
+        rbuild.stdin(File::open(&dockerfile).unwrap());
+        let child = rbuild.stderr(Stdio::piped()).spawn().unwrap();
+        let (mut connection, _) = silent.accept().unwrap();
+        connection.read_exact(&mut [0; 4]).unwrap();
+        let pid = child.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status();
+        assert!(sent.unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(130), "{said}");
+        assert!(said.contains("canceled"), "{said}");
+    }
 }
 
 #[test]
