@@ -130,7 +130,7 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
             false => Input::Null,
         },
         output: match request.log {
-            Some(_) => Output::Pipe,
+            Some(_) => Output::Together,
             None => Output::Inherit,
         },
     };
@@ -165,7 +165,7 @@ impl Ready {
             let signals = signal::catch()?;
             let mut running = sandbox::spawn(&self.spec, &self.options)?;
             let log = self.log.as_deref();
-            let kept = log.map_or(Ok(Vec::new()), |log| keep(&mut running, log))?;
+            let kept = log.map_or(Ok(None), |log| keep(&mut running, log))?;
             drop(self.shared);
             started()?;
             if !listeners.is_empty() {
@@ -173,7 +173,7 @@ impl Ready {
                 port::forward(listeners, &Arc::new(network));
             }
             let status = attend(running, (signals, self.ends), self.streams).await;
-            for thread in kept {
+            if let Some(thread) = kept {
                 // A panic in it has been reported where it happened.
                 let _ = thread.join();
             }
@@ -213,9 +213,9 @@ async fn image(request: &Request, store: &Store, ladder: &Arc<Ladder>) -> Result
 }
 
 /// Writes to a log what the process writes.
-fn keep(running: &mut Running, path: &Path) -> Result<Vec<JoinHandle<()>>, Error> {
-    let sources = [running.stdout.take(), running.stderr.take()];
-    let kept = log::keep(path, sources.into_iter().flatten().collect());
+fn keep(running: &mut Running, path: &Path) -> Result<Option<JoinHandle<()>>, Error> {
+    let written = running.stdout.take();
+    let kept = written.map(|written| log::keep(path, written)).transpose();
     kept.map_err(|source| Error::Container {
         path: path.to_owned(),
         source,

@@ -9,9 +9,6 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::thread;
 use std::thread::JoinHandle;
 
@@ -48,33 +45,25 @@ pub fn open_log(path: &Path) -> io::Result<File> {
     File::options().create(true).append(true).open(path)
 }
 
-/// Writes what comes from `sources` to the log at `path` until they end; to be waited for.
-pub(super) fn keep<R: Read + Send + 'static>(
-    path: &Path,
-    sources: Vec<R>,
-) -> io::Result<Vec<JoinHandle<()>>> {
+/// Writes what comes from `source` to the log at `path` until it ends; to be waited for.
+pub(super) fn keep(path: &Path, source: impl Read + Send + 'static) -> io::Result<JoinHandle<()>> {
     let file = open_log(path)?;
-    let log = Arc::new(Mutex::new(Log {
+    let log = Log {
         path: path.to_owned(),
         written_bytes: file.metadata()?.len(),
         file,
-    }));
-    let keep = |source| {
-        let log = Arc::clone(&log);
-        let thread = thread::Builder::new().name("log".to_owned());
-        thread.spawn(move || copy(source, &log))
     };
-    sources.into_iter().map(keep).collect()
+    let thread = thread::Builder::new().name("log".to_owned());
+    thread.spawn(move || copy(source, log))
 }
 
 /// Takes all that comes, also if the disk does not: the process must not wait for a reader.
-fn copy(mut source: impl Read, log: &Mutex<Log>) {
+fn copy(mut source: impl Read, mut log: Log) {
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         match source.read(&mut buffer) {
             Ok(0) => return,
             Ok(count) => {
-                let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
                 let _lost = log.write(&buffer[..count]);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -152,9 +141,8 @@ mod tests {
     use super::open_log;
 
     fn write(path: &std::path::Path, bytes: Vec<u8>) {
-        for thread in keep(path, vec![std::io::Cursor::new(bytes)]).unwrap() {
-            thread.join().unwrap();
-        }
+        let thread = keep(path, std::io::Cursor::new(bytes)).unwrap();
+        thread.join().unwrap();
     }
 
     #[test]

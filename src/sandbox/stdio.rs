@@ -30,6 +30,8 @@ pub enum Output {
     Inherit,
     /// Two pipes, [`Running::stdout`] and [`Running::stderr`].
     Pipe,
+    /// One pipe, [`Running::stdout`]: all comes in the order in which it was written.
+    Together,
 }
 
 /// The files of the process, and our ends of them.
@@ -81,12 +83,15 @@ impl Files {
             });
         }
         let (stdout, output) = io::pipe()?;
-        let (stderr, errors) = io::pipe()?;
+        let (stderr, errors) = match options.output {
+            Output::Together => (None, output.try_clone()?),
+            _ => io::pipe().map(|(stderr, errors)| (Some(stderr), errors))?,
+        };
         Ok(Files {
             inner: [input, output.into(), errors.into()],
             stdin,
             stdout: Some(stdout),
-            stderr: Some(stderr),
+            stderr,
         })
     }
 }

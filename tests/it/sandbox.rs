@@ -205,6 +205,23 @@ fn in_memory(content: &str, access: Access) -> MountSource {
 }
 
 #[test]
+fn one_pipe_keeps_the_order_of_output_and_errors() {
+    if !able() {
+        return;
+    }
+    let case = shell("echo 1; echo 2 >&2; echo 3; echo 4 >&2");
+    let together = SpawnOptions {
+        output: Output::Together,
+        ..options()
+    };
+    let mut running = spawn(&case.spec, &together).unwrap();
+    assert!(running.stderr.is_none());
+    let written = std::io::read_to_string(running.stdout.take().unwrap());
+    assert_eq!(written.unwrap(), "1\n2\n3\n4\n");
+    assert_eq!(running.wait().unwrap().code, 0);
+}
+
+#[test]
 fn output_and_exit_codes_come_back() {
     if !able() {
         return;
