@@ -19,7 +19,8 @@
 //!
 //! A room is a folder under `src/`; its `mod.rs` is its door. Rooms are listed below from the
 //! street down to the ground. A room imports only rooms of lower floors, and only those named in
-//! `tests/it/architecture.rs`, which fails on any other arrow.
+//! `tests/it/architecture.rs`, which fails on any other arrow. The rooms inside [`worker`] keep to
+//! the same.
 //!
 //! Three rooms tell stories from top to bottom and leave the work to the rooms below: [`build`] (a
 //! Dockerfile becomes an image), [`run`] (an image becomes a process), and [`manage`] (images

@@ -11,10 +11,7 @@ use crate::worker::Error;
 use crate::worker::Worker;
 use crate::worker::blocking;
 use crate::worker::change_set;
-use crate::worker::copy;
-use crate::worker::owner;
-use crate::worker::place;
-use crate::worker::tree;
+use crate::worker::files;
 
 /// Makes the directory and those above it, each owned by the user the image has then.
 pub(super) async fn run(worker: &Worker, op: MkdirOp, task: &Task) -> Result<Made, Error> {
@@ -22,12 +19,12 @@ pub(super) async fn run(worker: &Worker, op: MkdirOp, task: &Task) -> Result<Mad
     let (input, step) = (task.inputs[0].clone(), task.step.clone());
     blocking(move || {
         let snapshots = &worker.snapshots;
-        let chain = tree::whole(&worker, input.chain())?;
+        let chain = change_set::whole(&worker, input.chain())?;
         let active = snapshots.prepare(&chain)?;
         let root = active.mount()?;
-        let owner = owner::look_up(&root, &op.owner);
+        let owner = files::look_up(&root, &op.owner);
         if owner.unknown {
-            copy::warn_unknown(&step, &op.owner);
+            files::warn_unknown(&step, &op.owner);
         }
         let options = MakeDirs {
             mode: 0o755,
@@ -35,7 +32,7 @@ pub(super) async fn run(worker: &Worker, op: MkdirOp, task: &Task) -> Result<Mad
             modified: None,
             symlinks: Symlinks::Follow,
         };
-        place::make_dirs(&root, Path::new(&op.path), &options)?;
+        files::make_dirs(&root, Path::new(&op.path), &options)?;
         drop(root);
         change_set::commit(&**snapshots, active)
     })

@@ -1,40 +1,25 @@
 //! Carries out one operation, given the results of its inputs.
 //!
 //! This is where the graph meets Linux: images are pulled and unpacked, commands run in sandboxes,
-//! files are copied, change sets are packed into layers. Each op has a file of its own. Nothing
-//! here decides what must run or knows a cache key. Start reading at `impl solver::Worker`, below.
+//! files are copied, change sets are packed into layers. Nothing here decides what must run or knows
+//! a cache key. Start reading at `impl solver::Worker`, below.
+//!
+//! Each op has a room of its own: `exec` (`RUN`), `copy` (`COPY` and `ADD`), `mkdir` (`WORKDIR`),
+//! `source` (images, URLs, git). Those do not know each other and share two rooms below:
+//! `change_set` (what an op starts from and leaves behind), and below that `files` (which are meant
+//! and how they are put somewhere).
 //!
 //! Async stops here: what blocks runs on a thread of its own through [`blocking`].
 
-mod cache_mount;
 mod change_set;
-mod content;
 mod copy;
-mod direct;
-mod draft;
 mod error;
 mod exec;
-mod filter;
-mod git;
-mod http;
-mod image;
-mod inside;
-mod lent;
+mod files;
 mod mkdir;
-mod mode;
-mod mount_points;
-mod mounts;
-mod network;
 mod output;
-mod owner;
-mod pieces;
-mod place;
-mod secrets;
-mod select;
-mod ssh;
+mod source;
 mod stoppable;
-mod tree;
-mod xattr;
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -79,23 +64,24 @@ use crate::solver::Selection;
 use crate::solver::Task;
 use crate::store::Store;
 
-use mount_points::MountPoints;
-use tree::EmptyLayer;
+use self::change_set::EmptyLayer;
+use self::change_set::pieces;
+use self::exec::MountPoints;
 
+pub use self::error::Error;
+pub use self::exec::KeyAgent;
+pub use self::exec::Networks;
+pub use self::exec::network_files;
+pub use self::output::Tree;
+pub use self::output::copy_trees;
+pub use self::output::write_trees;
+pub use self::source::Fetching;
+pub use self::source::check_out;
+pub use self::source::http_authorization;
+pub use self::source::open_inside;
+pub use self::source::resolve_inside;
+pub use self::source::without_secrets;
 pub use crate::layer::Bounds;
-pub use error::Error;
-pub use git::Fetching;
-pub use git::check_out;
-pub use inside::open_inside;
-pub use inside::resolve_inside;
-pub use lent::network_files;
-pub use network::Networks;
-pub use output::Tree;
-pub use output::copy_trees;
-pub use output::write_trees;
-pub use secrets::http_authorization;
-pub use secrets::without_secrets;
-pub use ssh::KeyAgent;
 
 /// What the operations of one build need besides their inputs.
 #[derive(Clone, Debug)]
@@ -263,7 +249,9 @@ impl Worker {
         layers: Vec<Layer>,
         step: &Step,
     ) -> Result<Active, Error> {
-        let chain = layers.iter().map(|layer| tree::layer_id(&layer.diff_id));
+        let chain = layers
+            .iter()
+            .map(|layer| change_set::layer_id(&layer.diff_id));
         let chain = chain.collect::<Result<Vec<_>, _>>()?;
         if chain.iter().all(|id| self.snapshots.exists(id)) {
             return Ok(self.snapshots.prepare(&chain)?);
@@ -274,7 +262,7 @@ impl Worker {
             layers,
         };
         step.started();
-        match image::unpack(self, image, step.clone(), Cancel::new()).await {
+        match source::image::unpack(self, image, step.clone(), Cancel::new()).await {
             Ok(()) => step.done(),
             Err(error) => {
                 step.failed(error.to_string());
@@ -289,7 +277,9 @@ impl Worker {
     /// # Errors
     /// [`Error::Snapshot`] if it cannot be mounted.
     pub fn view(&self, output: &Output) -> Result<View, Error> {
-        Ok(self.snapshots.view(&tree::whole(self, output.chain())?)?)
+        Ok(self
+            .snapshots
+            .view(&change_set::whole(self, output.chain())?)?)
     }
 
     /// Writes what was learned of the contexts' files, for the next build.
@@ -337,13 +327,13 @@ impl solver::Worker for Worker {
     fn content(&self, selection: &Selection<'_>) -> Result<Option<ContentDigest>, Error> {
         match &selection.vertex.op {
             Op::Copy(op) => copy::content(self, op, selection),
-            Op::Exec(op) => mounts::content(self, op, selection),
+            Op::Exec(op) => exec::content(self, op, selection),
             _ => Ok(None),
         }
     }
 
     fn is_whole(&self, record: &Record) -> bool {
-        tree::is_whole(self, &record.change_set)
+        change_set::is_whole(self, &record.change_set)
     }
 
     fn has_layer(&self, layer: &Layer) -> bool {
@@ -351,7 +341,7 @@ impl solver::Worker for Worker {
     }
 
     async fn unpack(&self, image: ImageOp, step: Step, cancel: Cancel) -> Result<(), Error> {
-        image::unpack(self, image, step, cancel).await
+        source::image::unpack(self, image, step, cancel).await
     }
 
     async fn execute(&self, task: Task) -> Result<Made, Error> {
@@ -359,8 +349,8 @@ impl solver::Worker for Worker {
             Op::Exec(op) => exec::run(self, op.clone(), &task).await,
             Op::Copy(op) => copy::run(self, op.clone(), &task).await,
             Op::Mkdir(op) => mkdir::run(self, op.clone(), &task).await,
-            Op::Http(op) => http::run(self, op.clone(), &task).await,
-            Op::Git(op) => git::run(self, op.clone(), &task).await,
+            Op::Http(op) => source::http::run(self, op.clone(), &task).await,
+            Op::Git(op) => source::git::run(self, op.clone(), &task).await,
             Op::Scratch | Op::Image(_) | Op::Context(_) => {
                 unreachable!("the solver has their results without asking")
             }
@@ -368,7 +358,7 @@ impl solver::Worker for Worker {
     }
 
     async fn layer(&self, task: LayerTask) -> Result<Layer, Error> {
-        tree::pack(self, task).await
+        change_set::pack(self, task).await
     }
 
     fn has_ready(&self, layer: &Layer) {

@@ -18,10 +18,9 @@ use crate::sys;
 use crate::sys::Owner;
 use crate::sys::Root;
 use crate::worker::Error;
-use crate::worker::place;
-use crate::worker::place::Manner;
-use crate::worker::select;
-use crate::worker::select::Wish;
+use crate::worker::files;
+use crate::worker::files::Manner;
+use crate::worker::files::Wish;
 
 /// A root filesystem that is written, maybe beside others.
 #[derive(Debug)]
@@ -65,8 +64,8 @@ fn copy_tree(tree: &View, directory: &Path) -> Result<(), Error> {
         parents: false,
         ignore: None,
     };
-    for selected in select::select(tree.root(), &all)? {
-        place::place(&selected, tree.root(), &target, "/", &manner)?;
+    for selected in files::select(tree.root(), &all)? {
+        files::place(&selected, tree.root(), &target, "/", &manner)?;
     }
     Ok(())
 }

@@ -50,6 +50,20 @@ const ROOMS: [(&str, u32, &str); 18] = [
     ),
 ];
 
+/// The rooms inside the worker, the largest room there is, and which of each other they may use:
+/// of those named before. The ops at the end do not know each other.
+const ROOMS_OF_WORKER: [(&str, &str); 9] = [
+    ("error", ""),
+    ("stoppable", ""),
+    ("files", ""),
+    ("output", "files"),
+    ("change_set", "files stoppable"),
+    ("copy", "change_set files stoppable"),
+    ("exec", "change_set files"),
+    ("mkdir", "change_set files"),
+    ("source", "change_set files"),
+];
+
 /// An outside crate and the rooms that know it. Its types do not pass their doors.
 const HOMES: [(&str, &str); 16] = [
     ("pest", "dockerfile"),
@@ -113,6 +127,35 @@ fn rooms_use_only_what_the_table_says() {
 }
 
 #[test]
+fn arrows_inside_the_worker_point_down_too() {
+    let mut above = BTreeSet::new();
+    for (room, uses) in ROOMS_OF_WORKER {
+        let down = uses.split_whitespace().all(|used| above.contains(used));
+        assert!(down, "worker/{room} may only use what is named before it");
+        above.insert(room);
+    }
+    let mut wrong = BTreeSet::new();
+    for (path, _) in files().into_iter().filter(|(_, room)| room == "worker") {
+        let room = room_in(&source().join("worker"), &path);
+        if room == "mod" {
+            // The door: what all share, and which op goes where.
+            continue;
+        }
+        let known = ROOMS_OF_WORKER.iter().find(|known| known.0 == room);
+        let (_, uses) = known.unwrap_or_else(|| panic!("worker/{room} is in no table"));
+        for line in code(&path) {
+            for used in after_each(&line, "crate::worker::") {
+                let is_room = above.contains(used) && used != room;
+                if is_room && !uses.split_whitespace().any(|known| known == used) {
+                    wrong.insert(format!("{room} uses {used}: {}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
 fn crates_stay_at_home() {
     let mut wrong = BTreeSet::new();
     for (path, room) in files() {
@@ -159,7 +202,7 @@ fn files_are_small() {
 
 /// Gives every source file with the room it is in.
 fn files() -> Vec<(PathBuf, String)> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let source = source();
     let mut found = Vec::new();
     let mut folders = vec![source.clone()];
     while let Some(folder) = folders.pop() {
@@ -173,13 +216,23 @@ fn files() -> Vec<(PathBuf, String)> {
                 // A table that a source file includes.
                 continue;
             }
-            let inside = path.strip_prefix(&source).expect("it was found below");
-            let first = inside.iter().next().expect("a name").to_string_lossy();
-            found.push((path.clone(), first.trim_end_matches(".rs").to_owned()));
+            let room = room_in(&source, &path);
+            found.push((path, room));
         }
     }
     found.sort();
     found
+}
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// Names the room of `folder` that a file below it is in: a folder, or a file alone.
+fn room_in(folder: &Path, path: &Path) -> String {
+    let inside = path.strip_prefix(folder).expect("it was found below");
+    let first = inside.iter().next().expect("a name").to_string_lossy();
+    first.trim_end_matches(".rs").to_owned()
 }
 
 /// Gives the lines of a file up to its tests, without comments.

@@ -9,13 +9,13 @@ use crate::layer::Source;
 use crate::sys::FileKind;
 use crate::sys::Root;
 use crate::sys::Stat;
-use crate::worker::draft::Entry;
-use crate::worker::draft::Folder;
-use crate::worker::draft::Ground;
-use crate::worker::place::Manner;
-use crate::worker::select::Node;
-use crate::worker::select::Selected;
-use crate::worker::xattr;
+use crate::worker::copy::draft::Entry;
+use crate::worker::copy::draft::Folder;
+use crate::worker::copy::draft::Ground;
+use crate::worker::files::Manner;
+use crate::worker::files::Node;
+use crate::worker::files::Selected;
+use crate::worker::files::xattr;
 
 /// One source being copied.
 pub(super) struct Copy<'a> {

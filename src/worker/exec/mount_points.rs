@@ -35,7 +35,7 @@ const FILES: [&str; 2] = ["hosts", "resolv.conf"];
 
 /// The snapshot, found or made when it is first needed, and held for as long as this lives.
 #[derive(Clone, Debug, Default)]
-pub(super) struct MountPoints(Arc<OnceLock<Option<Active>>>);
+pub(in crate::worker) struct MountPoints(Arc<OnceLock<Option<Active>>>);
 
 impl MountPoints {
     /// Gives its directory; none where root filesystems are not laid over each other. Without it a

@@ -25,20 +25,20 @@ use crate::sys::Root;
 use crate::worker::Error;
 use crate::worker::Worker;
 use crate::worker::blocking;
-use crate::worker::pieces;
+use crate::worker::change_set::pieces;
 use crate::worker::stoppable::Stoppable;
 
 const ROOT: Owner = Owner { uid: 0, gid: 0 };
 
 /// The files of an input, open for reading.
-pub(super) struct Tree {
+pub(in crate::worker) struct Tree {
     files: Files,
     /// What its ignore file leaves out; none if it has none.
-    pub(super) ignore: Option<Patterns>,
+    pub(in crate::worker) ignore: Option<Patterns>,
     /// Whose its files count as; none for their own owners.
-    pub(super) owner: Option<Owner>,
+    pub(in crate::worker) owner: Option<Owner>,
     /// The name of the context it is, if it is one.
-    pub(super) context: Option<String>,
+    pub(in crate::worker) context: Option<String>,
 }
 
 enum Files {
@@ -48,7 +48,7 @@ enum Files {
 
 impl Tree {
     /// Opens the files of `output`.
-    pub(super) fn open(worker: &Worker, output: &Output) -> Result<Self, Error> {
+    pub(in crate::worker) fn open(worker: &Worker, output: &Output) -> Result<Self, Error> {
         match &output.body {
             Body::Context(op) => Self::open_context(worker, op),
             Body::Root(chain) => {
@@ -74,7 +74,7 @@ impl Tree {
     }
 
     /// Gives the directory in which every path of the input is looked up.
-    pub(super) fn root(&self) -> &Root {
+    pub(in crate::worker) fn root(&self) -> &Root {
         match &self.files {
             Files::View(view) => view.root(),
             Files::Directory(root) => root,
@@ -83,14 +83,17 @@ impl Tree {
 }
 
 /// Gives the directory of a context.
-pub(super) fn context_path<'a>(worker: &'a Worker, op: &ContextOp) -> &'a PathBuf {
+pub(in crate::worker) fn context_path<'a>(worker: &'a Worker, op: &ContextOp) -> &'a PathBuf {
     let path = worker.options.contexts.get(&op.name);
     path.expect("every context of the plan was opened before it was lowered")
 }
 
 /// Gives the snapshots of a root filesystem, lowest first. A change set of which there is only a
 /// layer is unpacked.
-pub(super) fn whole(worker: &Worker, chain: &[ChangeSet]) -> Result<Vec<SnapshotId>, Error> {
+pub(in crate::worker) fn whole(
+    worker: &Worker,
+    chain: &[ChangeSet],
+) -> Result<Vec<SnapshotId>, Error> {
     let mut ids = Vec::with_capacity(chain.len());
     for change_set in chain {
         ids.push(match change_set {
@@ -107,7 +110,7 @@ pub(super) fn whole(worker: &Worker, chain: &[ChangeSet]) -> Result<Vec<Snapshot
 }
 
 /// Says whether a change set is there, as a tree or as a layer to make it from.
-pub(super) fn is_whole(worker: &Worker, id: &SnapshotId) -> bool {
+pub(in crate::worker) fn is_whole(worker: &Worker, id: &SnapshotId) -> bool {
     match layer_alone(worker, id) {
         Ok(None) => true,
         Ok(Some(layer)) => worker.store.contains(&layer.blob),
@@ -136,12 +139,12 @@ fn unpack(worker: &Worker, id: &SnapshotId, layer: &Layer) -> Result<(), Error> 
 }
 
 /// Gives the snapshot of an image's layer.
-pub(super) fn layer_id(diff_id: &crate::oci::DiffId) -> Result<SnapshotId, Error> {
+pub(in crate::worker) fn layer_id(diff_id: &crate::oci::DiffId) -> Result<SnapshotId, Error> {
     Ok(SnapshotId::new(diff_id.0.hex())?)
 }
 
 /// Packs the highest change set of a root filesystem into a layer of the store.
-pub(super) async fn pack(worker: &Worker, task: LayerTask) -> Result<Layer, Error> {
+pub(in crate::worker) async fn pack(worker: &Worker, task: LayerTask) -> Result<Layer, Error> {
     let worker = worker.clone();
     blocking(move || {
         let (top, below) = task
@@ -194,7 +197,7 @@ fn pack_tree(
 /// The layer of a change set with nothing in it: the same for all, whatever lies below, so that a
 /// command that changed no file needs no view, no compression and no waiting for the disk.
 #[derive(Clone, Debug, Default)]
-pub(super) struct EmptyLayer(Arc<Mutex<Option<Layer>>>);
+pub(in crate::worker) struct EmptyLayer(Arc<Mutex<Option<Layer>>>);
 
 impl EmptyLayer {
     /// Gives it; the first time, it is packed, and written unless the store has it.

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use crate::graph::Patterns;
 use crate::sys::Dir;
 use crate::worker::Error;
-use crate::worker::select::Node;
+use crate::worker::files::select::Node;
 
 /// Directories deeper than this are refused; no path of the kernel's is as long.
 const DEPTH_MAX: usize = 1024;

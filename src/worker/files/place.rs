@@ -24,32 +24,33 @@ use crate::sys::Root;
 use crate::sys::Stat;
 use crate::sys::Symlinks;
 use crate::worker::Error;
-use crate::worker::select::Node;
-use crate::worker::select::Selected;
-use crate::worker::xattr;
+use crate::worker::files::mode;
+use crate::worker::files::select::Node;
+use crate::worker::files::select::Selected;
+use crate::worker::files::xattr;
 
 /// What a `COPY` says of the files it makes.
 #[derive(Clone, Debug)]
-pub(super) struct Manner {
+pub(in crate::worker) struct Manner {
     /// Whose they become; none to keep the source's owners.
-    pub(super) owner: Option<Owner>,
+    pub(in crate::worker) owner: Option<Owner>,
     /// Whose directories become that are made on the way.
-    pub(super) parent_owner: Owner,
+    pub(in crate::worker) parent_owner: Owner,
     /// `--chmod`.
-    pub(super) mode: Option<FileMode>,
+    pub(in crate::worker) mode: Option<FileMode>,
     /// Whether paths are kept: `--parents`. The directory that a copy goes to is then only there
     /// for what is in it, and does not take the source's time.
-    pub(super) keeps_paths: bool,
+    pub(in crate::worker) keeps_paths: bool,
     /// Whether they keep their capabilities: BuildKit's contexts arrive without.
-    pub(super) capabilities: bool,
+    pub(in crate::worker) capabilities: bool,
     /// The wish to stop, heeded before each file.
-    pub(super) cancel: Cancel,
+    pub(in crate::worker) cancel: Cancel,
 }
 
 impl Manner {
     /// Says how an archive is unpacked: what `--chmod` says is not for it, nor for the directories
     /// that are made for it.
-    pub(super) fn of_archive(&self) -> Self {
+    pub(in crate::worker) fn of_archive(&self) -> Self {
         Self {
             mode: None,
             ..self.clone()
@@ -58,7 +59,7 @@ impl Manner {
 
     /// Says how missing directories above the destination are made. BuildKit gives them an octal
     /// `--chmod` too, even one that makes them impassable.
-    pub(super) fn parents(&self) -> MakeDirs {
+    pub(in crate::worker) fn parents(&self) -> MakeDirs {
         let mode = match self.mode {
             Some(FileMode::Octal(bits)) => bits,
             _ => 0o755,
@@ -72,21 +73,21 @@ impl Manner {
     }
 
     /// Says whose a file becomes.
-    pub(super) fn owner_of(&self, stat: &Stat) -> Owner {
+    pub(in crate::worker) fn owner_of(&self, stat: &Stat) -> Owner {
         self.owner.unwrap_or(stat.owner)
     }
 
     /// Says which mode a file gets.
-    pub(super) fn mode_of(&self, stat: &Stat) -> u32 {
+    pub(in crate::worker) fn mode_of(&self, stat: &Stat) -> u32 {
         match &self.mode {
-            Some(mode) => super::mode::apply(mode, stat.mode, stat.is_dir()),
+            Some(mode) => mode::apply(mode, stat.mode, stat.is_dir()),
             None => stat.mode,
         }
     }
 }
 
 /// Copies `selected` from `source` to `destination` in `target`.
-pub(super) fn place(
+pub(in crate::worker) fn place(
     selected: &Selected,
     source: &Root,
     target: &Root,
@@ -115,7 +116,11 @@ pub(super) fn place(
 }
 
 /// Makes a directory and those above it; what stands in the way is the Dockerfile's concern.
-pub(super) fn make_dirs(root: &Root, path: &Path, options: &MakeDirs) -> Result<Made, Error> {
+pub(in crate::worker) fn make_dirs(
+    root: &Root,
+    path: &Path,
+    options: &MakeDirs,
+) -> Result<Made, Error> {
     root.make_dirs(path, options)
         .map_err(|source| match source.kind() {
             ErrorKind::NotADirectory => Error::DirectoryBlocked {
@@ -310,8 +315,8 @@ mod tests {
     use crate::sys::Owner;
     use crate::sys::Root;
     use crate::worker::Error;
-    use crate::worker::select::Wish;
-    use crate::worker::select::select;
+    use crate::worker::files::select::Wish;
+    use crate::worker::files::select::select;
 
     /// A source with files, links and a target with a few directories.
     fn folders() -> (tempfile::TempDir, Root, Root) {

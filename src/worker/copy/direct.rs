@@ -15,13 +15,13 @@ use crate::sys::Root;
 use crate::sys::Timestamp;
 use crate::worker::Error;
 use crate::worker::Worker;
+use crate::worker::change_set;
+use crate::worker::change_set::Tree;
+use crate::worker::change_set::pieces;
 use crate::worker::copy;
-use crate::worker::draft::Draft;
-use crate::worker::pieces;
-use crate::worker::select;
+use crate::worker::copy::draft::Draft;
+use crate::worker::files;
 use crate::worker::stoppable::Stoppable;
-use crate::worker::tree;
-use crate::worker::tree::Tree;
 
 /// Packs the layer of a copy without making its files; none if they have to be made to know it.
 pub(super) fn run(worker: &Worker, op: &CopyOp, task: &Task) -> Result<Option<Made>, Error> {
@@ -30,7 +30,7 @@ pub(super) fn run(worker: &Worker, op: &CopyOp, task: &Task) -> Result<Option<Ma
     if task.is_needed || !task.is_exported || (op.link && !chain.is_empty()) {
         return Ok(None);
     }
-    let below = tree::whole(worker, chain)?;
+    let below = change_set::whole(worker, chain)?;
     let view = worker.snapshots.view(&below)?;
     let mut writer = worker.store.writer()?;
     let now = timestamp(writer.begun()?);
@@ -82,7 +82,7 @@ fn draw_up(
         let tree = Tree::open(worker, &task.inputs[*input])?;
         let root = Arc::new(Root::new(tree.root().dir().try_clone()?));
         let manner = copy::manner(op, chown, (&tree, task));
-        for selected in select::select(tree.root(), &copy::wish(op, path, &tree))? {
+        for selected in files::select(tree.root(), &copy::wish(op, path, &tree))? {
             let placed = if *unpack && copy::is_archive(tree.root(), &selected)? {
                 let archive = Arc::new(tree.root().open_file(&selected.path)?);
                 let owner = op.owner.as_ref().and(manner.owner);

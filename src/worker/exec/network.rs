@@ -54,7 +54,7 @@ impl Networks {
     }
 
     /// Has those end that nobody uses, all at once.
-    pub(super) fn end(&self) {
+    pub(in crate::worker) fn end(&self) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         for network in &state.idle {
             network.end();

@@ -9,13 +9,13 @@ use crate::sys::FileKind;
 use crate::sys::Owner;
 use crate::sys::Stat;
 use crate::sys::Timestamp;
-use crate::worker::draft::Draft;
-use crate::worker::draft::Entry;
-use crate::worker::draft::Folder;
-use crate::worker::draft::Ground;
-use crate::worker::draft::find;
-use crate::worker::draft::plain;
-use crate::worker::place::Manner;
+use crate::worker::copy::draft::Draft;
+use crate::worker::copy::draft::Entry;
+use crate::worker::copy::draft::Folder;
+use crate::worker::copy::draft::Ground;
+use crate::worker::copy::draft::find;
+use crate::worker::copy::draft::plain;
+use crate::worker::files::Manner;
 
 /// Who owns a directory that an archive implies, and its mode.
 const IMPLIED: (u32, Owner) = (0o755, Owner { uid: 0, gid: 0 });

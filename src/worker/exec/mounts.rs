@@ -24,17 +24,15 @@ use crate::sys::Owner;
 use crate::sys::Root;
 use crate::worker::Error;
 use crate::worker::Worker;
-use crate::worker::cache_mount;
-use crate::worker::cache_mount::Held;
-use crate::worker::content;
-use crate::worker::place;
-use crate::worker::place::Manner;
-use crate::worker::select;
-use crate::worker::select::Wish;
-use crate::worker::ssh;
-use crate::worker::ssh::Forward;
-use crate::worker::tree;
-use crate::worker::tree::Tree;
+use crate::worker::change_set;
+use crate::worker::change_set::Tree;
+use crate::worker::exec::cache_mount;
+use crate::worker::exec::cache_mount::Held;
+use crate::worker::exec::ssh;
+use crate::worker::exec::ssh::Forward;
+use crate::worker::files;
+use crate::worker::files::Manner;
+use crate::worker::files::Wish;
 
 /// Mounts ready for a sandbox, and what must live as long as it does.
 #[derive(Default)]
@@ -50,7 +48,7 @@ pub(super) struct Prepared {
 }
 
 /// Digests what the bind mounts of `op` show of one input.
-pub(super) fn content(
+pub(in crate::worker) fn content(
     worker: &Worker,
     op: &ExecOp,
     selection: &Selection<'_>,
@@ -67,8 +65,8 @@ pub(super) fn content(
             MountKind::Cache(cache) if cache.input == Some(selection.position) => &cache.source,
             _ => continue,
         };
-        let selected = select::select(tree.root(), &wish(source, &tree))?;
-        let digest = content::digest(tree.root(), &selected, tree.owner, index.as_deref())?;
+        let selected = files::select(tree.root(), &wish(source, &tree))?;
+        let digest = files::digest(tree.root(), &selected, tree.owner, index.as_deref())?;
         hasher.update(digest.as_bytes());
     }
     Ok(Some(hasher.finish()))
@@ -155,9 +153,9 @@ struct Bind<'a> {
 impl Bind<'_> {
     fn prepare(&self, input: &Output, prepared: &mut Prepared) -> Result<MountSource, Error> {
         match &input.body {
-            Body::Root(chain) => self.of_chain(&tree::whole(self.worker, chain)?, prepared),
+            Body::Root(chain) => self.of_chain(&change_set::whole(self.worker, chain)?, prepared),
             Body::Context(op) if op.ignore.is_empty() && !self.writable => {
-                self.of_directory(tree::context_path(self.worker, op))
+                self.of_directory(change_set::context_path(self.worker, op))
             }
             Body::Context(_) => self.of_copy(&Tree::open(self.worker, input)?, prepared),
         }
@@ -243,8 +241,8 @@ fn copy_to(tree: &Tree, source: &str, (target, name): (&Root, &str)) -> Result<(
         capabilities: true,
         cancel: Cancel::new(),
     };
-    for selected in select::select(tree.root(), &wish(source, tree))? {
-        place::place(&selected, tree.root(), target, name, &manner)?;
+    for selected in files::select(tree.root(), &wish(source, tree))? {
+        files::place(&selected, tree.root(), target, name, &manner)?;
     }
     Ok(())
 }

@@ -7,11 +7,11 @@ use std::os::unix::ffi::OsStrExt;
 use crate::sys::Dir;
 
 /// What a program may do that its user may not.
-pub(super) const CAPABILITY: &str = "security.capability";
+pub(in crate::worker) const CAPABILITY: &str = "security.capability";
 
 /// Gives the attributes that are copied with a file and count as its content, by name. What cannot
 /// be read is left out, as BuildKit does.
-pub(super) fn read(dir: &Dir, name: &OsStr) -> Vec<(OsString, Vec<u8>)> {
+pub(in crate::worker) fn read(dir: &Dir, name: &OsStr) -> Vec<(OsString, Vec<u8>)> {
     let keys = dir
         .xattrs(name)
         .unwrap_or_default()

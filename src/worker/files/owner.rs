@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::graph;
+use crate::progress::Step;
 use crate::sys::Owner;
 use crate::sys::Root;
 
@@ -12,19 +13,19 @@ const FILE_MAX_BYTES: u64 = 4 << 20;
 
 /// Whose a file becomes, and whether every name was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Lookup {
+pub(in crate::worker) struct Lookup {
     /// The numbers; as BuildKit has it, 0 for a user that was not found, and the user's own group
     /// for a group that was not.
-    pub(super) owner: Owner,
+    pub(in crate::worker) owner: Owner,
     /// Whether a name was not found.
-    pub(super) unknown: bool,
+    pub(in crate::worker) unknown: bool,
 }
 
 /// Looks up `user[:group]` in the `/etc/passwd` and `/etc/group` of a root filesystem.
 ///
 /// A number alone is user and group; a name alone brings the user's own group. `root` is 0 whatever
 /// the files say, and so is what stands empty before or behind a `:`.
-pub(super) fn look_up(root: &Root, text: &str) -> Lookup {
+pub(in crate::worker) fn look_up(root: &Root, text: &str) -> Lookup {
     let (user, group) = match text.split_once(':') {
         Some((user, group)) => (user, Some(group)),
         None => (text, None),
@@ -48,6 +49,14 @@ pub(super) fn look_up(root: &Root, text: &str) -> Lookup {
         },
         unknown: known_user.is_none() || known_group.is_none(),
     }
+}
+
+/// Says that an owner is not known. BuildKit takes root for it without a word.
+pub(in crate::worker) fn warn_unknown(step: &Step, text: &str) {
+    step.sink().warn(format!(
+        "{}: {text:?} is not in /etc/passwd or /etc/group of the image; 0 is used instead",
+        step.name()
+    ));
 }
 
 /// Finds the line of `name` and gives its fields.

@@ -26,14 +26,17 @@ use crate::sys::FileKind;
 use crate::sys::Root;
 use crate::sys::Stat;
 use crate::worker::Error;
-use crate::worker::content;
+use crate::worker::files;
 
 /// Up to this many files are read one after the other: threads cost more than they save.
 const SEQUENTIAL_MAX: usize = 16;
 const BUFFER_BYTES: usize = 128 << 10;
 
 /// Makes a change set a snapshot of a new name, and digests it.
-pub(super) fn commit(snapshots: &dyn Snapshotter, active: Active) -> Result<Made, Error> {
+pub(in crate::worker) fn commit(
+    snapshots: &dyn Snapshotter,
+    active: Active,
+) -> Result<Made, Error> {
     let id = snapshots.commit(active, None)?;
     let tree = snapshots.change_set(&id)?;
     Ok(Made {
@@ -101,7 +104,7 @@ impl Walk {
     fn describe(&mut self, dir: &Dir, name: &OsStr, path: &Path, stat: &Stat) -> sys::Result<()> {
         let hasher = &mut self.hasher;
         hasher.update_sized(path.as_os_str().as_bytes());
-        hasher.update_sized(content::kind_name(stat.kind).as_bytes());
+        hasher.update_sized(files::kind_name(stat.kind).as_bytes());
         let (major, minor) = stat.device;
         for number in [stat.mode, stat.owner.uid, stat.owner.gid, major, minor] {
             hasher.update(&number.to_le_bytes());

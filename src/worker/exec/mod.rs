@@ -1,4 +1,19 @@
-//! `RUN`: a command in a sandbox.
+//! `RUN`: a command in a sandbox, with its mounts, its network and what the host lends it.
+//!
+//! Start reading at [`run`].
+
+mod cache_mount;
+mod lent;
+mod mount_points;
+mod mounts;
+mod network;
+mod ssh;
+
+pub use self::lent::network_files;
+pub(super) use self::mount_points::MountPoints;
+pub(super) use self::mounts::content;
+pub use self::network::Networks;
+pub use self::ssh::KeyAgent;
 
 use std::io;
 use std::io::PipeReader;
@@ -29,11 +44,8 @@ use crate::worker::Error;
 use crate::worker::Worker;
 use crate::worker::blocking;
 use crate::worker::change_set;
-use crate::worker::lent;
-use crate::worker::mount_points;
-use crate::worker::mounts;
-use crate::worker::mounts::Prepared;
-use crate::worker::tree;
+
+use self::mounts::Prepared;
 
 const BUFFER_BYTES: usize = 64 << 10;
 
@@ -44,7 +56,7 @@ pub(super) async fn run(worker: &Worker, op: ExecOp, task: &Task) -> Result<Made
     let cancel = task.cancel.clone();
     let (send_killer, killer) = tokio::sync::oneshot::channel();
     let running = blocking(move || {
-        let chain = tree::whole(&worker, inputs[0].chain())?;
+        let chain = change_set::whole(&worker, inputs[0].chain())?;
         let active = worker.snapshots.prepare(&chain)?;
         let began = mount_points::began(active.stack())?;
         let prepared = mounts::prepare(&worker, &op, &inputs, &cancel)?;

@@ -24,7 +24,7 @@ use crate::solver::Cancel;
 use crate::worker::Error;
 use crate::worker::Worker;
 use crate::worker::blocking;
-use crate::worker::tree;
+use crate::worker::change_set;
 
 /// How much is unpacked between two words about it.
 const TOLD_BYTES: u64 = 1 << 20;
@@ -44,7 +44,7 @@ struct Job {
 
 /// Makes the layers of `image` snapshots. A layer that is one already is not touched, one whose
 /// blob is in the store is not fetched, and one that is fetched is unpacked while it arrives.
-pub(super) async fn unpack(
+pub(in crate::worker) async fn unpack(
     worker: &Worker,
     image: ImageOp,
     step: Step,
@@ -54,7 +54,7 @@ pub(super) async fn unpack(
     let mut running = JoinSet::new();
     let mut seen = HashSet::new();
     for layer in image.layers {
-        let id = tree::layer_id(&layer.diff_id)?;
+        let id = change_set::layer_id(&layer.diff_id)?;
         if worker.snapshots.exists(&id) || !seen.insert(layer.diff_id) {
             continue;
         }

@@ -17,13 +17,17 @@ use crate::sys::Timestamp;
 use crate::worker::Error;
 use crate::worker::Worker;
 use crate::worker::blocking;
-use crate::worker::secrets;
+use crate::worker::source::secrets;
 
 const ETAG: &str = "etag";
 const LAST_MODIFIED: &str = "last-modified";
 
 /// Fetches the file into a directory of its own, or finds that the last one is still true.
-pub(super) async fn run(worker: &Worker, op: HttpOp, task: &Task) -> Result<Made, Error> {
+pub(in crate::worker) async fn run(
+    worker: &Worker,
+    op: HttpOp,
+    task: &Task,
+) -> Result<Made, Error> {
     let previous = task.previous.as_ref();
     let wanted = Download {
         url: op.url.clone(),

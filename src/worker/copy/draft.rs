@@ -1,10 +1,11 @@
 //! What a copy will make, drawn up without making it.
 //!
 //! If nobody reads the files of a copy, its layer is all that is wanted of it, and that can be
-//! packed straight from the source. A draft follows the rules of [`place`](super::place) by looking
-//! only: at what is selected, and at the directories that it goes to. Where that is not enough (a
-//! link on the way, something in a file's place, attributes of directories that are there), it gives
-//! up, and the copy is made as all others are.
+//! packed straight from the source. A draft follows the rules of
+//! [`place()`](crate::worker::files::place) by looking only: at what is selected, and at the
+//! directories that it goes to. Where that is not enough (a link on the way, something in a file's
+//! place, attributes of directories that are there), it gives up, and the copy is made as all others
+//! are.
 
 mod archive;
 mod copy;
@@ -24,9 +25,9 @@ use crate::sys::Owner;
 use crate::sys::Root;
 use crate::sys::Stat;
 use crate::sys::Timestamp;
-use crate::worker::draft::copy::Copy;
-use crate::worker::place::Manner;
-use crate::worker::select::Selected;
+use crate::worker::copy::draft::copy::Copy;
+use crate::worker::files::Manner;
+use crate::worker::files::Selected;
 
 /// The tree that copies make, as far as they change it.
 #[derive(Debug)]
@@ -83,7 +84,7 @@ impl<'a> Draft<'a> {
         })
     }
 
-    /// Adds what [`place`](super::place::place) would make of `selected`; none if that takes more
+    /// Adds what [`place()`](crate::worker::files::place) would make of `selected`; none if that takes more
     /// than looking.
     pub(super) fn place(
         &mut self,

@@ -14,50 +14,50 @@ use crate::sys::Dir;
 use crate::sys::Root;
 use crate::sys::Stat;
 use crate::worker::Error;
-use crate::worker::filter::Filter;
-use crate::worker::filter::is_ignored;
+use crate::worker::files::filter::Filter;
+use crate::worker::files::filter::is_ignored;
 
 /// A file that is copied, or a directory with what is copied of it.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
+pub(in crate::worker) struct Node {
     /// Its name.
-    pub(super) name: OsString,
+    pub(in crate::worker) name: OsString,
     /// Its metadata.
-    pub(super) stat: Stat,
+    pub(in crate::worker) stat: Stat,
     /// Whether it is copied for its own sake; a directory may only be there for what is in it.
-    pub(super) wanted: bool,
+    pub(in crate::worker) wanted: bool,
     /// What of it is copied, by name.
-    pub(super) children: Vec<Node>,
+    pub(in crate::worker) children: Vec<Node>,
 }
 
 /// One file or directory that a source names.
 #[derive(Clone, Debug)]
-pub(super) struct Selected {
+pub(in crate::worker) struct Selected {
     /// Where it is, without symbolic links, relative to the source's root; empty for the root.
-    pub(super) path: PathBuf,
+    pub(in crate::worker) path: PathBuf,
     /// The last name of the path that the source gave, before links were followed.
-    pub(super) base_name: OsString,
+    pub(in crate::worker) base_name: OsString,
     /// What is copied of it.
-    pub(super) node: Node,
+    pub(in crate::worker) node: Node,
 }
 
 /// What a source asks for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wish<'a> {
+pub(in crate::worker) struct Wish<'a> {
     /// The path or pattern, as the Dockerfile has it.
-    pub(super) path: &'a str,
+    pub(in crate::worker) path: &'a str,
     /// Whether the path is no pattern, whatever characters it has.
-    pub(super) literal: bool,
+    pub(in crate::worker) literal: bool,
     /// `--exclude`.
-    pub(super) excludes: &'a [String],
+    pub(in crate::worker) excludes: &'a [String],
     /// `--parents`.
-    pub(super) parents: bool,
+    pub(in crate::worker) parents: bool,
     /// What the ignore file leaves out of the source.
-    pub(super) ignore: Option<&'a Patterns>,
+    pub(in crate::worker) ignore: Option<&'a Patterns>,
 }
 
 /// Finds what `wish` asks for below `root`. A pattern may match nothing; a plain path may not.
-pub(super) fn select(root: &Root, wish: &Wish<'_>) -> Result<Vec<Selected>, Error> {
+pub(in crate::worker) fn select(root: &Root, wish: &Wish<'_>) -> Result<Vec<Selected>, Error> {
     let (path, include) = pivot(wish);
     let filter = Filter::new(wish.ignore)
         .including(include.as_deref())?

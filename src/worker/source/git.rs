@@ -19,17 +19,16 @@ use crate::sys::Root;
 use crate::worker::Error;
 use crate::worker::Worker;
 use crate::worker::blocking;
-use crate::worker::git::program::Program;
-use crate::worker::place;
-use crate::worker::place::Manner;
-use crate::worker::secrets;
-use crate::worker::select;
-use crate::worker::select::Wish;
+use crate::worker::files;
+use crate::worker::files::Manner;
+use crate::worker::files::Wish;
+use crate::worker::source::git::program::Program;
+use crate::worker::source::secrets;
 
 const COMMIT: &str = "commit";
 
 /// Checks the repository out into a snapshot.
-pub(super) async fn run(worker: &Worker, op: GitOp, task: &Task) -> Result<Made, Error> {
+pub(in crate::worker) async fn run(worker: &Worker, op: GitOp, task: &Task) -> Result<Made, Error> {
     let (worker, step) = (worker.clone(), task.step.clone());
     let cancel = task.cancel.clone();
     blocking(move || {
@@ -88,8 +87,8 @@ fn copy(checkout: &Path, op: &GitOp, target: &Root) -> Result<(), Error> {
         parents: false,
         ignore: None,
     };
-    for selected in select::select(&source, &wish)? {
-        place::place(&selected, &source, target, "/", &manner)?;
+    for selected in files::select(&source, &wish)? {
+        files::place(&selected, &source, target, "/", &manner)?;
     }
     Ok(())
 }

@@ -23,9 +23,9 @@ use crate::sys::Owner;
 use crate::sys::Root;
 use crate::sys::Stat;
 use crate::worker::Error;
-use crate::worker::select::Node;
-use crate::worker::select::Selected;
-use crate::worker::xattr;
+use crate::worker::files::select::Node;
+use crate::worker::files::select::Selected;
+use crate::worker::files::xattr;
 
 /// Up to this many unknown files are read one after the other: threads cost more than they save.
 const SEQUENTIAL_MAX: usize = 16;
@@ -44,7 +44,7 @@ struct Item<'a> {
 }
 
 /// Digests `selected` below `root`. `owner` is whose the files count as; none for their own.
-pub(super) fn digest(
+pub(in crate::worker) fn digest(
     root: &Root,
     selected: &[Selected],
     owner: Option<Owner>,
@@ -168,7 +168,7 @@ fn write_line(
     line.extend_from_slice(content);
 }
 
-pub(super) fn kind_name(kind: FileKind) -> &'static str {
+pub(in crate::worker) fn kind_name(kind: FileKind) -> &'static str {
     match kind {
         FileKind::File => "file",
         FileKind::Directory => "directory",
@@ -302,8 +302,8 @@ mod tests {
     use crate::cache::ContentDigest;
     use crate::sys::Owner;
     use crate::sys::Root;
-    use crate::worker::select::Wish;
-    use crate::worker::select::select;
+    use crate::worker::files::select::Wish;
+    use crate::worker::files::select::select;
 
     fn folder() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,8 @@
 //! `COPY` and `ADD`: files from inputs into a root filesystem.
 
+mod direct;
+mod draft;
+
 use std::io::Write;
 use std::path::Path;
 
@@ -24,17 +27,13 @@ use crate::sys::Root;
 use crate::worker::Error;
 use crate::worker::Worker;
 use crate::worker::blocking;
-use crate::worker::content;
-use crate::worker::direct;
-use crate::worker::owner;
-use crate::worker::place;
-use crate::worker::place::Manner;
-use crate::worker::select;
-use crate::worker::select::Selected;
-use crate::worker::select::Wish;
+use crate::worker::change_set;
+use crate::worker::change_set::Tree;
+use crate::worker::files;
+use crate::worker::files::Manner;
+use crate::worker::files::Selected;
+use crate::worker::files::Wish;
 use crate::worker::stoppable::Stoppable;
-use crate::worker::tree;
-use crate::worker::tree::Tree;
 
 const ROOT: Owner = Owner { uid: 0, gid: 0 };
 
@@ -54,15 +53,15 @@ pub(super) fn content(
         if let CopySource::Path { input, path, .. } = source
             && *input == selection.position
         {
-            let selected = select::select(tree.root(), &wish(op, path, &tree))?;
-            let digest = content::digest(tree.root(), &selected, tree.owner, index.as_deref())?;
+            let selected = files::select(tree.root(), &wish(op, path, &tree))?;
+            let digest = files::digest(tree.root(), &selected, tree.owner, index.as_deref())?;
             hasher.update(digest.as_bytes());
         }
     }
     Ok(Some(hasher.finish()))
 }
 
-pub(super) fn wish<'a>(op: &'a CopyOp, path: &'a str, tree: &'a Tree) -> Wish<'a> {
+fn wish<'a>(op: &'a CopyOp, path: &'a str, tree: &'a Tree) -> Wish<'a> {
     Wish {
         path,
         literal: false,
@@ -84,7 +83,7 @@ pub(super) async fn run(worker: &Worker, op: CopyOp, task: &Task) -> Result<Made
 
 fn copy(worker: &Worker, op: &CopyOp, task: &Task) -> Result<Made, Error> {
     let (inputs, step) = (&task.inputs, &task.step);
-    let below = tree::whole(worker, inputs[0].chain())?;
+    let below = change_set::whole(worker, inputs[0].chain())?;
     let chain = if op.link { &[] } else { below.as_slice() };
     let active = worker.snapshots.prepare(chain)?;
     let target = active.mount()?;
@@ -101,7 +100,7 @@ fn copy(worker: &Worker, op: &CopyOp, task: &Task) -> Result<Made, Error> {
             } => {
                 let tree = Tree::open(worker, &inputs[*input])?;
                 let manner = manner(op, chown, (&tree, task));
-                for selected in select::select(tree.root(), &wish(op, path, &tree))? {
+                for selected in files::select(tree.root(), &wish(op, path, &tree))? {
                     let add = Add {
                         source: tree.root(),
                         target: &target,
@@ -110,7 +109,7 @@ fn copy(worker: &Worker, op: &CopyOp, task: &Task) -> Result<Made, Error> {
                         bounds: worker.options.bounds,
                     };
                     if !(*unpack && add.unpack(&selected)?) {
-                        place::place(&selected, tree.root(), &target, &op.destination, &manner)?;
+                        files::place(&selected, tree.root(), &target, &op.destination, &manner)?;
                     }
                 }
             }
@@ -121,7 +120,7 @@ fn copy(worker: &Worker, op: &CopyOp, task: &Task) -> Result<Made, Error> {
 }
 
 /// Gives what a copy says of the files of one of its inputs.
-pub(super) fn manner(op: &CopyOp, chown: Option<Owner>, (tree, task): (&Tree, &Task)) -> Manner {
+fn manner(op: &CopyOp, chown: Option<Owner>, (tree, task): (&Tree, &Task)) -> Manner {
     Manner {
         cancel: task.cancel.clone(),
         owner: chown.or(tree.owner),
@@ -133,7 +132,7 @@ pub(super) fn manner(op: &CopyOp, chown: Option<Owner>, (tree, task): (&Tree, &T
 }
 
 /// Says whether a selected file is an archive, by its content.
-pub(super) fn is_archive(source: &Root, selected: &Selected) -> Result<bool, Error> {
+fn is_archive(source: &Root, selected: &Selected) -> Result<bool, Error> {
     if selected.node.stat.kind != FileKind::File {
         return Ok(false);
     }
@@ -142,7 +141,7 @@ pub(super) fn is_archive(source: &Root, selected: &Selected) -> Result<bool, Err
 
 /// Finds out whose the copies become. A copy by `--link` is made on an empty root, but its names
 /// are those of the root it will lie on.
-pub(super) fn find_owner(
+fn find_owner(
     worker: &Worker,
     op: &CopyOp,
     below: &[crate::snapshot::SnapshotId],
@@ -153,26 +152,18 @@ pub(super) fn find_owner(
         return Ok(None);
     };
     let lookup = if op.link && !below.is_empty() {
-        owner::look_up(worker.snapshots.view(below)?.root(), text)
+        files::look_up(worker.snapshots.view(below)?.root(), text)
     } else {
-        owner::look_up(target, text)
+        files::look_up(target, text)
     };
     if lookup.unknown {
-        warn_unknown(step, text);
+        files::warn_unknown(step, text);
     }
     Ok(Some(lookup.owner))
 }
 
-/// Says that an owner is not known. BuildKit takes root for it without a word.
-pub(super) fn warn_unknown(step: &Step, text: &str) {
-    step.sink().warn(format!(
-        "{}: {text:?} is not in /etc/passwd or /etc/group of the image; 0 is used instead",
-        step.name()
-    ));
-}
-
 /// Makes a change set a snapshot of a new name.
-pub(super) fn commit(snapshots: &dyn Snapshotter, active: Active) -> Result<Made, Error> {
+fn commit(snapshots: &dyn Snapshotter, active: Active) -> Result<Made, Error> {
     let id = snapshots.commit(active, None)?;
     Ok(Made {
         change_set: id,
@@ -210,8 +201,8 @@ fn copy_inline(
         parents: false,
         ignore: None,
     };
-    for selected in select::select(&source, &wish)? {
-        place::place(&selected, &source, target, &op.destination, &manner)?;
+    for selected in files::select(&source, &wish)? {
+        files::place(&selected, &source, target, &op.destination, &manner)?;
     }
     Ok(())
 }
@@ -234,7 +225,7 @@ impl Add<'_> {
         }
         let destination = Path::new(&self.op.destination);
         let parents = self.manner.of_archive().parents();
-        let made = place::make_dirs(self.target, destination, &parents)?;
+        let made = files::make_dirs(self.target, destination, &parents)?;
         let owner = self.op.owner.as_ref().and(self.manner.owner);
         let archive = Stoppable {
             inner: self.source.open_file(&selected.path)?,

@@ -1,0 +1,17 @@
+//! Change sets: those of an input opened as one tree, that of an instruction kept and digested, and
+//! one packed into a layer.
+//!
+//! Start reading at [`Tree::open`], then [`commit()`] and [`pack`].
+
+mod commit;
+pub(super) mod pieces;
+mod tree;
+
+pub(super) use self::commit::commit;
+pub(super) use self::tree::EmptyLayer;
+pub(super) use self::tree::Tree;
+pub(super) use self::tree::context_path;
+pub(super) use self::tree::is_whole;
+pub(super) use self::tree::layer_id;
+pub(super) use self::tree::pack;
+pub(super) use self::tree::whole;
