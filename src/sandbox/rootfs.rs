@@ -46,6 +46,7 @@ pub(super) fn mount_root(spec: &Rootfs) -> Result<(Root, Mount), Problem> {
 fn overlay(lowers: &[PathBuf], upper: &Path, work: &Path) -> Result<Mount, Error> {
     let mount = |options| {
         let overlay = Overlay {
+            ground: None,
             lowers,
             upper: Some((upper, work)),
             options,
@@ -144,6 +145,7 @@ fn layered(
         &[]
     };
     let overlay = Overlay {
+        ground: None,
         lowers,
         upper,
         options,

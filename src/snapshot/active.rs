@@ -1,10 +1,10 @@
 //! A root file system that an instruction is about to change.
 
 use std::fs;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::layer;
 use crate::layer::UnpackOptions;
@@ -14,6 +14,9 @@ use crate::snapshot::Result;
 use crate::snapshot::copy::Base;
 use crate::snapshot::error::cannot;
 use crate::snapshot::error::on_tree;
+use crate::snapshot::ground::Grounds;
+use crate::snapshot::ground::mount;
+use crate::snapshot::hold::Held;
 use crate::snapshot::implied;
 use crate::snapshot::scratch::Scratch;
 use crate::snapshot::scratch::remove_tree;
@@ -29,9 +32,11 @@ pub struct Active {
     /// What it was when it began, where the stack does not tell.
     pub(super) base: Option<Base>,
     /// Keeps the chain from being removed.
-    pub(super) _held: Vec<File>,
+    pub(super) held: Vec<Arc<Held>>,
     /// The trees that were made for this chain only.
     pub(super) _covers: Option<Scratch>,
+    /// What mounts it; nothing if no other chain has trees in common with this one.
+    pub(super) grounds: Option<Arc<Grounds>>,
 }
 
 /// What a sandbox makes the root file system of.
@@ -88,19 +93,15 @@ impl Active {
         remove_tree(work)?;
         fs::create_dir(work).map_err(cannot("create", work))?;
         let overlay = Overlay {
+            ground: None,
             lowers,
             upper: Some((upper, work)),
             options: &CHANGE_SET_OPTIONS,
         };
-        mount(&overlay, self.scratch.path())
+        let place = self.scratch.path();
+        match &self.grounds {
+            Some(grounds) => grounds.mount(&overlay, place, &self.held),
+            None => mount(&overlay, place),
+        }
     }
-}
-
-/// Mounts directories over each other, attached nowhere unless the kernel is too old for that.
-pub(super) fn mount(overlay: &Overlay<'_>, place: &Path) -> Result<Root> {
-    let mounted = overlay.mount_apart(place).and_then(|mount| mount.dir());
-    let layers = overlay.lowers.len();
-    mounted
-        .map(Root::new)
-        .map_err(|source| Error::Mount { layers, source })
 }

@@ -5,7 +5,6 @@
 //! What it costs is one copy of the base for a build: when a change set is committed, the copy that
 //! it was made in is just what the next instruction wants, and waits for it.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -18,7 +17,6 @@ use crate::snapshot::Snapshotter;
 use crate::snapshot::Stack;
 use crate::snapshot::View;
 use crate::snapshot::difference;
-use crate::snapshot::error::cannot;
 use crate::snapshot::error::on_tree;
 use crate::snapshot::implied;
 use crate::snapshot::index::Index;
@@ -43,7 +41,7 @@ const VIEWS_MAX: usize = 8;
 /// Snapshots that are copied.
 #[derive(Debug)]
 pub struct Copy {
-    shelf: Shelf,
+    shelf: Arc<Shelf>,
     spare: Mutex<Vec<Spare>>,
     views: Mutex<Vec<(Vec<SnapshotId>, Arc<Scratch>)>>,
 }
@@ -65,10 +63,14 @@ struct Spare {
 impl Copy {
     /// Opens the snapshots in `store`, a directory that is made if it is missing.
     pub fn open(store: &Path) -> Result<Self> {
-        fs::create_dir_all(store).map_err(cannot("create", store))?;
-        remember::try_in(store).map_err(on_tree(store))?;
+        Self::on(Arc::new(Shelf::open(store)?))
+    }
+
+    pub(super) fn on(shelf: Arc<Shelf>) -> Result<Self> {
+        remember::try_in(shelf.path()).map_err(on_tree(shelf.path()))?;
+        shelf.check_form()?;
         Ok(Self {
-            shelf: Shelf::open_to_use(store)?,
+            shelf,
             spare: Mutex::default(),
             views: Mutex::default(),
         })
@@ -159,8 +161,9 @@ impl Snapshotter for Copy {
             stack: Stack::Directory(scratch.path().join(TREE)),
             scratch,
             base,
-            _held: held,
+            held,
             _covers: None,
+            grounds: None,
         })
     }
 

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::OnceLock;
 
 use crate::snapshot::Active;
@@ -27,8 +27,7 @@ pub enum Kind {
 
 /// Snapshots of a kind that is decided late.
 pub struct Lazy {
-    store: PathBuf,
-    shelf: Shelf,
+    shelf: Arc<Shelf>,
     decide: Box<dyn Fn() -> Kind + Send + Sync>,
     decided: OnceLock<Box<dyn Snapshotter>>,
 }
@@ -37,8 +36,7 @@ impl Lazy {
     /// Opens the snapshots in `store`, a directory that is made if it is missing.
     pub fn open(store: &Path, decide: impl Fn() -> Kind + Send + Sync + 'static) -> Result<Self> {
         Ok(Self {
-            store: store.to_owned(),
-            shelf: Shelf::open(store)?,
+            shelf: Arc::new(Shelf::open(store)?),
             decide: Box::new(decide),
             decided: OnceLock::new(),
         })
@@ -48,9 +46,10 @@ impl Lazy {
         if let Some(decided) = self.decided.get() {
             return Ok(decided.as_ref());
         }
+        let shelf = Arc::clone(&self.shelf);
         let decided: Box<dyn Snapshotter> = match (self.decide)() {
-            Kind::Overlay => Box::new(Overlay::open(&self.store)?),
-            Kind::Copy => Box::new(Copy::open(&self.store)?),
+            Kind::Overlay => Box::new(Overlay::on(shelf)?),
+            Kind::Copy => Box::new(Copy::on(shelf)?),
         };
         Ok(self.decided.get_or_init(|| decided).as_ref())
     }
@@ -59,7 +58,7 @@ impl Lazy {
 impl fmt::Debug for Lazy {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Lazy")
-            .field("store", &self.store)
+            .field("shelf", &self.shelf)
             .field("decided", &self.decided)
             .finish_non_exhaustive()
     }
@@ -111,7 +110,10 @@ impl Snapshotter for Lazy {
     }
 
     fn remove(&self, id: &SnapshotId) -> Result<()> {
-        self.shelf.remove(id)
+        match self.decided.get() {
+            Some(decided) => decided.remove(id),
+            None => self.shelf.remove(id),
+        }
     }
 
     fn prune(&self) -> Result<usize> {

@@ -14,6 +14,8 @@ mod alias;
 mod copy;
 mod difference;
 mod error;
+mod ground;
+mod hold;
 mod id;
 mod implied;
 mod index;
@@ -25,7 +27,6 @@ mod shelf;
 mod transfer;
 
 use std::fmt;
-use std::fs::File;
 use std::sync::Arc;
 
 pub use self::active::Active;
@@ -33,6 +34,7 @@ pub use self::active::Stack;
 pub use self::copy::Copy;
 pub use self::error::Error;
 pub use self::error::Result;
+use self::hold::Held;
 pub use self::id::SnapshotId;
 pub use self::lazy::Kind;
 pub use self::lazy::Lazy;
@@ -95,7 +97,7 @@ pub trait Snapshotter: Send + Sync + fmt::Debug {
 #[derive(Debug)]
 pub struct View {
     root: Root,
-    _held: Vec<File>,
+    _held: Vec<Arc<Held>>,
     /// What was made for it only.
     _made: Option<Arc<Scratch>>,
 }

@@ -15,10 +15,12 @@ use crate::snapshot::SnapshotId;
 use crate::snapshot::Snapshotter;
 use crate::snapshot::Stack;
 use crate::snapshot::View;
-use crate::snapshot::active::mount;
 use crate::snapshot::alias;
 use crate::snapshot::error::cannot;
 use crate::snapshot::error::on_tree;
+use crate::snapshot::ground::Grounds;
+use crate::snapshot::ground::mount;
+use crate::snapshot::hold::Held;
 use crate::snapshot::implied;
 use crate::snapshot::scratch;
 use crate::snapshot::scratch::Scratch;
@@ -35,9 +37,10 @@ const WORK: &str = "work";
 /// Snapshots that overlayfs lays over each other.
 #[derive(Debug)]
 pub struct Overlay {
-    shelf: Shelf,
+    shelf: Arc<Shelf>,
     /// What is known of snapshots that were asked for; it stays so.
     known: Mutex<HashMap<SnapshotId, Arc<Known>>>,
+    grounds: Arc<Grounds>,
 }
 
 /// What a mount has to know of a snapshot.
@@ -55,10 +58,15 @@ struct Known {
 impl Overlay {
     /// Opens the snapshots in `store`, a directory that is made if it is missing.
     pub fn open(store: &Path) -> Result<Self> {
-        let shelf = Shelf::open_to_use(store)?;
+        Self::on(Arc::new(Shelf::open(store)?))
+    }
+
+    pub(super) fn on(shelf: Arc<Shelf>) -> Result<Self> {
+        shelf.check_form()?;
         Ok(Self {
             shelf,
             known: Mutex::default(),
+            grounds: Arc::default(),
         })
     }
 
@@ -109,24 +117,28 @@ impl Overlay {
             };
             let cover = covers.path().join(index.to_string());
             fs::create_dir(&cover).map_err(cannot("create", &cover))?;
-            let below = self.mount_view(&lowers)?;
+            let below = self.mount_view(&lowers, None)?;
             implied::cover(&cover, &tree, below.dir(), implied)?;
             lowers.extend([tree, cover]);
         }
         Ok((lowers, covers))
     }
 
-    /// A mount of one layer needs a second.
-    fn mount_view(&self, trees: &[PathBuf]) -> Result<Root> {
+    /// Mounts trees to be read; a ground may be used if they are kept.
+    fn mount_view(&self, trees: &[PathBuf], held: Option<&[Arc<Held>]>) -> Result<Root> {
         let empty = self.shelf.empty();
-        let mut lowers = vec![empty.clone()];
-        lowers.extend_from_slice(trees);
+        // A mount of one layer needs a second.
+        let padded = [&empty, trees.first().unwrap_or(&empty)].map(PathBuf::clone);
         let overlay = Mount {
-            lowers: &lowers,
+            ground: None,
+            lowers: if trees.len() > 1 { trees } else { &padded },
             upper: None,
             options: &[],
         };
-        mount(&overlay, &empty)
+        match held {
+            Some(held) => self.grounds.mount(&overlay, &empty, held),
+            None => mount(&overlay, &empty),
+        }
     }
 }
 
@@ -158,7 +170,8 @@ impl Snapshotter for Overlay {
                 work,
             },
             base: None,
-            _held: held,
+            held,
+            grounds: covers.is_none().then(|| Arc::clone(&self.grounds)),
             _covers: covers,
         })
     }
@@ -182,7 +195,8 @@ impl Snapshotter for Overlay {
         }
         let held = self.shelf.hold(chain)?;
         let (lowers, covers) = self.lowers(chain)?;
-        let root = self.mount_view(&lowers)?;
+        // What was made for this chain is no ground for another.
+        let root = self.mount_view(&lowers, covers.is_none().then_some(&held))?;
         Ok(View {
             root,
             _held: held,
@@ -215,6 +229,7 @@ impl Snapshotter for Overlay {
     }
 
     fn remove(&self, id: &SnapshotId) -> Result<()> {
+        self.grounds.let_go();
         self.shelf.remove(id)
     }
 

@@ -6,7 +6,6 @@ use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
-use crate::snapshot::Error;
 use crate::snapshot::Result;
 use crate::snapshot::SnapshotId;
 use crate::snapshot::error::cannot;
@@ -116,25 +115,6 @@ pub(super) fn remove_tree(path: &Path) -> Result<()> {
     };
     let removed = Dir::open(parent).and_then(|dir| dir.remove_all(name));
     removed.map_err(on_tree(path))
-}
-
-/// Locks a snapshot against removal for as long as the file is open.
-pub(super) fn hold(place: &Path, id: &SnapshotId) -> Result<File> {
-    use std::os::unix::fs::MetadataExt;
-    let missing = || Error::Missing { id: id.clone() };
-    let held = match File::open(place) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing()),
-        opened => opened.map_err(cannot("read", place))?,
-    };
-    // Whoever removes it has it alone.
-    held.try_lock_shared().map_err(|_| missing())?;
-    let number = |metadata: fs::Metadata| metadata.ino();
-    let now = fs::metadata(place).map(number).map_err(|_| missing())?;
-    let ours = held.metadata().map(number).map_err(cannot("read", place))?;
-    if now != ours {
-        return Err(missing());
-    }
-    Ok(held)
 }
 
 fn lock_file(store: &Path) -> Result<File> {

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::snapshot::Error;
 use crate::snapshot::Result;
@@ -14,6 +15,8 @@ use crate::snapshot::View;
 use crate::snapshot::alias;
 use crate::snapshot::error::cannot;
 use crate::snapshot::error::on_tree;
+use crate::snapshot::hold::Held;
+use crate::snapshot::hold::Holds;
 use crate::snapshot::implied;
 use crate::snapshot::scratch;
 use crate::snapshot::scratch::Kept;
@@ -39,6 +42,7 @@ const MARK: &str = ".remembers";
 #[derive(Debug)]
 pub(super) struct Shelf {
     path: PathBuf,
+    holds: Holds,
 }
 
 impl Shelf {
@@ -48,19 +52,14 @@ impl Shelf {
         fs::create_dir_all(&empty).map_err(cannot("create", empty))?;
         Ok(Self {
             path: path.to_owned(),
+            holds: Holds::default(),
         })
     }
 
-    /// Opens the snapshots in a directory to make or read root file systems of them.
-    pub(super) fn open_to_use(path: &Path) -> Result<Self> {
-        let shelf = Self::open(path)?;
-        shelf.check_form()?;
-        Ok(shelf)
-    }
-
-    /// Sees to it that whoever remembers owners and whiteouts in attributes, and whoever does not,
-    /// do not read each other's change sets: neither would see what is meant.
-    fn check_form(&self) -> Result<()> {
+    /// Sees to it, before root file systems are made or read, that whoever remembers owners and
+    /// whiteouts in attributes, and whoever does not, do not read each other's change sets: neither
+    /// would see what is meant.
+    pub(super) fn check_form(&self) -> Result<()> {
         let mark = self.path.join(MARK);
         match (remember::is_needed(), mark.exists()) {
             (true, false) if self.list()?.is_empty() => {
@@ -73,6 +72,10 @@ impl Shelf {
                 rights: if is_needed { "more" } else { "fewer" },
             }),
         }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// A directory with nothing in it.
@@ -94,9 +97,8 @@ impl Shelf {
     }
 
     /// Keeps the snapshots of a chain from being removed.
-    pub(super) fn hold(&self, chain: &[SnapshotId]) -> Result<Vec<File>> {
-        let hold = |id| scratch::hold(&self.place(id), id);
-        chain.iter().map(hold).collect()
+    pub(super) fn hold(&self, chain: &[SnapshotId]) -> Result<Vec<Arc<Held>>> {
+        self.holds.take(&self.path, chain)
     }
 
     /// Gives a finished directory its name as a snapshot.
@@ -125,7 +127,7 @@ impl Shelf {
 
     /// Tells what the layer is of a change set that has no tree.
     pub(super) fn layer_alone(&self, id: &SnapshotId) -> Result<Option<Vec<u8>>> {
-        if self.tree(id).is_dir() {
+        if self.holds.has_tree(id, || self.tree(id).is_dir()) {
             return Ok(None);
         }
         let path = self.place(id).join(LAYER);
@@ -148,11 +150,11 @@ impl Shelf {
     }
 
     pub(super) fn change_set(&self, id: &SnapshotId) -> Result<View> {
-        let held = self.hold(std::slice::from_ref(id))?;
+        let held = self.holds.take_one(&self.path, id)?;
         let tree = self.tree(id);
         Ok(View {
             root: Root::open(&tree).map_err(on_tree(tree))?,
-            _held: held,
+            _held: vec![held],
             _made: None,
         })
     }
@@ -203,6 +205,7 @@ impl Shelf {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             opened => opened.map_err(cannot("read", &place))?,
         };
+        self.holds.let_go();
         alone
             .try_lock()
             .map_err(|_| Error::InUse { id: id.clone() })?;

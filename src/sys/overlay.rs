@@ -24,6 +24,8 @@ use crate::sys::mount::set;
 /// Directories laid over each other.
 #[derive(Debug, Clone, Copy)]
 pub struct Overlay<'a> {
+    /// What lies below all others, if it is open already: a mount that is attached nowhere, say.
+    pub ground: Option<&'a Dir>,
     /// The layers below, the bottom one first.
     pub lowers: &'a [PathBuf],
     /// Where changes go, and the kernel's scratch directory beside it, empty and on the same file
@@ -95,6 +97,9 @@ impl Overlay<'_> {
         for lower in self.lowers.iter().rev() {
             set_path(&context, "lowerdir+", lower, &mut opened)?;
         }
+        if let Some(ground) = self.ground {
+            set_path(&context, "lowerdir+", &proc_path(ground), &mut opened)?;
+        }
         if let Some((upper, work)) = self.upper {
             set_path(&context, "upperdir", upper, &mut opened)?;
             set_path(&context, "workdir", work, &mut opened)?;
@@ -114,6 +119,10 @@ impl Overlay<'_> {
         for lower in self.lowers.iter().rev() {
             lowers.push(short(lower, &mut opened)?);
         }
+        let ground = self
+            .ground
+            .map(|ground| proc_path(ground).display().to_string());
+        lowers.extend(ground);
         let mut data = format!("lowerdir={}", lowers.join(":"));
         if let Some((upper, work)) = self.upper {
             let (upper, work) = (short(upper, &mut opened)?, short(work, &mut opened)?);
@@ -149,6 +158,7 @@ pub fn try_below(place: &Path) -> Result<()> {
         }
         let mount = |options| {
             let overlay = Overlay {
+                ground: None,
                 lowers: std::slice::from_ref(lower),
                 upper: Some((upper, work)),
                 options,

@@ -438,6 +438,35 @@ fn what_is_in_use_is_not_removed() {
     });
 }
 
+/// Above a height, overlayfs mounts the lower part of a chain once for many.
+#[test]
+fn a_high_chain_is_seen_as_its_snapshots_say() {
+    with_each(|snapshots, _| {
+        let mut chain = Vec::new();
+        for height in 0..120 {
+            let id = commit(snapshots, &chain, |root| {
+                put(root, "top", &height.to_string());
+                put(root, &format!("file-{height}"), "");
+                root.remove_all(Path::new(&format!("file-{}", height - 40)))
+                    .unwrap();
+            });
+            chain.push(id);
+        }
+        for height in [119, 30, 31, 32, 63, 64, 65, 79, 80, 81, 95, 96, 97, 118] {
+            let view = snapshots.view(&chain[..=height]).unwrap();
+            assert_eq!(get(view.root(), "top"), Some(height.to_string()));
+            let seen = |at: &usize| get(view.root(), &format!("file-{at}")).is_some();
+            let expected: Vec<usize> = (0..=height).filter(|at| at + 40 > height).collect();
+            assert_eq!((0..120).filter(seen).collect::<Vec<_>>(), expected);
+            let in_use = snapshots.remove(&chain[height]).unwrap_err();
+            assert!(matches!(in_use, snapshot::Error::InUse { .. }));
+        }
+        for id in &chain {
+            snapshots.remove(id).unwrap();
+        }
+    });
+}
+
 #[test]
 fn a_directory_that_a_layer_implies_keeps_its_metadata() {
     with_each(|snapshots, _| {
