@@ -1,9 +1,9 @@
 //! The cache as plain files in a folder: `records/xx/<key>` and `layers/xx/<key>`.
 //!
 //! A file is one line with the format's version and the digest of the rest, then JSON. It is
-//! written beside its place and renamed, without fsync: after a crash a file may be torn, which
-//! its digest shows, and a lost entry costs only time. So any number of processes may use the
-//! folder without a lock. The file's modification time says when the entry was last of use.
+//! written without fsync, and renamed over what is there already: while it is written, and after
+//! a crash, a file may be torn, which its digest shows, and a lost entry costs only time. So any
+//! number of processes may use the folder without a lock. The file's modification time says when the entry was last of use.
 
 use std::fs;
 use std::fs::File;
@@ -12,6 +12,7 @@ use std::hash::BuildHasher;
 use std::hash::RandomState;
 use std::io;
 use std::io::Read;
+use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
@@ -180,16 +181,23 @@ impl Local {
             // It would not be read again, and what is not kept is only made again.
             return Ok(());
         }
+        // A new entry needs no second name: to whoever reads half of it, it is not there yet.
+        match write_new(path, text.as_bytes()) {
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
+                self.replace(path, text.as_bytes())
+            }
+            written => written,
+        }
+        .map_err(error)
+    }
+
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let folder = path.parent().expect("an entry lies in a folder");
         let number = self.next_temporary.fetch_add(1, Ordering::Relaxed);
         let temporary = folder.join(format!(".{:x}-{number}", self.mark));
-        let written = write_new(&temporary, text.as_bytes());
+        let written = write_new(&temporary, bytes);
         let placed = written.and_then(|()| fs::rename(&temporary, path));
-        placed.map_err(|cause| {
-            // On a full disk every byte counts; the failure to report is the first one.
-            let _ = fs::remove_file(&temporary);
-            error(cause)
-        })
+        placed.inspect_err(|_| drop(fs::remove_file(&temporary)))
     }
 }
 
@@ -276,15 +284,19 @@ pub(super) fn random() -> u64 {
     RandomState::new().hash_one(())
 }
 
-/// Writes a new file, and its folder if that is missing.
+/// Writes a file that is not there yet, and its folder if that is missing. Of what cannot be written
+/// whole, nothing stays.
 pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    match fs::write(path, bytes) {
+    let mut file = match File::create_new(path) {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
             fs::create_dir_all(path.parent().expect("an entry lies in a folder"))?;
-            fs::write(path, bytes)
+            File::create_new(path)
         }
-        other => other,
-    }
+        created => created,
+    }?;
+    // On a full disk every byte counts.
+    let written = file.write_all(bytes);
+    written.inspect_err(|_| drop(fs::remove_file(path)))
 }
 
 fn remove(path: &Path) -> Result<(), Error> {
