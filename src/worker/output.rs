@@ -13,9 +13,7 @@ use crate::layer::Compression;
 use crate::layer::PackOptions;
 use crate::layer::Placed;
 use crate::snapshot::View;
-use crate::solver::Cancel;
 use crate::sys;
-use crate::sys::Owner;
 use crate::sys::Root;
 use crate::worker::Error;
 use crate::worker::files;
@@ -48,23 +46,8 @@ fn copy_tree(tree: &View, directory: &Path) -> Result<(), Error> {
     fs::create_dir_all(directory)
         .map_err(|source| sys::Error::new(format!("mkdir({directory:?})"), source))?;
     let target = Root::open(directory)?;
-    let root = Owner { uid: 0, gid: 0 };
-    let manner = Manner {
-        owner: None,
-        parent_owner: root,
-        mode: None,
-        keeps_paths: false,
-        capabilities: true,
-        cancel: Cancel::new(),
-    };
-    let all = Wish {
-        path: "/",
-        literal: true,
-        excludes: &[],
-        parents: false,
-        ignore: None,
-    };
-    for selected in files::select(tree.root(), &all)? {
+    let manner = Manner::plain(None);
+    for selected in files::select(tree.root(), &Wish::exactly("/"))? {
         files::place(&selected, tree.root(), &target, "/", &manner)?;
     }
     Ok(())

@@ -16,7 +16,6 @@ use crate::layer::UnpackOptions;
 use crate::progress::Step;
 use crate::snapshot::Active;
 use crate::snapshot::Snapshotter;
-use crate::solver::Cancel;
 use crate::solver::Made;
 use crate::solver::Selection;
 use crate::solver::Task;
@@ -187,21 +186,10 @@ fn copy_inline(
     written.map_err(|source| sys::Error::new(format!("write({name:?})"), source))?;
     sys::file::set_mode(&file, 0o644)?;
     let manner = Manner {
-        owner: Some(chown),
-        parent_owner: chown,
         mode: op.mode.clone(),
-        keeps_paths: false,
-        capabilities: true,
-        cancel: Cancel::new(),
+        ..Manner::plain(Some(chown))
     };
-    let wish = Wish {
-        path: name,
-        literal: true,
-        excludes: &[],
-        parents: false,
-        ignore: None,
-    };
-    for selected in files::select(&source, &wish)? {
+    for selected in files::select(&source, &Wish::exactly(name))? {
         files::place(&selected, &source, target, &op.destination, &manner)?;
     }
     Ok(())

@@ -74,11 +74,8 @@ pub(in crate::worker) fn content(
 
 fn wish<'a>(path: &'a str, tree: &'a Tree) -> Wish<'a> {
     Wish {
-        path,
-        literal: true,
-        excludes: &[],
-        parents: false,
         ignore: tree.ignore.as_ref(),
+        ..Wish::exactly(path)
     }
 }
 
@@ -233,14 +230,7 @@ impl Bind<'_> {
 
 /// Copies a path of `tree` as it is.
 fn copy_to(tree: &Tree, source: &str, (target, name): (&Root, &str)) -> Result<(), Error> {
-    let manner = Manner {
-        owner: tree.owner,
-        parent_owner: Owner { uid: 0, gid: 0 },
-        mode: None,
-        keeps_paths: false,
-        capabilities: true,
-        cancel: Cancel::new(),
-    };
+    let manner = Manner::plain(tree.owner);
     for selected in files::select(tree.root(), &wish(source, tree))? {
         files::place(&selected, tree.root(), target, name, &manner)?;
     }

@@ -317,11 +317,8 @@ mod tests {
     fn of(folder: &Path, path: &str) -> ContentDigest {
         let root = Root::open(folder).unwrap();
         let wish = Wish {
-            path,
             literal: false,
-            excludes: &[],
-            parents: false,
-            ignore: None,
+            ..Wish::exactly(path)
         };
         let selected = select(&root, &wish).unwrap();
         digest(&root, &selected, Some(Owner { uid: 0, gid: 0 }), None).unwrap()

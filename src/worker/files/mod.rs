@@ -5,6 +5,7 @@
 
 mod digest;
 mod filter;
+mod manner;
 mod mode;
 mod owner;
 mod place;
@@ -13,9 +14,9 @@ pub(super) mod xattr;
 
 pub(super) use self::digest::digest;
 pub(super) use self::digest::kind_name;
+pub(super) use self::manner::Manner;
 pub(super) use self::owner::look_up;
 pub(super) use self::owner::warn_unknown;
-pub(super) use self::place::Manner;
 pub(super) use self::place::make_dirs;
 pub(super) use self::place::place;
 pub(super) use self::select::Node;

@@ -56,6 +56,19 @@ pub(in crate::worker) struct Wish<'a> {
     pub(in crate::worker) ignore: Option<&'a Patterns>,
 }
 
+impl<'a> Wish<'a> {
+    /// Asks for one path and all below it, whatever characters it has.
+    pub(in crate::worker) fn exactly(path: &'a str) -> Self {
+        Self {
+            path,
+            literal: true,
+            excludes: &[],
+            parents: false,
+            ignore: None,
+        }
+    }
+}
+
 /// Finds what `wish` asks for below `root`. A pattern may match nothing; a plain path may not.
 pub(in crate::worker) fn select(root: &Root, wish: &Wish<'_>) -> Result<Vec<Selected>, Error> {
     let (path, include) = pivot(wish);

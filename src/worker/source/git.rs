@@ -72,22 +72,8 @@ pub(in crate::worker) async fn run(worker: &Worker, op: GitOp, task: &Task) -> R
 fn copy(checkout: &Path, op: &GitOp, target: &Root) -> Result<(), Error> {
     let source = Root::open(checkout)?;
     let path = op.subdir.as_deref().unwrap_or("/");
-    let manner = Manner {
-        owner: Some(sys::Owner { uid: 0, gid: 0 }),
-        parent_owner: sys::Owner { uid: 0, gid: 0 },
-        mode: None,
-        keeps_paths: false,
-        capabilities: true,
-        cancel: Cancel::new(),
-    };
-    let wish = Wish {
-        path,
-        literal: true,
-        excludes: &[],
-        parents: false,
-        ignore: None,
-    };
-    for selected in files::select(&source, &wish)? {
+    let manner = Manner::plain(Some(sys::Owner { uid: 0, gid: 0 }));
+    for selected in files::select(&source, &Wish::exactly(path))? {
         files::place(&selected, &source, target, "/", &manner)?;
     }
     Ok(())
