@@ -7,12 +7,12 @@
 //! Start reading at [`check`], then [`Rule`].
 
 mod base;
-mod finding;
 mod linter;
 mod rule;
 mod run;
 mod secret;
 mod settings;
+mod table;
 mod written;
 
 pub use self::rule::Rule;
@@ -22,8 +22,8 @@ pub use self::run::check;
 pub(super) use self::base::constant_platform;
 pub(super) use self::base::expand;
 pub(super) use self::base::redundant_platform;
-pub(super) use self::finding::Finding;
 pub(super) use self::linter::Linter;
+pub(super) use self::rule::Finding;
 pub(super) use self::secret::sounds_secret;
 
 use crate::dockerfile::Dockerfile;

@@ -1,211 +1,177 @@
-//! The rules by name, with what BuildKit's documentation says of each and how to satisfy it.
+//! The rules, in BuildKit's order and words, with how to satisfy each.
 
-/// Something that a Dockerfile should not have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "each says what it is about in `description`")]
-pub enum Rule {
-    ConsistentInstructionCasing,
-    CopyIgnoredFile,
-    DuplicateStageName,
-    ExposeInvalidFormat,
-    ExposeProtoCasing,
-    FromAsCasing,
-    FromPlatformFlagConstDisallowed,
-    InvalidBaseImagePlatform,
-    InvalidDefaultArgInFrom,
-    InvalidDefinitionDescription,
-    JsonArgsRecommended,
-    LegacyKeyValueFormat,
-    MaintainerDeprecated,
-    MultipleInstructionsDisallowed,
-    NoEmptyContinuation,
-    RedundantTargetPlatform,
-    ReservedStageName,
-    SecretsUsedInArgOrEnv,
-    StageNameCasing,
-    UndefinedArgInFrom,
-    UndefinedVar,
-    WorkdirRelativePath,
-}
+use super::table::rules;
+use crate::dockerfile::lower::quote;
 
 /// Where BuildKit's rules are explained.
 const PAGES: &str = "https://docs.docker.com/go/dockerfile/rule/";
 
 /// What is known of a rule.
 struct Facts {
-    rule: Rule,
     name: &'static str,
     /// What the rule's page is called; not every rule has one.
     page: Option<&'static str>,
-    description: &'static str,
+    about: &'static str,
     hint: &'static str,
 }
 
-const FACTS: [Facts; 22] = [
-    Facts {
-        rule: Rule::ConsistentInstructionCasing,
-        name: "ConsistentInstructionCasing",
+rules! {
+    ConsistentInstructionCasing(keyword: &'a str, casing: &'a str) {
         page: Some("consistent-instruction-casing"),
-        description: "All commands within the Dockerfile should use the same casing (either upper \
-                      or lower)",
+        about: "All commands within the Dockerfile should use the same casing (either upper or \
+                lower)",
         hint: "write all keywords in upper case, or all in lower case",
-    },
-    Facts {
-        rule: Rule::CopyIgnoredFile,
-        name: "CopyIgnoredFile",
+        finding: ("Command '{keyword}' should match the case of the command majority ({casing})"),
+    }
+    CopyIgnoredFile(verb: &'a str, file: &'a str) {
         page: Some("copy-ignored-file"),
-        description: "Attempting to Copy file that is excluded by .dockerignore",
+        about: "Attempting to Copy file that is excluded by .dockerignore",
         hint: "take the file out of .dockerignore, or do not copy it",
-    },
-    Facts {
-        rule: Rule::DuplicateStageName,
-        name: "DuplicateStageName",
+        finding: ("Attempting to {verb} file {} that is excluded by .dockerignore", quote(file)),
+    }
+    DuplicateStageName(name: &'a str) {
         page: Some("duplicate-stage-name"),
-        description: "Stage names should be unique",
+        about: "Stage names should be unique",
         hint: "give one of the stages another name; instructions below mean the last one",
-    },
-    Facts {
-        rule: Rule::ExposeInvalidFormat,
-        name: "ExposeInvalidFormat",
+        finding: ("Duplicate stage name {}, stage names should be unique", quote(name)),
+    }
+    ExposeInvalidFormat(port: &'a str) {
         page: Some("expose-invalid-format"),
-        description: "IP address and host-port mapping should not be used in EXPOSE instruction. \
-                      This will become an error in a future release",
+        about: "IP address and host-port mapping should not be used in EXPOSE instruction. This \
+                will become an error in a future release",
         hint: "name the container's port alone; -p maps it when the image is run",
-    },
-    Facts {
-        rule: Rule::ExposeProtoCasing,
-        name: "ExposeProtoCasing",
+        finding: ("EXPOSE instruction should not define an IP address or host-port mapping, found \
+                   '{port}'"),
+    }
+    ExposeProtoCasing(port: &'a str) {
         page: Some("expose-proto-casing"),
-        description: "Protocol in EXPOSE instruction should be lowercase",
+        about: "Protocol in EXPOSE instruction should be lowercase",
         hint: "write tcp, udp or sctp in lower case",
-    },
-    Facts {
-        rule: Rule::FromAsCasing,
-        name: "FromAsCasing",
+        finding: ("Defined protocol '{port}' in EXPOSE instruction should be lowercase"),
+    }
+    FromAsCasing(from: &'a str, separator: &'a str) {
         page: Some("from-as-casing"),
-        description: "The 'as' keyword should match the case of the 'from' keyword",
+        about: "The 'as' keyword should match the case of the 'from' keyword",
         hint: "write FROM … AS, or from … as",
-    },
-    Facts {
-        rule: Rule::FromPlatformFlagConstDisallowed,
-        name: "FromPlatformFlagConstDisallowed",
+        finding: ("'{separator}' and '{from}' keywords' casing do not match"),
+    }
+    FromPlatformFlagConstDisallowed(platform: &'a str) {
         page: Some("from-platform-flag-const-disallowed"),
-        description: "FROM --platform flag should not use a constant value",
+        about: "FROM --platform flag should not use a constant value",
         hint: "use $BUILDPLATFORM or leave the flag out; or say in the stage's name which platform \
                it is for",
-    },
-    Facts {
-        rule: Rule::InvalidBaseImagePlatform,
-        name: "InvalidBaseImagePlatform",
+        finding: ("FROM --platform flag should not use constant value {}", quote(platform)),
+    }
+    InvalidBaseImagePlatform(image: &'a str, found: &'a str, wanted: &'a str) {
         page: None,
-        description: "Base image platform does not match expected target platform",
+        about: "Base image platform does not match expected target platform",
         hint: "pull the image for the platform that is built, or build with --platform",
-    },
-    Facts {
-        rule: Rule::InvalidDefaultArgInFrom,
-        name: "InvalidDefaultArgInFrom",
+        finding: (
+            "Base image {image} was pulled with platform {}, expected {} for current build",
+            quote(found), quote(wanted),
+        ),
+    }
+    InvalidDefaultArgInFrom(base: &'a str) {
         page: Some("invalid-default-arg-in-from"),
-        description: "Default value for global ARG results in an empty or invalid base image name",
+        about: "Default value for global ARG results in an empty or invalid base image name",
         hint: "give the ARG a default that names an image",
-    },
-    Facts {
-        rule: Rule::InvalidDefinitionDescription,
-        name: "InvalidDefinitionDescription",
+        finding: ("Default value for ARG {base} results in empty or invalid base image name"),
+    }
+    InvalidDefinitionDescription(instruction: &'a str, name: &'a str) {
         page: Some("invalid-definition-description"),
-        description: "Comment for build stage or argument should follow the format: `# <arg/stage \
-                      name> <description>`. If this is not intended to be a description comment, \
-                      add an empty line or comment between the instruction and the comment.",
+        about: "Comment for build stage or argument should follow the format: `# <arg/stage name> \
+                <description>`. If this is not intended to be a description comment, add an empty \
+                line or comment between the instruction and the comment.",
         hint: "begin the comment with the name, or put a line with just `#` below it",
-    },
-    Facts {
-        rule: Rule::JsonArgsRecommended,
-        name: "JSONArgsRecommended",
+        finding: ("Comment for {instruction} should follow the format: `# {name} <description>`"),
+    }
+    JSONArgsRecommended(keyword: &'a str) {
         page: Some("json-args-recommended"),
-        description: "JSON arguments recommended for ENTRYPOINT/CMD to prevent unintended behavior \
-                      related to OS signals",
+        about: "JSON arguments recommended for ENTRYPOINT/CMD to prevent unintended behavior \
+                related to OS signals",
         hint: "write a JSON array of strings; or name the shell that is wanted with SHELL",
-    },
-    Facts {
-        rule: Rule::LegacyKeyValueFormat,
-        name: "LegacyKeyValueFormat",
+        finding: ("JSON arguments recommended for {keyword} to prevent unintended behavior related \
+                   to OS signals"),
+    }
+    LegacyKeyValueFormat(keyword: &'a str) {
         page: Some("legacy-key-value-format"),
-        description: "Legacy key/value format with whitespace separator should not be used",
+        about: "Legacy key/value format with whitespace separator should not be used",
         hint: "put `=` between key and value, and quotes around a value with blanks",
-    },
-    Facts {
-        rule: Rule::MaintainerDeprecated,
-        name: "MaintainerDeprecated",
+        finding: ("\"{keyword} key=value\" should be used instead of legacy \"{keyword} key \
+                   value\" format"),
+    }
+    MaintainerDeprecated {
         page: Some("maintainer-deprecated"),
-        description: "The MAINTAINER instruction is deprecated, use a label instead to define an \
-                      image author",
+        about: "The MAINTAINER instruction is deprecated, use a label instead to define an image \
+                author",
         hint: "write LABEL org.opencontainers.image.authors=…",
-    },
-    Facts {
-        rule: Rule::MultipleInstructionsDisallowed,
-        name: "MultipleInstructionsDisallowed",
+        finding: ("Maintainer instruction is deprecated in favor of using label"),
+    }
+    MultipleInstructionsDisallowed(keyword: &'a str) {
         page: Some("multiple-instructions-disallowed"),
-        description: "Multiple instructions of the same type should not be used in the same stage",
+        about: "Multiple instructions of the same type should not be used in the same stage",
         hint: "remove this one: the later one replaces it",
-    },
-    Facts {
-        rule: Rule::NoEmptyContinuation,
-        name: "NoEmptyContinuation",
+        finding: ("Multiple {keyword} instructions should not be used in the same stage because \
+                   only the last one will be used"),
+    }
+    NoEmptyContinuation {
         page: Some("no-empty-continuation"),
-        description: "Empty continuation lines will become errors in a future release",
+        about: "Empty continuation lines will become errors in a future release",
         hint: "remove the blank lines inside the instruction, or put `#` on them",
-    },
-    Facts {
-        rule: Rule::RedundantTargetPlatform,
-        name: "RedundantTargetPlatform",
+        finding: ("Empty continuation line"),
+    }
+    RedundantTargetPlatform(platform: &'a str) {
         page: Some("redundant-target-platform"),
-        description: "Setting platform to predefined $TARGETPLATFORM in FROM is redundant as this \
-                      is the default behavior",
+        about: "Setting platform to predefined $TARGETPLATFORM in FROM is redundant as this is the \
+                default behavior",
         hint: "leave --platform out",
-    },
-    Facts {
-        rule: Rule::ReservedStageName,
-        name: "ReservedStageName",
+        finding: ("Setting platform to predefined {platform} in FROM is redundant as this is the \
+                   default behavior"),
+    }
+    ReservedStageName(name: &'a str) {
         page: Some("reserved-stage-name"),
-        description: "Reserved words should not be used as stage names",
+        about: "Reserved words should not be used as stage names",
         hint: "give the stage another name",
-    },
-    Facts {
-        rule: Rule::SecretsUsedInArgOrEnv,
-        name: "SecretsUsedInArgOrEnv",
+        finding: ("Stage name should not use the same name as reserved stage {}", quote(name)),
+    }
+    SecretsUsedInArgOrEnv(instruction: &'a str, name: &'a str) {
         page: Some("secrets-used-in-arg-or-env"),
-        description: "Sensitive data should not be used in the ARG or ENV commands",
+        about: "Sensitive data should not be used in the ARG or ENV commands",
         hint: "use RUN --mount=type=secret: an ARG or ENV can be read from the image",
-    },
-    Facts {
-        rule: Rule::StageNameCasing,
-        name: "StageNameCasing",
+        finding: (
+            "Do not use ARG or ENV instructions for sensitive data ({instruction} {})",
+            quote(name),
+        ),
+    }
+    StageNameCasing(name: &'a str) {
         page: Some("stage-name-casing"),
-        description: "Stage names should be lowercase",
+        about: "Stage names should be lowercase",
         hint: "write the name in lower case",
-    },
-    Facts {
-        rule: Rule::UndefinedArgInFrom,
-        name: "UndefinedArgInFrom",
+        finding: ("Stage name '{name}' should be lowercase"),
+    }
+    UndefinedArgInFrom(name: &'a str, nearest: Option<&'a str>) {
         page: Some("undefined-arg-in-from"),
-        description: "FROM command must use declared ARGs",
+        about: "FROM command must use declared ARGs",
         hint: "declare it with an ARG before the first FROM",
-    },
-    Facts {
-        rule: Rule::UndefinedVar,
-        name: "UndefinedVar",
+        finding: ("FROM argument '{name}' is not declared{}", meant("", *nearest)),
+    }
+    UndefinedVar(name: &'a str, nearest: Option<&'a str>) {
         page: Some("undefined-var"),
-        description: "Variables should be defined before their use",
+        about: "Variables should be defined before their use",
         hint: "declare it with an ARG or ENV above; a `$` to be kept is written `\\$`",
-    },
-    Facts {
-        rule: Rule::WorkdirRelativePath,
-        name: "WorkdirRelativePath",
+        finding: ("Usage of undefined variable '${name}'{}", meant("$", *nearest)),
+    }
+    WorkdirRelativePath(path: &'a str) {
         page: Some("workdir-relative-path"),
-        description: "Relative workdir without an absolute workdir declared within the build can \
-                      have unexpected results if the base image changes",
+        about: "Relative workdir without an absolute workdir declared within the build can have \
+                unexpected results if the base image changes",
         hint: "write an absolute path",
-    },
-];
+        finding: (
+            "Relative workdir {} can have unexpected results if the base image changes",
+            quote(path),
+        ),
+    }
+}
 
 impl Rule {
     /// The rule's name, as `# check=skip=` has it.
@@ -217,7 +183,7 @@ impl Rule {
     /// What it is about, in BuildKit's words.
     #[must_use]
     pub fn description(self) -> &'static str {
-        self.facts().description
+        self.facts().about
     }
 
     /// The page that explains it, if there is one.
@@ -237,26 +203,24 @@ impl Rule {
     pub fn is_experimental(self) -> bool {
         self == Self::InvalidDefinitionDescription
     }
+}
 
-    fn facts(self) -> &'static Facts {
-        let facts = &FACTS[self as usize];
-        debug_assert_eq!(facts.rule, self, "the table is in the order of the enum");
-        facts
-    }
+/// Asks after the name that may have been meant.
+fn meant(sign: &str, nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |nearest| {
+        format!(" (did you mean {sign}{nearest}?)")
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::FACTS;
+    use super::Rule;
 
     #[test]
-    fn the_table_is_in_the_order_of_the_enum() {
-        for (index, facts) in FACTS.iter().enumerate() {
-            assert_eq!(facts.rule as usize, index);
-            let name = format!("{:?}", facts.rule);
-            assert!(name.eq_ignore_ascii_case(facts.name), "{name}");
-            let page = facts.page.unwrap_or_default().replace('-', "");
-            assert!(page.is_empty() || page.eq_ignore_ascii_case(facts.name));
+    fn pages_are_called_as_their_rules() {
+        for rule in Rule::ALL {
+            let page = rule.facts().page.unwrap_or_default().replace('-', "");
+            assert!(page.is_empty() || page.eq_ignore_ascii_case(rule.name()));
         }
     }
 }

@@ -225,7 +225,7 @@ fn arguments(cursor: &mut Cursor<'_, '_, '_>, command: &Command) -> Vec<String> 
         Command::Shell(text) => {
             if cursor.state.config.config.shell.is_empty() {
                 let keyword = &cursor.step.statement.source.keyword.text;
-                cursor.find(Finding::JsonArgsRecommended { keyword });
+                cursor.find(Finding::JSONArgsRecommended { keyword });
             }
             let text = text.as_ref().map(text_of);
             with_shell(cursor.state, text.unwrap_or_default())
