@@ -25,7 +25,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::build::agents::Agents;
 use crate::build::context::Context;
 use crate::build::local::Local;
-use crate::build::plan::Plan;
+use crate::build::plan::BuildPlan;
 use crate::build::source::Text;
 
 use crate::dockerfile;
@@ -138,7 +138,7 @@ fn plain_options(request: &Request, context: &Context, ignore: &[String]) -> doc
 fn worker(
     request: &Request,
     local: &Local,
-    (context, agents, plan): (&Context, &Agents, &Plan),
+    (context, agents, plan): (&Context, &Agents, &BuildPlan),
 ) -> Worker {
     let options = worker::Options {
         root: request.root.clone(),
@@ -166,7 +166,7 @@ fn worker(
 fn send_ahead(
     request: &Request,
     local: &Local,
-    (plan, ready, step): (&Plan, UnboundedReceiver<Layer>, &Step),
+    (plan, ready, step): (&BuildPlan, UnboundedReceiver<Layer>, &Step),
 ) -> Result<(), Error> {
     if push::is_wanted(request) {
         let to = push::destinations(request, plan);
@@ -181,7 +181,7 @@ fn send_ahead(
 fn solve(
     request: &Request,
     local: &Local,
-    (text, plan, worker): (&Text, &Plan, &Arc<Worker>),
+    (text, plan, worker): (&Text, &BuildPlan, &Arc<Worker>),
     send: impl FnOnce() -> Result<(), Error>,
 ) -> Result<Vec<Solved>, Error> {
     let failed = |source| text.solve_error(source, &plan.graph);

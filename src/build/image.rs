@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use crate::build::Error;
 use crate::build::Request;
 use crate::build::local::Local;
+use crate::build::plan::BuildPlan;
 use crate::build::plan::ImagePlan;
-use crate::build::plan::Plan;
 use crate::oci::History;
 use crate::oci::Image;
 use crate::oci::ImageSet;
@@ -19,7 +19,7 @@ use crate::solver::Solved;
 pub(super) fn assemble(
     request: &Request,
     local: &Local,
-    (plan, solved): (&Plan, &[Solved]),
+    (plan, solved): (&BuildPlan, &[Solved]),
 ) -> Result<ImageSet, Error> {
     let pairs = plan.images.iter().zip(solved);
     let images = pairs.map(|(image, solved)| {

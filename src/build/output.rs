@@ -11,7 +11,7 @@ use crate::build::Error;
 use crate::build::Outcome;
 use crate::build::Request;
 use crate::build::local::Local;
-use crate::build::plan::Plan;
+use crate::build::plan::BuildPlan;
 use crate::build::push;
 use crate::export;
 use crate::export::ArchiveFormat;
@@ -32,7 +32,7 @@ use crate::worker::Worker;
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// What was built.
-type Built<'a> = (&'a Plan, &'a [Solved], &'a ImageSet);
+type Built<'a> = (&'a BuildPlan, &'a [Solved], &'a ImageSet);
 
 /// Refuses outputs that cannot be of what is asked for.
 pub(super) fn check(request: &Request) -> Result<(), Error> {
@@ -130,7 +130,11 @@ fn listed(set: &ImageSet) -> Vec<Descriptor> {
 }
 
 /// Unpacks the layers of the bases that no instruction needed.
-fn unpack_bases(local: &Local, worker: &Worker, (plan, step): (&Plan, &Step)) -> Result<(), Error> {
+fn unpack_bases(
+    local: &Local,
+    worker: &Worker,
+    (plan, step): (&BuildPlan, &Step),
+) -> Result<(), Error> {
     for base in plan.bases() {
         let unpacked = worker.unpack(base.clone(), step.clone(), local.cancel.clone());
         let unpacked = local.wait(unpacked)?;
@@ -141,7 +145,7 @@ fn unpack_bases(local: &Local, worker: &Worker, (plan, step): (&Plan, &Step)) ->
 
 /// Fetches the layers of the bases that no instruction needed. Where none is written, they stay
 /// where they are until someone needs them.
-fn fetch_missing(local: &Local, plan: &Plan, step: &Step) -> Result<(), Error> {
+fn fetch_missing(local: &Local, plan: &BuildPlan, step: &Step) -> Result<(), Error> {
     let mut fetches = Vec::new();
     for base in plan.bases() {
         let Some(source) = &base.source else {

@@ -19,7 +19,7 @@ use crate::oci::Platform;
 
 /// What is to be done for all platforms.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct BuildPlan {
     /// The ops that the targets need; what several need is there once.
     pub(super) graph: Graph,
     /// The images, in the order in which their platforms were asked for.
@@ -41,7 +41,7 @@ pub(super) struct ImagePlan {
     pub(super) history: Vec<History>,
 }
 
-impl Plan {
+impl BuildPlan {
     /// Gives the vertices whose results are wanted.
     pub(super) fn targets(&self) -> Vec<VertexId> {
         self.images.iter().map(|image| image.target).collect()
@@ -97,8 +97,8 @@ pub(super) fn lower(
     (dockerfile, text): (&Dockerfile, &Text),
     bases: &Bases,
     platforms: &[Options],
-) -> Result<Plan, Error> {
-    let mut plan = Plan {
+) -> Result<BuildPlan, Error> {
+    let mut plan = BuildPlan {
         graph: Graph::new(),
         images: Vec::new(),
         epoch: None,
@@ -117,7 +117,7 @@ pub(super) fn lower(
 
 #[cfg(test)]
 mod tests {
-    use super::Plan;
+    use super::BuildPlan;
     use crate::build::Error;
     use crate::dockerfile;
     use crate::dockerfile::Bases;
@@ -126,10 +126,10 @@ mod tests {
     use crate::oci::Platform;
 
     /// Plans an image whose time is `epoch` for two platforms.
-    fn plan(epoch: &str) -> Result<Plan, Error> {
+    fn plan(epoch: &str) -> Result<BuildPlan, Error> {
         let text = format!("ARG SOURCE_DATE_EPOCH={epoch}\nFROM scratch\nLABEL a=b\n");
         let dockerfile = dockerfile::parse(&text).unwrap();
-        let mut plan = Plan {
+        let mut plan = BuildPlan {
             graph: Graph::new(),
             images: Vec::new(),
             epoch: None,

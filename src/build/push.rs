@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use crate::build::Error;
 use crate::build::Request;
 use crate::build::local::Local;
-use crate::build::plan::Plan;
+use crate::build::plan::BuildPlan;
 use crate::export::Target;
 use crate::oci::ImageSet;
 use crate::oci::Layer;
@@ -54,7 +54,7 @@ pub(super) async fn send_ahead(
 
 /// Gives where the image goes. The layers of bases are mounted from where they came from, if that
 /// is the same registry.
-pub(super) fn destinations(request: &Request, plan: &Plan) -> Vec<Destination> {
+pub(super) fn destinations(request: &Request, plan: &BuildPlan) -> Vec<Destination> {
     let mut sources = BTreeMap::new();
     for base in plan.bases() {
         let layers = base.layers.iter();
@@ -71,7 +71,7 @@ pub(super) fn destinations(request: &Request, plan: &Plan) -> Vec<Destination> {
 pub(super) fn push(
     request: &Request,
     local: &Local,
-    (plan, image): (&Plan, &ImageSet),
+    (plan, image): (&BuildPlan, &ImageSet),
     step: &Step,
 ) -> Result<(), Error> {
     if request.tags.is_empty() {
