@@ -276,7 +276,7 @@ impl Inside {
         let controller = terminal.as_ref().map(|pair| &pair.controller);
         // In this order: if the report arrives, the outside was there after this process asked,
         // once more, to die with it.
-        let ready = process::die_with_parent()
+        let ready = process::signal_at_parents_end(process::KILL)
             .and_then(|()| send(&self.channel, &Report::Ready, controller));
         match ready {
             Ok(()) => program::execute(&self.spec, &env),

@@ -164,7 +164,7 @@ pub(super) fn become_root(args: impl Iterator<Item = OsString>) -> i32 {
     let ready = mapped
         .and_then(|()| id::become_root())
         .and_then(|()| mount::make_private())
-        .and_then(|()| family::end_with_parent());
+        .and_then(|()| process::signal_at_parents_end(process::TERMINATE));
     if let Err(error) = ready {
         report(&error);
         return 1;

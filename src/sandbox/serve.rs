@@ -71,7 +71,7 @@ fn answer(channel: &Channel, answer: &Answer, handle: &[BorrowedFd<'_>]) -> sys:
 
 fn become_sandbox(files: Vec<OwnedFd>, order: &Order, filter: Option<Rc<Vec<Instruction>>>) -> i32 {
     // If that is not possible the outside finds out: it does not hear of this process again.
-    if process::die_with_parent().is_err() || birth::keep_files(files).is_err() {
+    if process::signal_at_parents_end(process::KILL).is_err() || birth::keep_files(files).is_err() {
         return 1;
     }
     init::run(Birth {

@@ -15,7 +15,7 @@ use crate::sys::process::Ended;
 pub(super) fn supervise(_: &mut Inside) -> Result<(), Problem> {
     family::watch_over()?;
     match family::fork()? {
-        Side::Child => Ok(process::die_with_parent()?),
+        Side::Child => Ok(process::signal_at_parents_end(process::KILL)?),
         Side::Parent(program) => {
             // Its ends of pipes would keep readers waiting.
             process::close_from(0);

@@ -46,20 +46,7 @@ pub enum Heard {
 pub fn watch_over() -> Result<()> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .call(|| "prctl(PR_SET_CHILD_SUBREAPER)".to_owned())?;
-    // SAFETY: plain numbers; the kernel checks them.
-    match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, END) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()).call(|| "prctl(PR_SET_PDEATHSIG)".to_owned()),
-    }
-}
-
-/// Asks to be told to end when the thread that started this process ends.
-pub fn end_with_parent() -> Result<()> {
-    // SAFETY: plain numbers; the kernel checks them.
-    match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()).call(|| "prctl(PR_SET_PDEATHSIG)".to_owned()),
-    }
+    super::process::signal_at_parents_end(END)
 }
 
 /// The process that signals to this one are meant for.

@@ -28,6 +28,9 @@ use crate::sys::error::Call;
 /// The signal that no process survives.
 pub const KILL: i32 = libc::SIGKILL;
 
+/// The signal that asks a process to end.
+pub const TERMINATE: i32 = libc::SIGTERM;
+
 /// The error number for a file that the kernel cannot execute, such as a program for another machine.
 pub const EXEC_FORMAT: i32 = libc::ENOEXEC;
 
@@ -144,12 +147,16 @@ pub(super) fn pointers(texts: &[CString]) -> Vec<*const libc::c_char> {
     pointers.chain([std::ptr::null()]).collect()
 }
 
-/// Asks to be killed when the thread that started this process ends.
+/// Asks to be sent a signal when the thread that started this process ends.
 ///
 /// Becoming another user takes this back, so it is asked for again after that.
-pub fn die_with_parent() -> Result<()> {
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
-        .call(|| "prctl(PR_SET_PDEATHSIG, SIGKILL)".to_owned())
+pub fn signal_at_parents_end(number: i32) -> Result<()> {
+    // SAFETY: plain numbers; the kernel checks them.
+    match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::c_long::from(number)) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error())
+            .call(|| format!("prctl(PR_SET_PDEATHSIG, {number})")),
+    }
 }
 
 /// Starts a session without a terminal.
