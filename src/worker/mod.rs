@@ -38,7 +38,6 @@ use crate::graph::ImageOp;
 use crate::graph::Network;
 use crate::graph::Op;
 use crate::layer::Compression;
-use crate::layer::PackOptions;
 use crate::oci::Layer;
 use crate::oci::Reference;
 use crate::progress::Sink;
@@ -65,7 +64,6 @@ use crate::solver::Task;
 use crate::store::Store;
 
 use self::change_set::EmptyLayer;
-use self::change_set::pieces;
 use self::exec::MountPoints;
 
 pub use self::error::Error;
@@ -292,15 +290,6 @@ impl Worker {
             .values()
             .try_for_each(|index| index.save())
             .map_err(Error::from)
-    }
-
-    /// Says how the layer of a step is packed.
-    fn pack_options(&self, step: &Step) -> PackOptions {
-        PackOptions {
-            clamp_epoch: self.options.epoch,
-            compression: self.options.compression,
-            earlier: pieces::earlier(self, step),
-        }
     }
 
     /// Gives the stat index of a context; none for one that was unpacked or fetched for this build

@@ -13,14 +13,14 @@ use crate::worker::Worker;
 const NOTED_MIN: usize = 4;
 
 /// Gives what is known of the last layer that a step made.
-pub(in crate::worker) fn earlier(worker: &Worker, step: &Step) -> Option<Arc<Earlier>> {
+pub(super) fn earlier(worker: &Worker, step: &Step) -> Option<Arc<Earlier>> {
     let (blob, bytes) = worker.store.note(&name(worker, step))?;
     let pieces = Piece::decode(&bytes)?;
     Some(Arc::new(Earlier::new(blob, &pieces)))
 }
 
 /// Notes what a layer of a step consists of.
-pub(in crate::worker) fn remember(worker: &Worker, step: &Step, layer: &Layer, pieces: &[Piece]) {
+pub(super) fn remember(worker: &Worker, step: &Step, layer: &Layer, pieces: &[Piece]) {
     if pieces.len() >= NOTED_MIN {
         let bytes = Piece::encode(pieces);
         worker

@@ -1,16 +1,9 @@
-//! The files of a result: opened for reading, or packed into a layer.
+//! The files of a result, opened for reading.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 
 use crate::graph::ContextOp;
 use crate::graph::Patterns;
-use crate::layer;
-use crate::layer::Below;
-use crate::layer::Extent;
-use crate::layer::PackOptions;
 use crate::layer::UnpackOptions;
 use crate::oci::Layer;
 use crate::snapshot;
@@ -18,15 +11,11 @@ use crate::snapshot::SnapshotId;
 use crate::snapshot::View;
 use crate::solver::Body;
 use crate::solver::ChangeSet;
-use crate::solver::LayerTask;
 use crate::solver::Output;
 use crate::sys::Owner;
 use crate::sys::Root;
 use crate::worker::Error;
 use crate::worker::Worker;
-use crate::worker::blocking;
-use crate::worker::change_set::pieces;
-use crate::worker::stoppable::Stoppable;
 
 const ROOT: Owner = Owner { uid: 0, gid: 0 };
 
@@ -141,79 +130,4 @@ fn unpack(worker: &Worker, id: &SnapshotId, layer: &Layer) -> Result<(), Error> 
 /// Gives the snapshot of an image's layer.
 pub(in crate::worker) fn layer_id(diff_id: &crate::oci::DiffId) -> Result<SnapshotId, Error> {
     Ok(SnapshotId::new(diff_id.0.hex())?)
-}
-
-/// Packs the highest change set of a root filesystem into a layer of the store.
-pub(in crate::worker) async fn pack(worker: &Worker, task: LayerTask) -> Result<Layer, Error> {
-    let worker = worker.clone();
-    blocking(move || {
-        let (top, below) = task
-            .output
-            .chain()
-            .split_last()
-            .expect("a packed change set is part of its root filesystem");
-        let ids = whole(&worker, std::slice::from_ref(top))?;
-        let tree = worker.snapshots.change_set(&ids[0])?;
-        match tree.root().dir().entries()?.is_empty() {
-            true => worker.empty_layer.get(&worker),
-            false => pack_tree(&worker, &task, (&ids[0], &tree), below),
-        }
-    })
-    .await
-}
-
-fn pack_tree(
-    worker: &Worker,
-    task: &LayerTask,
-    (id, tree): (&SnapshotId, &View),
-    below: &[ChangeSet],
-) -> Result<Layer, Error> {
-    let (snapshots, options) = (&worker.snapshots, worker.pack_options(&task.step));
-    let view = match below {
-        [] => None,
-        below => Some(snapshots.view(&whole(worker, below)?)?),
-    };
-    let below = view
-        .as_ref()
-        .map_or(Below::Nothing, |view| Below::Tree(view.root()));
-    let mut writer = worker.store.writer()?;
-    let out = Stoppable {
-        inner: &mut writer,
-        cancel: &task.cancel,
-    };
-    let packed = layer::pack(tree.root(), below, &options, out)?;
-    let layer = Layer {
-        diff_id: packed.diff_id,
-        blob: writer.commit(options.compression.media_type())?,
-    };
-    pieces::remember(worker, &task.step, &layer, &packed.pieces);
-    if packed.extent == Extent::Whole {
-        // Who builds on this image, or runs it, has its layer unpacked already.
-        snapshots.alias(id, &layer_id(&layer.diff_id)?)?;
-    }
-    Ok(layer)
-}
-
-/// The layer of a change set with nothing in it: the same for all, whatever lies below, so that a
-/// command that changed no file needs no view, no compression and no waiting for the disk.
-#[derive(Clone, Debug, Default)]
-pub(in crate::worker) struct EmptyLayer(Arc<Mutex<Option<Layer>>>);
-
-impl EmptyLayer {
-    /// Gives it; the first time, it is packed, and written unless the store has it.
-    fn get(&self, worker: &Worker) -> Result<Layer, Error> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(layer) = &*known {
-            return Ok(layer.clone());
-        }
-        let options = PackOptions::new(worker.options.compression);
-        let mut bytes = Vec::new();
-        let packed = layer::pack_files([], &options, &mut bytes)?;
-        let blob = worker.store.put(options.compression.media_type(), &bytes)?;
-        let layer = Layer {
-            diff_id: packed.diff_id,
-            blob,
-        };
-        Ok(known.insert(layer).clone())
-    }
 }

@@ -17,11 +17,9 @@ use crate::worker::Error;
 use crate::worker::Worker;
 use crate::worker::change_set;
 use crate::worker::change_set::Tree;
-use crate::worker::change_set::pieces;
 use crate::worker::copy;
 use crate::worker::copy::draft::Draft;
 use crate::worker::files;
-use crate::worker::stoppable::Stoppable;
 
 /// Packs the layer of a copy without making its files; none if they have to be made to know it.
 pub(super) fn run(worker: &Worker, op: &CopyOp, task: &Task) -> Result<Option<Made>, Error> {
@@ -32,7 +30,7 @@ pub(super) fn run(worker: &Worker, op: &CopyOp, task: &Task) -> Result<Option<Ma
     }
     let below = change_set::whole(worker, chain)?;
     let view = worker.snapshots.view(&below)?;
-    let mut writer = worker.store.writer()?;
+    let writer = worker.store.writer()?;
     let now = timestamp(writer.begun()?);
     let ground = (!below.is_empty()).then(|| view.root());
     let Some(mut draft) = Draft::new(ground, now) else {
@@ -42,17 +40,12 @@ pub(super) fn run(worker: &Worker, op: &CopyOp, task: &Task) -> Result<Option<Ma
     let Some(_sources) = draw_up(worker, (op, task), (&below, view.root()), &mut draft)? else {
         return Ok(None);
     };
-    let options = worker.pack_options(&task.step);
-    let out = Stoppable {
-        inner: &mut writer,
-        cancel: &task.cancel,
-    };
-    let packed = layer::pack_files(draft.files(), &options, out)?;
-    let layer = Layer {
-        diff_id: packed.diff_id,
-        blob: writer.commit(options.compression.media_type())?,
-    };
-    pieces::remember(worker, &task.step, &layer, &packed.pieces);
+    let (layer, _) = change_set::write(
+        worker,
+        (&task.step, &task.cancel),
+        writer,
+        |options, out| layer::pack_files(draft.files(), options, out),
+    )?;
     Ok(Some(Made {
         change_set: keep(worker, &layer)?,
         content: None,
