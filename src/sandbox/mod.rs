@@ -43,6 +43,7 @@ mod error;
 mod examine;
 mod furnish;
 mod init;
+mod keeper;
 mod ladder;
 mod life;
 mod limits;

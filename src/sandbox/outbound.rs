@@ -15,15 +15,14 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::mpsc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 use std::time::Instant;
 
 use crate::sandbox::Error;
+use crate::sandbox::keeper;
+use crate::sandbox::keeper::Keeper;
 use crate::sandbox::program;
 use crate::sys;
-use crate::sys::birth;
-use crate::sys::birth::Launch;
 use crate::sys::namespace;
 use crate::sys::process;
 
@@ -86,7 +85,7 @@ pub struct Outbound {
     namespace: File,
     name_server: Ipv4Addr,
     carrier: OwnedFd,
-    keeper: Option<JoinHandle<()>>,
+    keeper: Keeper,
 }
 
 impl Outbound {
@@ -121,7 +120,7 @@ impl Outbound {
     /// Whether it still leads outside.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        self.keeper.as_ref().is_some_and(|it| !it.is_finished())
+        self.keeper.is_there()
     }
 
     /// Has it end, without waiting for that: taking a network down takes the kernel a while.
@@ -136,10 +135,7 @@ impl Outbound {
         let handed = handed.map_err(|error| sys::Error::new("dup()", error));
         let handed = handed.map_err(Error::Network)?;
         let (tell, told) = mpsc::sync_channel(1);
-        // The carrier is killed when the thread that started it ends, so one is there for it.
-        let keeper = std::thread::Builder::new().name("network".to_owned());
-        let keeper = keeper.spawn(move || keep(carrier, &path, handed, &tell));
-        let keeper = keeper.map_err(Error::Thread)?;
+        let keeper = Keeper::start("network", move || keep(carrier, &path, handed, &tell))?;
         let failed = Error::Outbound {
             program: carrier.name,
         };
@@ -150,7 +146,7 @@ impl Outbound {
             namespace,
             name_server: carrier.name_server,
             carrier: started,
-            keeper: Some(keeper),
+            keeper,
         };
         match network.comes_up()? {
             true => Ok(network),
@@ -178,40 +174,33 @@ impl Outbound {
     }
 }
 
-/// Starts the carrier, tells how to end it, and stays until it has ended.
-fn keep(carrier: &Carrier, path: &Path, namespace: File, tell: &mpsc::SyncSender<OwnedFd>) {
+/// Starts the carrier, tells how to end it, and stays until it has ended. Whoever waits learns of a
+/// failure by not being told.
+fn keep(
+    carrier: &Carrier,
+    path: &Path,
+    namespace: File,
+    tell: &mpsc::SyncSender<OwnedFd>,
+) -> Result<(), Error> {
     let text = |text: &str| CString::new(text).expect("the names have no NUL");
     let words = [carrier.name]
         .into_iter()
         .chain(carrier.args.iter().copied());
     let args: Vec<CString> = words.map(text).collect();
-    let null = File::options().read(true).write(true).open("/dev/null");
-    let Ok(null) = null else { return };
-    let files = [null.as_fd(), null.as_fd(), null.as_fd(), namespace.as_fd()];
-    let launch = Launch {
-        program: path,
-        args: &args,
-        env: &[],
-        files: &files,
-    };
-    // Whoever waits learns of a failure by not being told.
-    let Ok(child) = birth::launch(&launch) else {
-        return;
-    };
+    let child = keeper::launch(path, &args, &[namespace.as_fd()]).map_err(Error::Start)?;
+    drop(namespace);
     let handle = child.pidfd();
-    drop((null, namespace));
     let is_told = handle.is_ok_and(|handle| tell.send(handle).is_ok());
-    if !is_told && let Ok(handle) = child.pidfd() {
-        let _ended = process::signal(handle, process::KILL);
+    if !is_told {
+        process::signal(&child, process::KILL).map_err(Error::Signal)?;
     }
-    let _ended = child.wait();
+    child.wait().map(|_| ()).map_err(Error::Wait)
 }
 
 impl Drop for Outbound {
     fn drop(&mut self) {
         self.end();
-        if let Some(keeper) = self.keeper.take() {
-            let _ended = keeper.join();
-        }
+        // Nobody is left who could be told of a failure.
+        let _ended = self.keeper.join();
     }
 }

@@ -7,7 +7,6 @@
 
 use std::convert::Infallible;
 use std::ffi::CString;
-use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
@@ -17,17 +16,16 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::mpsc;
-use std::thread::JoinHandle;
 
 use serde::Deserialize;
 use serde::Serialize;
 
 use crate::sandbox::Error;
+use crate::sandbox::keeper;
+use crate::sandbox::keeper::Keeper;
 use crate::sandbox::report::Problem;
 use crate::sandbox::serve;
 use crate::sys;
-use crate::sys::birth;
-use crate::sys::birth::Launch;
 use crate::sys::channel::Channel;
 use crate::sys::id::Capabilities;
 use crate::sys::mount::Attributes;
@@ -59,7 +57,7 @@ struct Shared {
 #[derive(Debug)]
 pub(super) struct Process {
     channel: Channel,
-    keeper: Option<JoinHandle<Result<(), Error>>>,
+    keeper: Keeper,
     /// Dropped, it lets the keeper go.
     hold: Option<mpsc::Sender<Infallible>>,
 }
@@ -124,17 +122,14 @@ impl Template {
 impl Process {
     /// Starts it and does not wait: what is asked meanwhile is answered when it is there.
     ///
-    /// The kernel kills it, and all its copies, when the thread that started it ends, and not only
-    /// when this process does: one is there for that.
+    /// The kernel kills its copies too when the thread that started it ends.
     fn start(program: &Path) -> Result<Process, Error> {
         let (channel, inside) = Channel::pair().map_err(Error::Start)?;
         let (hold, held) = mpsc::channel();
         let program = program.to_owned();
-        let thread = std::thread::Builder::new().name("sandboxes".to_owned());
-        let keeper = thread.spawn(move || keep(&program, inside, &held));
         Ok(Process {
             channel,
-            keeper: Some(keeper.map_err(Error::Thread)?),
+            keeper: Keeper::start("sandboxes", move || keep(&program, inside, &held))?,
             hold: Some(hold),
         })
     }
@@ -169,9 +164,7 @@ impl Process {
 
     fn end(&mut self) -> Option<Result<(), Error>> {
         self.hold = None;
-        let keeper = self.keeper.take()?;
-        let ended = keeper.join();
-        Some(ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        self.keeper.join()
     }
 }
 
@@ -194,23 +187,14 @@ fn keep(program: &Path, inside: Channel, held: &mpsc::Receiver<Infallible>) -> R
 
 fn launch(program: &Program, inside: &Channel) -> sys::Result<Child> {
     let name = CString::new(serve::NAME).expect("the name has no NUL");
-    let null = File::options().read(true).write(true).open("/dev/null");
-    let null = null.map_err(|error| sys::Error::new("open(\"/dev/null\")", error))?;
-    let mut files = vec![null.as_fd(), null.as_fd(), null.as_fd(), inside.as_fd()];
-    let view = format!("/proc/self/fd/{}", files.len());
-    let program = match program {
+    match program {
         Program::View(mount) => {
-            files.push(mount.as_fd());
-            Path::new(&view)
+            let view = format!("/proc/self/fd/{}", keeper::FIRST_FILE + 1);
+            let files = [inside.as_fd(), mount.as_fd()];
+            keeper::launch(Path::new(&view), &[name], &files)
         }
-        Program::Path(path) => path,
-    };
-    birth::launch(&Launch {
-        program,
-        args: &[name],
-        env: &[],
-        files: &files,
-    })
+        Program::Path(path) => keeper::launch(path, &[name], &[inside.as_fd()]),
+    }
 }
 
 fn refused(error: sys::Error) -> Error {

@@ -1,0 +1,69 @@
+//! Programs of this process's own, each with a thread that starts it and stays until it has ended.
+//!
+//! The kernel kills such a program when the thread that started it ends, and not only when this
+//! process does: so one is there for nothing else.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::thread::JoinHandle;
+
+use crate::sandbox::Error;
+use crate::sys;
+use crate::sys::birth;
+use crate::sys::birth::Launch;
+use crate::sys::process::Child;
+
+/// The number that the first file has in a program.
+pub(super) const FIRST_FILE: usize = 3;
+
+/// The thread of a program.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    thread: Option<JoinHandle<Result<(), Error>>>,
+}
+
+impl Keeper {
+    /// Starts a thread that is to start the program and to stay until it has ended.
+    pub(super) fn start(
+        name: &str,
+        keep: impl FnOnce() -> Result<(), Error> + Send + 'static,
+    ) -> Result<Keeper, Error> {
+        let thread = std::thread::Builder::new().name(name.to_owned());
+        let thread = thread.spawn(keep).map_err(Error::Thread)?;
+        Ok(Keeper {
+            thread: Some(thread),
+        })
+    }
+
+    /// Says whether it still keeps its program.
+    pub(super) fn is_there(&self) -> bool {
+        self.thread.as_ref().is_some_and(|it| !it.is_finished())
+    }
+
+    /// Waits until the program has ended; says the first time what went wrong, if anything did.
+    pub(super) fn join(&mut self) -> Option<Result<(), Error>> {
+        let ended = self.thread.take()?.join();
+        Some(ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    }
+}
+
+/// Starts a program that is told nothing and not heard, with `files` from [`FIRST_FILE`] on.
+pub(super) fn launch(
+    program: &Path,
+    args: &[CString],
+    files: &[BorrowedFd<'_>],
+) -> sys::Result<Child> {
+    let null = File::options().read(true).write(true).open("/dev/null");
+    let null = null.map_err(|error| sys::Error::new("open(\"/dev/null\")", error))?;
+    let mut all = vec![null.as_fd(); FIRST_FILE];
+    all.extend(files);
+    birth::launch(&Launch {
+        program,
+        args,
+        env: &[],
+        files: &all,
+    })
+}
