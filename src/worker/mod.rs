@@ -16,6 +16,7 @@ mod copy;
 mod error;
 mod exec;
 mod files;
+mod key_agent;
 mod mkdir;
 mod output;
 mod source;
@@ -67,9 +68,9 @@ use self::change_set::EmptyLayer;
 use self::exec::MountPoints;
 
 pub use self::error::Error;
-pub use self::exec::KeyAgent;
 pub use self::exec::Networks;
 pub use self::exec::network_files;
+pub use self::key_agent::KeyAgent;
 pub use self::output::Tree;
 pub use self::output::copy_trees;
 pub use self::output::write_trees;

@@ -52,8 +52,9 @@ const ROOMS: [(&str, u32, &str); 18] = [
 
 /// The rooms inside the worker, the largest room there is, and which of each other they may use:
 /// of those named before. The ops at the end do not know each other.
-const ROOMS_OF_WORKER: [(&str, &str); 9] = [
+const ROOMS_OF_WORKER: [(&str, &str); 10] = [
     ("error", ""),
+    ("key_agent", ""),
     ("stoppable", ""),
     ("files", ""),
     ("output", "files"),

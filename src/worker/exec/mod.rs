@@ -13,7 +13,6 @@ pub use self::lent::network_files;
 pub(super) use self::mount_points::MountPoints;
 pub(super) use self::mounts::content;
 pub use self::network::Networks;
-pub use self::ssh::KeyAgent;
 
 use std::io;
 use std::io::PipeReader;
