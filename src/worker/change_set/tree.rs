@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::cache::ContentDigest;
+use crate::cache::ContentHasher;
 use crate::graph::ContextOp;
 use crate::graph::Patterns;
 use crate::layer::UnpackOptions;
@@ -16,6 +18,8 @@ use crate::sys::Owner;
 use crate::sys::Root;
 use crate::worker::Error;
 use crate::worker::Worker;
+use crate::worker::files;
+use crate::worker::files::Wish;
 
 const ROOT: Owner = Owner { uid: 0, gid: 0 };
 
@@ -60,6 +64,23 @@ impl Tree {
             owner: Some(ROOT),
             context: Some(op.name.clone()),
         })
+    }
+
+    /// Digests what is asked for of it.
+    pub(in crate::worker) fn digest<'a>(
+        &'a self,
+        worker: &Worker,
+        wishes: impl Iterator<Item = Wish<'a>>,
+    ) -> Result<ContentDigest, Error> {
+        let context = self.context.as_deref();
+        let index = context.and_then(|context| worker.index(context));
+        let mut hasher = ContentHasher::new();
+        for wish in wishes {
+            let selected = files::select(self.root(), &wish)?;
+            let digest = files::digest(self.root(), &selected, self.owner, index.as_deref())?;
+            hasher.update(digest.as_bytes());
+        }
+        Ok(hasher.finish())
     }
 
     /// Gives the directory in which every path of the input is looked up.

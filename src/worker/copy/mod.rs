@@ -7,7 +7,6 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::cache::ContentDigest;
-use crate::cache::ContentHasher;
 use crate::graph::CopyOp;
 use crate::graph::CopySource;
 use crate::layer;
@@ -43,21 +42,12 @@ pub(super) fn content(
     selection: &Selection<'_>,
 ) -> Result<Option<ContentDigest>, Error> {
     let tree = Tree::open(worker, selection.input)?;
-    let index = tree
-        .context
-        .as_deref()
-        .and_then(|context| worker.index(context));
-    let mut hasher = ContentHasher::new();
-    for source in &op.sources {
-        if let CopySource::Path { input, path, .. } = source
-            && *input == selection.position
-        {
-            let selected = files::select(tree.root(), &wish(op, path, &tree))?;
-            let digest = files::digest(tree.root(), &selected, tree.owner, index.as_deref())?;
-            hasher.update(digest.as_bytes());
-        }
-    }
-    Ok(Some(hasher.finish()))
+    let paths = op.sources.iter().filter_map(|source| match source {
+        CopySource::Path { input, path, .. } if *input == selection.position => Some(path),
+        _ => None,
+    });
+    let wishes = paths.map(|path| wish(op, path, &tree));
+    tree.digest(worker, wishes).map(Some)
 }
 
 fn wish<'a>(op: &'a CopyOp, path: &'a str, tree: &'a Tree) -> Wish<'a> {

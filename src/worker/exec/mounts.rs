@@ -53,23 +53,14 @@ pub(in crate::worker) fn content(
     op: &ExecOp,
     selection: &Selection<'_>,
 ) -> Result<Option<ContentDigest>, Error> {
-    let mut hasher = crate::cache::ContentHasher::new();
     let tree = Tree::open(worker, selection.input)?;
-    let index = tree
-        .context
-        .as_deref()
-        .and_then(|context| worker.index(context));
-    for mount in &op.mounts {
-        let source = match &mount.kind {
-            MountKind::Bind { input, source, .. } if *input == selection.position => source,
-            MountKind::Cache(cache) if cache.input == Some(selection.position) => &cache.source,
-            _ => continue,
-        };
-        let selected = files::select(tree.root(), &wish(source, &tree))?;
-        let digest = files::digest(tree.root(), &selected, tree.owner, index.as_deref())?;
-        hasher.update(digest.as_bytes());
-    }
-    Ok(Some(hasher.finish()))
+    let paths = op.mounts.iter().filter_map(|mount| match &mount.kind {
+        MountKind::Bind { input, source, .. } if *input == selection.position => Some(source),
+        MountKind::Cache(cache) if cache.input == Some(selection.position) => Some(&cache.source),
+        _ => None,
+    });
+    let wishes = paths.map(|path| wish(path, &tree));
+    tree.digest(worker, wishes).map(Some)
 }
 
 fn wish<'a>(path: &'a str, tree: &'a Tree) -> Wish<'a> {
