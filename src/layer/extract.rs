@@ -35,7 +35,7 @@ use crate::sys::Symlinks;
 use crate::sys::Timestamp;
 
 /// Who owns a directory that an archive implies.
-const IMPLIED_OWNER: Owner = Owner { uid: 0, gid: 0 };
+const IMPLIED_OWNER: Owner = Owner::ROOT;
 
 const IMPLIED_MODE: u32 = 0o755;
 

@@ -68,7 +68,7 @@ impl Stubs {
     fn make_dirs(&mut self, root: &Root, path: &Path) -> Result<(PathBuf, Dir)> {
         let options = MakeDirs {
             mode: 0o755,
-            owner: Some(Owner { uid: 0, gid: 0 }),
+            owner: Some(Owner::ROOT),
             modified: None,
             symlinks: Symlinks::Follow,
         };

@@ -31,6 +31,11 @@ pub struct Owner {
     pub gid: u32,
 }
 
+impl Owner {
+    /// Root and its group.
+    pub const ROOT: Owner = Owner { uid: 0, gid: 0 };
+}
+
 /// A point in time as file systems keep it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Timestamp {

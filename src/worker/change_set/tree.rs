@@ -21,8 +21,6 @@ use crate::worker::Worker;
 use crate::worker::files;
 use crate::worker::files::Wish;
 
-const ROOT: Owner = Owner { uid: 0, gid: 0 };
-
 /// The files of an input, open for reading.
 pub(in crate::worker) struct Tree {
     files: Files,
@@ -61,7 +59,7 @@ impl Tree {
         Ok(Self {
             files: Files::Directory(Root::open(context_path(worker, op))?),
             ignore: Some(patterns).filter(|patterns| !patterns.is_empty()),
-            owner: Some(ROOT),
+            owner: Some(Owner::ROOT),
             context: Some(op.name.clone()),
         })
     }

@@ -68,7 +68,7 @@ impl<'a> Draft<'a> {
     /// something is made in them.
     pub(super) fn new(below: Option<&'a Root>, now: Timestamp) -> Option<Self> {
         let ground = Ground { below, now };
-        let mut top = ground.folder(0o755, Owner { uid: 0, gid: 0 });
+        let mut top = ground.folder(0o755, Owner::ROOT);
         top.original = Some((top.stat.mode, top.stat.owner));
         if let Some(below) = below {
             let found = ground.look(below, Path::new(""))?;

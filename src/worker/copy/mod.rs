@@ -33,8 +33,6 @@ use crate::worker::files::Selected;
 use crate::worker::files::Wish;
 use crate::worker::stoppable::Stoppable;
 
-const ROOT: Owner = Owner { uid: 0, gid: 0 };
-
 /// Digests what the sources of `op` select from one input.
 pub(super) fn content(
     worker: &Worker,
@@ -80,7 +78,12 @@ fn copy(worker: &Worker, op: &CopyOp, task: &Task) -> Result<Made, Error> {
     for source in &op.sources {
         match source {
             CopySource::Inline { name, data } => {
-                copy_inline(worker, op, (name, data), (chown.unwrap_or(ROOT), &target))?;
+                copy_inline(
+                    worker,
+                    op,
+                    (name, data),
+                    (chown.unwrap_or(Owner::ROOT), &target),
+                )?;
             }
             CopySource::Path {
                 input,
@@ -113,7 +116,7 @@ fn manner(op: &CopyOp, chown: Option<Owner>, (tree, task): (&Tree, &Task)) -> Ma
     Manner {
         cancel: task.cancel.clone(),
         owner: chown.or(tree.owner),
-        parent_owner: chown.unwrap_or(ROOT),
+        parent_owner: chown.unwrap_or(Owner::ROOT),
         mode: op.mode.clone(),
         keeps_paths: op.parents,
         capabilities: tree.context.is_none(),

@@ -151,7 +151,7 @@ fn make(root: &Root) -> sys::Result<()> {
 fn make_dir(root: &Root, name: &str, modified: Option<Timestamp>) -> sys::Result<()> {
     let options = MakeDirs {
         mode: 0o755,
-        owner: Some(Owner { uid: 0, gid: 0 }),
+        owner: Some(Owner::ROOT),
         modified,
         symlinks: Symlinks::Refuse,
     };

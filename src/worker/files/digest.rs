@@ -321,7 +321,7 @@ mod tests {
             ..Wish::exactly(path)
         };
         let selected = select(&root, &wish).unwrap();
-        digest(&root, &selected, Some(Owner { uid: 0, gid: 0 }), None).unwrap()
+        digest(&root, &selected, Some(Owner::ROOT), None).unwrap()
     }
 
     #[test]

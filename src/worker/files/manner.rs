@@ -31,7 +31,7 @@ impl Manner {
     pub(in crate::worker) fn plain(owner: Option<Owner>) -> Self {
         Self {
             owner,
-            parent_owner: owner.unwrap_or(Owner { uid: 0, gid: 0 }),
+            parent_owner: owner.unwrap_or(Owner::ROOT),
             mode: None,
             keeps_paths: false,
             capabilities: true,

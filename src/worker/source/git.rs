@@ -72,7 +72,7 @@ pub(in crate::worker) async fn run(worker: &Worker, op: GitOp, task: &Task) -> R
 fn copy(checkout: &Path, op: &GitOp, target: &Root) -> Result<(), Error> {
     let source = Root::open(checkout)?;
     let path = op.subdir.as_deref().unwrap_or("/");
-    let manner = Manner::plain(Some(sys::Owner { uid: 0, gid: 0 }));
+    let manner = Manner::plain(Some(sys::Owner::ROOT));
     for selected in files::select(&source, &Wish::exactly(path))? {
         files::place(&selected, &source, target, "/", &manner)?;
     }

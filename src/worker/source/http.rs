@@ -82,7 +82,7 @@ fn keep(
     let blob = std::fs::File::open(&path)
         .map_err(|source| sys::Error::new(format!("open({path:?})"), source))?;
     sys::file::copy(&blob, &file)?;
-    sys::file::set_owner(&file, Owner { uid: 0, gid: 0 })?;
+    sys::file::set_owner(&file, Owner::ROOT)?;
     sys::file::set_mode(&file, 0o600)?;
     let modified = downloaded.validators.modified_seconds();
     let time = Timestamp {

@@ -18,7 +18,7 @@ use crate::worker::copy::draft::plain;
 use crate::worker::files::Manner;
 
 /// Who owns a directory that an archive implies, and its mode.
-const IMPLIED: (u32, Owner) = (0o755, Owner { uid: 0, gid: 0 });
+const IMPLIED: (u32, Owner) = (0o755, Owner::ROOT);
 
 impl Draft<'_> {
     /// Adds what extracting an archive into `destination` would make; `owner` is whose it becomes,
