@@ -5,38 +5,11 @@
 use std::os::fd::OwnedFd;
 
 use crate::sys::Result;
+use crate::sys::abi::ABIS;
+use crate::sys::abi::Abi;
 use crate::sys::notify;
 use crate::sys::seccomp;
 use crate::sys::seccomp::Instruction;
-
-/// The calls by which files are given away.
-#[cfg(target_arch = "x86_64")]
-const GIFTS: [libc::c_long; 4] = [
-    libc::SYS_chown,
-    libc::SYS_fchown,
-    libc::SYS_lchown,
-    libc::SYS_fchownat,
-];
-#[cfg(not(target_arch = "x86_64"))]
-const GIFTS: [libc::c_long; 2] = [libc::SYS_fchown, libc::SYS_fchownat];
-
-/// The calls that are answered with success and not made.
-const CALLS: [libc::c_long; 9] = [
-    libc::SYS_setgroups,
-    libc::SYS_setuid,
-    libc::SYS_setgid,
-    libc::SYS_setreuid,
-    libc::SYS_setregid,
-    libc::SYS_setresuid,
-    libc::SYS_setresgid,
-    libc::SYS_setfsuid,
-    libc::SYS_setfsgid,
-];
-/// The kernel's name for this machine (`linux/audit.h`).
-#[cfg(target_arch = "x86_64")]
-const ARCHITECTURE: u32 = 0xc000_003e;
-#[cfg(not(target_arch = "x86_64"))]
-const ARCHITECTURE: u32 = 0xc000_00b7;
 
 /// The filter machine's operations, and where it finds what it looks at.
 const LOAD: u16 = 0x20;
@@ -69,27 +42,40 @@ pub fn pretend() -> Result<Option<OwnedFd>> {
 
 /// Makes the filter; `gifts` is what calls that give files away are met with.
 fn program(gifts: u32) -> Vec<Instruction> {
-    let step = |code, value, if_true, if_false| Instruction {
-        code,
-        if_true,
-        if_false,
-        value,
-    };
-    // Behind the comparisons come the answers: to other calls, to these, to gifts.
-    let answers = [ALLOW, SUCCEED, gifts];
-    let calls = CALLS.iter().map(|call| (call, 1));
-    let calls: Vec<_> = calls.chain(GIFTS.iter().map(|call| (call, 2))).collect();
-    let count = u8::try_from(calls.len()).expect("there are few");
-    let mut program = vec![
-        step(LOAD, CALL_ARCHITECTURE, 0, 0),
-        // Programs of another architecture are left alone.
-        step(JUMP_IF_EQUAL, ARCHITECTURE, 0, count + 1),
-        step(LOAD, CALL_NUMBER, 0, 0),
-    ];
-    for (left, (call, answer)) in (0..count).rev().zip(calls) {
-        let number = u32::try_from(*call).expect("calls have small numbers");
-        program.push(step(JUMP_IF_EQUAL, number, left + answer, 0));
+    let mut program = vec![step(LOAD, CALL_ARCHITECTURE)];
+    for abi in ABIS {
+        let part = part(&abi, gifts);
+        program.push(skip_unless_equal(abi.architecture, part.len()));
+        program.extend(part);
     }
-    program.extend(answers.map(|answer| step(RETURN, answer, 0, 0)));
+    program.push(step(RETURN, ALLOW));
     program
+}
+
+/// What is answered to the calls of one kind of program.
+fn part(abi: &Abi, gifts: u32) -> Vec<Instruction> {
+    let mut part = vec![step(LOAD, CALL_NUMBER)];
+    let users = abi.users.iter().map(|number| (*number, SUCCEED));
+    let gifts = abi.gifts.iter().map(|call| (call.number, gifts));
+    for (number, answer) in users.chain(gifts) {
+        part.extend([skip_unless_equal(number, 1), step(RETURN, answer)]);
+    }
+    part.push(step(RETURN, ALLOW));
+    part
+}
+
+fn skip_unless_equal(value: u32, distance: usize) -> Instruction {
+    Instruction {
+        if_false: u8::try_from(distance).expect("there are few calls"),
+        ..step(JUMP_IF_EQUAL, value)
+    }
+}
+
+fn step(code: u16, value: u32) -> Instruction {
+    Instruction {
+        code,
+        if_true: 0,
+        if_false: 0,
+        value,
+    }
 }

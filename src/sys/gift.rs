@@ -25,10 +25,13 @@ use crate::sys::Error;
 use crate::sys::Handle;
 use crate::sys::Result;
 use crate::sys::Root;
+use crate::sys::abi::ABIS;
+use crate::sys::abi::Form;
 use crate::sys::error::Call as _;
 use crate::sys::notify::Call;
 use crate::sys::notify::Listener;
 use crate::sys::remember;
+use crate::sys::told::Told;
 
 /// The longest path that the kernel takes.
 const PATH_MAX: usize = 4096;
@@ -87,28 +90,33 @@ fn carry_out(listener: &Listener, call: &Call, own: &Handle) -> Result<()> {
     let Some(found) = process.find(&gift.what, || listener.waits(call))? else {
         return Ok(());
     };
-    match found.is_on_mount_of(own)? {
-        true => remember::give(&found, gift.uid, gift.gid),
-        false => Ok(()),
+    if !found.is_on_mount_of(own)? {
+        return Ok(());
     }
+    let told = process.told();
+    let uid = gift.uid.filter(|_| told.user);
+    let gid = gift.gid.filter(|_| told.group);
+    remember::give(&found, uid, gid)
 }
 
 impl Gift {
     fn of(call: &Call) -> Option<Gift> {
         let [one, two, three, four, five, _] = call.arguments;
-        let path = |from, address, follow| What::Path {
-            from,
+        let abi = ABIS
+            .iter()
+            .find(|abi| abi.architecture == call.architecture)?;
+        let gives = abi.gifts.iter().find(|it| it.number == call.number)?;
+        let path = |address, follow| What::Path {
+            from: None,
             address,
             follow,
             may_be_empty: false,
         };
-        let (what, uid, gid) = match call.number {
-            #[cfg(target_arch = "x86_64")]
-            libc::SYS_chown => (path(None, one, true), two, three),
-            #[cfg(target_arch = "x86_64")]
-            libc::SYS_lchown => (path(None, one, false), two, three),
-            libc::SYS_fchown => (What::Open(one), two, three),
-            libc::SYS_fchownat => {
+        let (what, uid, gid) = match gives.form {
+            Form::Path => (path(one, true), two, three),
+            Form::Link => (path(one, false), two, three),
+            Form::Open => (What::Open(one), two, three),
+            Form::At => {
                 let has = |flag: libc::c_int| five & u64::from(flag.cast_unsigned()) != 0;
                 let what = What::Path {
                     from: (low(one) != low(libc::AT_FDCWD as u64)).then_some(one),
@@ -118,13 +126,12 @@ impl Gift {
                 };
                 (what, three, four)
             }
-            _ => return None,
         };
-        let number = |value| Some(low(value)).filter(|number| *number != u32::MAX);
+        let id = |value| Some(low(value) & gives.id).filter(|id| *id != gives.id);
         Some(Gift {
             what,
-            uid: number(uid),
-            gid: number(gid),
+            uid: id(uid),
+            gid: id(gid),
         })
     }
 }
@@ -154,6 +161,12 @@ impl Process {
         rustix::fs::open(&path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
             .map(Handle::from_fd)
             .call(|| format!("open({path:?})"))
+    }
+
+    /// What its program was told to give.
+    fn told(&self) -> Told {
+        let read = |name: &str| fs::read(self.folder.join(name)).unwrap_or_default();
+        Told::by(&read("comm"), &read("cmdline"))
     }
 
     /// Finds what a call names; nothing if it is the kernel's own.

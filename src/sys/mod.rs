@@ -30,14 +30,17 @@ pub mod remember;
 pub mod seccomp;
 pub mod tty;
 
+mod abi;
 mod dir;
 mod error;
 mod nearby;
 mod notify;
+mod remembered;
 mod remove;
 mod resolve;
 mod root;
 mod stat;
+mod told;
 mod walk;
 mod xattr;
 

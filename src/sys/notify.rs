@@ -20,7 +20,9 @@ pub(super) struct Call {
     id: u64,
     /// The process, as this one sees it.
     pub(super) process: u32,
-    pub(super) number: libc::c_long,
+    /// What the process's program was made for, as the kernel names it (`linux/audit.h`).
+    pub(super) architecture: u32,
+    pub(super) number: u32,
     pub(super) arguments: [u64; 6],
 }
 
@@ -62,7 +64,8 @@ impl Listener {
                 return Some(Call {
                     id: asked.id,
                     process: asked.pid,
-                    number: asked.data.nr.into(),
+                    architecture: asked.data.arch,
+                    number: asked.data.nr.cast_unsigned(),
                     arguments: asked.data.args,
                 });
             }

@@ -2,8 +2,8 @@
 //!
 //! Root of a user namespace makes no devices, and gives files to those users only that the namespace
 //! knows; root in some containers makes no devices either. The device is then an empty file, the
-//! owner another, and here is written what they stand for; whoever asks for metadata is told that.
-//! A symbolic link has no such attribute: its owner is forgotten.
+//! owner another, and `remembered.rs` writes what they stand for; whoever asks for metadata is told
+//! that.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -15,7 +15,6 @@ use rustix::fs::AtFlags;
 use rustix::fs::Gid;
 use rustix::fs::Mode;
 use rustix::fs::Uid;
-use rustix::fs::XattrFlags;
 use rustix::io::Errno;
 
 use crate::sys::Dir;
@@ -29,21 +28,10 @@ use crate::sys::error::Call;
 use crate::sys::error::proc_path;
 use crate::sys::id;
 use crate::sys::id::Capabilities;
-
-/// Attributes with this beginning are not the file's own.
-pub(super) const PREFIX: &[u8] = b"user.rbuild.";
-
-const KEY: &str = "user.rbuild.stat";
-
-/// The longest text below.
-const TEXT_MAX: usize = 64;
-
-/// What a file stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Remembered {
-    pub(super) owner: Option<Owner>,
-    pub(super) device: Option<(FileKind, (u32, u32))>,
-}
+use crate::sys::remembered::Remembered;
+use crate::sys::remembered::recall;
+use crate::sys::remembered::recall_of;
+use crate::sys::remembered::write;
 
 /// Whether a file system was met that refuses what this process may do elsewhere.
 static REFUSED: AtomicBool = AtomicBool::new(false);
@@ -85,10 +73,10 @@ pub(super) fn applies(errno: Errno) -> bool {
 
 /// Puts what is remembered of the file at `path` in its place.
 pub(super) fn complete(mut stat: Stat, path: impl FnOnce() -> PathBuf) -> Stat {
-    if !is_needed() || !can_remember(stat.kind) {
+    if !is_needed() {
         return stat;
     }
-    let found = recall(&path());
+    let found = recall_of(stat.kind, &path());
     stat.owner = found.owner.unwrap_or(stat.owner);
     if let Some((kind, device)) = found.device {
         (stat.kind, stat.device) = (kind, device);
@@ -171,95 +159,9 @@ pub(super) fn device(path: &Path, kind: FileKind, number: (u32, u32)) -> rustix:
     )
 }
 
-fn can_remember(kind: FileKind) -> bool {
-    matches!(kind, FileKind::File | FileKind::Directory)
-}
-
-fn recall(path: &Path) -> Remembered {
-    let mut text = [0; TEXT_MAX];
-    let found = match is_handle(path) {
-        true => rustix::fs::getxattr(path, KEY, &mut text),
-        false => rustix::fs::lgetxattr(path, KEY, &mut text),
-    };
-    let found = found
-        .ok()
-        .and_then(|length| std::str::from_utf8(text.get(..length)?).ok());
-    found.map(parse).unwrap_or_default()
-}
-
-fn write(path: &Path, remembered: Remembered) -> rustix::io::Result<()> {
-    let text = text(&remembered);
-    let (flags, value) = (XattrFlags::empty(), text.as_bytes());
-    let written = match (is_handle(path), text.is_empty()) {
-        (true, true) => rustix::fs::removexattr(path, KEY),
-        (true, false) => rustix::fs::setxattr(path, KEY, value, flags),
-        (false, true) => rustix::fs::lremovexattr(path, KEY),
-        (false, false) => rustix::fs::lsetxattr(path, KEY, value, flags),
-    };
-    match written {
-        // What is neither file nor directory has no attribute.
-        Err(Errno::PERM | Errno::NODATA) => Ok(()),
-        written => written,
-    }
-}
-
-/// Tells whether a path is that of an open file itself, which is a link to be followed.
-fn is_handle(path: &Path) -> bool {
-    path.parent() == Some(Path::new("/proc/self/fd"))
-}
-
-/// As in `owner=33:33 char=5:1`.
-fn text(remembered: &Remembered) -> String {
-    let mut words = Vec::new();
-    if let Some(Owner { uid, gid }) = remembered.owner {
-        words.push(format!("owner={uid}:{gid}"));
-    }
-    if let Some((kind, (major, minor))) = remembered.device {
-        let kind = match kind {
-            FileKind::BlockDevice => "block",
-            _ => "char",
-        };
-        words.push(format!("{kind}={major}:{minor}"));
-    }
-    words.join(" ")
-}
-
-fn parse(text: &str) -> Remembered {
-    let mut found = Remembered::default();
-    for word in text.split(' ') {
-        let numbers = |text: &str| {
-            let (one, other) = text.split_once(':')?;
-            Some((one.parse::<u32>().ok()?, other.parse::<u32>().ok()?))
-        };
-        let Some((key, value)) = word.split_once('=') else {
-            continue;
-        };
-        let Some((one, other)) = numbers(value) else {
-            continue;
-        };
-        match key {
-            "owner" => {
-                found.owner = Some(Owner {
-                    uid: one,
-                    gid: other,
-                });
-            }
-            "char" => found.device = Some((FileKind::CharDevice, (one, other))),
-            "block" => found.device = Some((FileKind::BlockDevice, (one, other))),
-            _ => {}
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
-    use super::Remembered;
-    use super::parse;
-    use super::text;
     use super::without_rights;
-    use crate::sys::FileKind;
-    use crate::sys::Owner;
 
     #[test]
     fn rights_do_not_go_to_another_owner() {
@@ -271,21 +173,5 @@ mod tests {
         ] {
             assert_eq!(without_rights(mode), kept, "{mode:o}");
         }
-    }
-
-    #[test]
-    fn what_is_written_is_read() {
-        let owner = Some(Owner { uid: 33, gid: 0 });
-        for device in [
-            None,
-            Some((FileKind::CharDevice, (5, 1))),
-            Some((FileKind::BlockDevice, (8, 0))),
-        ] {
-            for owner in [None, owner] {
-                let remembered = Remembered { owner, device };
-                assert_eq!(parse(&text(&remembered)), remembered);
-            }
-        }
-        assert_eq!(parse("nonsense owner=x:1 char=1"), Remembered::default());
     }
 }

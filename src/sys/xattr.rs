@@ -17,7 +17,7 @@ use crate::sys::Result;
 use crate::sys::dir::plain;
 use crate::sys::error::Call;
 use crate::sys::error::proc_path;
-use crate::sys::remember;
+use crate::sys::remembered::is_remembered;
 
 /// The kernel's limit for one value and for one list of names (`XATTR_SIZE_MAX`).
 const SIZE_MAX: usize = 65_536;
@@ -41,8 +41,9 @@ impl Dir {
             .split_inclusive(|byte| *byte == 0)
             .filter_map(|name| CStr::from_bytes_with_nul(name).ok())
             .map(CStr::to_bytes)
-            .filter(|name| !name.starts_with(remember::PREFIX))
-            .map(|name| OsStr::from_bytes(name).to_owned())
+            .map(OsStr::from_bytes)
+            .filter(|key| !is_remembered(&path, key))
+            .map(OsStr::to_owned)
             .collect();
         names.sort();
         Ok(names)

@@ -1,4 +1,4 @@
-/* Makes system calls, given as ABI:NUMBER:FIRST:SECOND, and prints what comes of each: the error's
+/* Makes system calls, given as ABI:NUMBER:FIRST:SECOND:THIRD, and prints what comes of each: the error's
    number or, if there is none, 0. ABI is 64 for the machine's own, 32 for that of i386. */
 #include <errno.h>
 #include <stdio.h>
@@ -6,16 +6,16 @@
 #include <unistd.h>
 #include <sys/syscall.h>
 
-static long call(long abi, long number, long first, long second)
+static long call(long abi, long number, long first, long second, long third)
 {
     long result;
     if (abi == 64) {
-        result = syscall(number, first, second, 0, 0, 0, 0);
+        result = syscall(number, first, second, third, 0, 0, 0);
         return result == -1 ? -errno : result;
     }
     __asm__ volatile("int $0x80"
                      : "=a"(result)
-                     : "a"(number), "b"(first), "c"(second), "d"(0), "S"(0), "D"(0)
+                     : "a"(number), "b"(first), "c"(second), "d"(third), "S"(0), "D"(0)
                      : "memory", "cc", "r8", "r9", "r10", "r11");
     return (int)result;
 }
@@ -24,11 +24,11 @@ int main(int count, char **words)
 {
     for (int at = 1; at < count; at++) {
         char *end = words[at];
-        long part[4] = {0};
-        for (int place = 0; place < 4; place++, end += *end == ':')
+        long part[5] = {0};
+        for (int place = 0; place < 5; place++, end += *end == ':')
             part[place] = strtoul(end, &end, 0);
         pid_t self = getpid();
-        long result = call(part[0], part[1], part[2], part[3]);
+        long result = call(part[0], part[1], part[2], part[3], part[4]);
         if (getpid() != self)
             _exit(0);
         printf("%s %ld\n", words[at], result < 0 ? -result : 0);

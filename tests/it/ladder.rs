@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::process::Stdio;
 
+use crate::sandbox::calls::compile;
 use crate::support::Feature;
 use crate::support::home::Home;
 use crate::support::home::fail_with;
@@ -33,7 +34,7 @@ FROM scratch
 COPY --from=host busybox /bin/busybox
 SHELL ["/bin/busybox", "sh", "-euc"]
 ENV PATH=/bin
-RUN for name in sh mkdir ln chmod chown rm rmdir mkfifo cat sleep test mv; do \
+RUN for name in sh mkdir ln chmod chgrp chown cp rm rmdir mkfifo cat sleep test mv; do \
     /bin/busybox ln -s busybox /bin/$name; done; mkdir -p /a/b /old/deep; echo 1 > /a/one; ln /a/one /a/two; \
     ln -s one /a/link; chmod 4755 /a/one; echo x > /old/gone; echo y > /old/deep/gone
 RUN rm -r /old; mkdir /old; echo new > /old/kept; mkfifo /a/pipe; rmdir /a/b; echo 2 > /a/b
@@ -45,8 +46,13 @@ RUN --mount=type=cache,target=/cache --mount=type=tmpfs,target=/mnt/memory \
 RUN mkdir -p /given/deep; cd /given; for name in all one kept plain; do echo $name > $name; done; \
     echo below > deep/below; ln -s /given/deep link; chmod 6755 one; chmod 2644 plain; \
     chown -R 33:34 deep all; chown 35 one plain; chown 36:36 link/below; chown 37:38 deep/../all; \
-    cd deep; chown 39 ../kept; rm ../kept; echo new > ../kept; chmod 4711 ../all
-RUN test ! -e /run/secrets/word; test ! -e /cache; test ! -e /mnt; test -s /read; mv /a /moved
+    cd deep; chown 39 ../kept; rm ../kept; echo new > ../kept; chmod 4711 ../all; \
+    chgrp 40 below; mkdir ../part; chown 41:42 ../part; /bin/chown 43 ../part; /bin/chown :44 ../part
+RUN mkdir /linked; cd /linked; ln -s nowhere dangling; ln -s /moved moved; ln -s x root; mkfifo pipe; \
+    chown -h 33:34 dangling moved; /bin/chown -h 35 moved; chown 36:37 pipe; chmod 640 pipe; \
+    mv dangling renamed; cp -a renamed again; chown -h 0:0 again
+RUN test ! -e /run/secrets/word; test ! -e /cache; test ! -e /mnt; test -s /read; mv /a /moved; \
+    mv /linked/moved /linked/last; rm /linked/root
 "#;
 
 /// The build, whose output is the image's id.
@@ -176,6 +182,44 @@ fn a_user_without_ranges_runs_what_another_user_is_to_run() {
     let mut rbuild = as_user(folder.path(), "");
     rbuild.args(["build", "-q", "--build-context", "host=/bin"]);
     succeed(rbuild.arg(folder.path().join("context")));
+}
+
+#[test]
+fn a_user_without_ranges_gives_files_away_by_every_call() {
+    let needs = [
+        &NEEDS[..],
+        &[Feature::UserNamespaces, Feature::Program("cc")],
+    ]
+    .concat();
+    if !cfg!(target_arch = "x86_64") || !require(&needs) {
+        return;
+    }
+    // On its standard input, to a user and a group; all bits are neither.
+    let calls = [
+        "64:93:0:33:34",          // fchown
+        "64:93:0:0xffffffff:35",  // fchown
+        "32:207:0:36:0xffffffff", // fchown32
+        "32:95:0:0xffff:37",      // fchown, when users had 16 bits
+        "32:207:0:38:39",         // fchown32
+        "32:95:0:40:0xffff",      // fchown, when users had 16 bits
+    ];
+    let runs = (1..=calls.len()).map(|count| {
+        let made = calls[..count].join(" ");
+        format!("echo > /{count}; /calls {made} < /{count}")
+    });
+    let dockerfile = format!(
+        "FROM scratch\nCOPY --from=host busybox /\nCOPY calls /\n\
+         RUN [\"/busybox\", \"sh\", \"-ec\", \"{}; /calls 32:213:1000 32:20\"]\n",
+        runs.collect::<Vec<_>>().join("; ")
+    );
+    let folder = users_folder();
+    compile(&folder.path().join("context/calls"));
+    fs::write(folder.path().join("context/Dockerfile"), dockerfile).unwrap();
+    fs::write(folder.path().join("word"), "").unwrap();
+    let home = Home::new();
+    let expected = build(&mut home.rbuild(), folder.path());
+    let given = build(&mut as_user(folder.path(), ""), folder.path());
+    assert_eq!(given, expected);
 }
 
 #[test]

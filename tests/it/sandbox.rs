@@ -1,5 +1,6 @@
 //! Sandboxes with a real kernel under them, on a root file system made of busybox.
 
+pub(crate) mod calls;
 pub(crate) mod escape;
 
 use std::fs;
@@ -37,7 +38,6 @@ use rbuild::sandbox::spawn;
 use crate::support::Feature;
 use crate::support::require;
 
-mod calls;
 mod limits;
 mod network;
 mod template;

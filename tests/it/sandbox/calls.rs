@@ -1,5 +1,6 @@
 //! Which system calls a sandbox may make, tried one by one.
 
+use std::path::Path;
 use std::process::Command;
 
 use rbuild::sandbox::Access;
@@ -16,16 +17,21 @@ const EFAULT: i32 = 14;
 const EINVAL: i32 = 22;
 const ENOSYS: i32 = 38;
 
-/// A sandbox that makes calls, written ABI:NUMBER:ARGUMENT:ARGUMENT, and prints their errors.
+/// Makes the program that makes calls.
+pub(crate) fn compile(program: &Path) {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/probe/calls.c");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-static", "-O1", "-o"]).arg(program);
+    assert!(compiler.arg(source).status().unwrap().success());
+}
+
+/// A sandbox that makes calls, written ABI:NUMBER:ARGUMENT:…, and prints their errors.
 fn calling(calls: &[(&str, i32)]) -> Case {
     let mut args = vec!["/calls"];
     args.extend(calls.iter().map(|(call, _)| *call));
     let case = case(&args);
     let program = case.home.path().join("calls");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/probe/calls.c");
-    let mut compiler = Command::new("cc");
-    compiler.args(["-static", "-O1", "-o"]).arg(&program);
-    assert!(compiler.arg(source).status().unwrap().success());
+    compile(&program);
     let source = MountSource::Bind {
         path: program,
         access: Access::ReadOnly,
