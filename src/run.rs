@@ -106,7 +106,9 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
     spec.user = command::user(request);
     spec.hostname.clone_from(&request.hostname);
     let network = match (request.network, &spec.isolation) {
-        (RunNetwork::Default, Isolation::Namespace) => Networks::default().take(&request.sink),
+        (RunNetwork::Default, Isolation::Namespace) => {
+            Networks::default().take(&request.sink, || true)
+        }
         _ => None,
     };
     spec.network = match (request.network, &network) {

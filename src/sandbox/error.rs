@@ -139,6 +139,9 @@ pub enum Error {
         /// The program that was to do it.
         program: &'static str,
     },
+    /// A network was given up, since nobody wants it any more.
+    #[error("the network is no longer wanted")]
+    Unwanted,
     /// The sandbox's network could not be entered.
     #[error("cannot enter the sandbox's network")]
     Network(#[source] sys::Error),

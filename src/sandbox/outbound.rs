@@ -89,16 +89,19 @@ pub struct Outbound {
 }
 
 impl Outbound {
-    /// Makes a network and returns when it leads outside.
-    pub fn open() -> Result<Outbound, Error> {
+    /// Makes a network and returns when it leads outside, or as soon as it is not wanted any more.
+    ///
+    /// # Errors
+    /// [`Error::Unwanted`] if it is not wanted, and others if it cannot be made.
+    pub fn open(is_wanted: impl Fn() -> bool + Sync) -> Result<Outbound, Error> {
         let mut failed = Error::NoNetworkProgram;
         for carrier in &CARRIERS {
             let Some(path) = program::find_here(carrier.name) else {
                 continue;
             };
-            match Outbound::carried(carrier, path) {
-                Ok(network) => return Ok(network),
-                Err(error) => failed = error,
+            match Outbound::carried(carrier, path, &is_wanted) {
+                Err(error) if !matches!(error, Error::Unwanted) => failed = error,
+                done => return done,
             }
         }
         Err(failed)
@@ -129,7 +132,11 @@ impl Outbound {
         let _ended = process::signal(&self.carrier, process::KILL);
     }
 
-    fn carried(carrier: &'static Carrier, path: PathBuf) -> Result<Outbound, Error> {
+    fn carried(
+        carrier: &'static Carrier,
+        path: PathBuf,
+        is_wanted: &(impl Fn() -> bool + Sync),
+    ) -> Result<Outbound, Error> {
         let namespace = namespace::new_network().map_err(Error::Network)?;
         let handed = namespace.try_clone();
         let handed = handed.map_err(|error| sys::Error::new("dup()", error));
@@ -148,18 +155,19 @@ impl Outbound {
             carrier: started,
             keeper,
         };
-        match network.comes_up()? {
+        match network.comes_up(is_wanted)? {
             true => Ok(network),
+            false if !is_wanted() => Err(Error::Unwanted),
             false => Err(failed),
         }
     }
 
-    /// Waits until there is a way out of the network.
-    fn comes_up(&self) -> Result<bool, Error> {
+    /// Waits until there is a way out of the network, as long as one is wanted.
+    fn comes_up(&self, is_wanted: &(impl Fn() -> bool + Sync)) -> Result<bool, Error> {
         let look = || {
             namespace::enter_network(&self.namespace)?;
             let begin = Instant::now();
-            while self.is_alive() && begin.elapsed() < TIMEOUT {
+            while is_wanted() && self.is_alive() && begin.elapsed() < TIMEOUT {
                 if namespace::has_default_route()? {
                     return Ok(true);
                 }
@@ -168,9 +176,13 @@ impl Outbound {
             Ok(false)
         };
         // A thread belongs to one network, so one is started for this.
-        let joined = std::thread::scope(|scope| scope.spawn(look).join());
-        let found = joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        found.map_err(Error::Network)
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("network".to_owned());
+            let thread = thread.spawn_scoped(scope, look).map_err(Error::Thread)?;
+            let found = thread.join();
+            let found = found.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            found.map_err(Error::Network)
+        })
     }
 }
 

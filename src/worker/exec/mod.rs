@@ -61,9 +61,15 @@ pub(super) async fn run(worker: &Worker, op: ExecOp, task: &Task) -> Result<Made
         let prepared = mounts::prepare(&worker, &op, &inputs, &cancel)?;
         let isolation = worker.options.ladder.isolation()?;
         let network = match (chosen(&worker, &op), &isolation) {
-            (Network::Default, Isolation::Namespace) => worker.networks.take(step.sink()),
+            (Network::Default, Isolation::Namespace) => {
+                let is_wanted = || !cancel.is_canceled();
+                worker.networks.take(step.sink(), is_wanted)
+            }
             _ => None,
         };
+        if cancel.is_canceled() {
+            return Err(Error::Canceled);
+        }
         let spec = Spec {
             isolation,
             ..spec(&worker, &op, (&active, &prepared, network.as_ref()))

@@ -9,6 +9,7 @@ use std::sync::PoisonError;
 
 use crate::progress::Sink;
 use crate::progress::in_one_line;
+use crate::sandbox;
 use crate::sandbox::Outbound;
 
 /// The networks of the commands of one build or run.
@@ -24,9 +25,10 @@ struct State {
 }
 
 impl Networks {
-    /// Gives a network to use alone; none if this machine cannot make one, which is said once.
+    /// Gives a network to use alone; none if this machine cannot make one, which is said once, or
+    /// if it is not wanted any more.
     #[must_use]
-    pub fn take(&self, sink: &Sink) -> Option<Outbound> {
+    pub fn take(&self, sink: &Sink, is_wanted: impl Fn() -> bool + Sync) -> Option<Outbound> {
         {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             while let Some(network) = state.idle.pop() {
@@ -39,8 +41,9 @@ impl Networks {
             }
         }
         // Others may make theirs meanwhile.
-        let refusal = match Outbound::open() {
+        let refusal = match Outbound::open(is_wanted) {
             Ok(network) => return Some(network),
+            Err(sandbox::Error::Unwanted) => return None,
             Err(refusal) => refusal,
         };
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

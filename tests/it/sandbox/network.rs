@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::net::UdpSocket;
 use std::path::Path;
 
+use rbuild::sandbox::Error;
 use rbuild::sandbox::Network;
 use rbuild::sandbox::Outbound;
 
@@ -16,7 +17,7 @@ use super::shell;
 
 fn network() -> Option<Outbound> {
     let there = able() && require(&[Feature::Program("slirp4netns")]);
-    there.then(|| Outbound::open().unwrap())
+    there.then(|| Outbound::open(|| true).unwrap())
 }
 
 /// An address of this machine that is not its loopback interface's; no packet is sent for this.
@@ -57,7 +58,7 @@ fn it_reaches_the_machine_as_others_do_but_not_its_loopback() {
 #[test]
 fn servers_on_two_networks_do_not_see_each_other() {
     let Some(network) = network() else { return };
-    let other = Outbound::open().unwrap();
+    let other = Outbound::open(|| true).unwrap();
     let script = "nc -l -p 7777 </dev/null & for i in 1 2 3 4 5 6 7 8 9; do \
         nc -w 1 127.0.0.1 7777 </dev/null && exec cat /proc/net/dev; sleep 0.2; done; exit 1";
     for network in [&network, &other] {
@@ -70,6 +71,15 @@ fn servers_on_two_networks_do_not_see_each_other() {
     let mut case = shell("! nc -w 1 127.0.0.1 7777 </dev/null");
     case.spec.network = Network::Join(network.path());
     case.output();
+}
+
+#[test]
+fn it_is_not_waited_for_when_nobody_wants_it() {
+    if !able() || !require(&[Feature::Program("slirp4netns")]) {
+        return;
+    }
+    let opened = Outbound::open(|| false);
+    assert!(matches!(opened, Err(Error::Unwanted)), "{opened:?}");
 }
 
 #[test]
