@@ -36,17 +36,19 @@ pub(super) struct Ahead {
 /// Runs `consume` on what `source` gives, read ahead by threads that end with this call: one reads,
 /// which mostly means to decompress, and one digests.
 ///
-/// The total is of what was read: of all of it if `consume` reads to the end.
+/// The total is of what was read: of all of it if `consume` reads to the end. Fails if there can be
+/// no threads.
 pub(super) fn read_ahead<T>(
     source: impl Read + Send,
     consume: impl FnOnce(Ahead) -> T,
-) -> (T, Total) {
+) -> io::Result<(T, Total)> {
     let (full, read) = sync_channel(AHEAD);
     let (digested, filled) = sync_channel(AHEAD);
     let (used, empty) = channel();
     thread::scope(|scope| {
-        scope.spawn(|| fill(source, full, empty));
-        let digester = scope.spawn(|| digest(read, digested));
+        let thread = |name: &str| thread::Builder::new().name(name.to_owned());
+        thread("read").spawn_scoped(scope, || fill(source, full, empty))?;
+        let digester = thread("digest").spawn_scoped(scope, || digest(read, digested))?;
         let result = consume(Ahead {
             filled,
             used,
@@ -56,7 +58,7 @@ pub(super) fn read_ahead<T>(
         let total = digester
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        (result, total)
+        Ok((result, total))
     })
 }
 

@@ -117,7 +117,8 @@ pub fn unpack(blob: impl Read + Send, target: &Root, options: &UnpackOptions) ->
     let tar = tar.map_err(|source| Error::ReadBlob { entries: 0, source })?;
     // One byte more than allowed is enough to know.
     let tar = tar.take(options.bytes_max.saturating_add(1));
-    let (extracted, total) = read_ahead(tar, |tar| extract(tar, target, options));
+    let read = read_ahead(tar, |tar| extract(tar, target, options));
+    let (extracted, total) = read.map_err(|source| Error::ReadBlob { entries: 0, source })?;
     if total.size > options.bytes_max {
         return Err(Error::Limit {
             what: "bytes",

@@ -260,23 +260,28 @@ impl BlobReader {
         io::copy(&mut self, &mut io::sink()).map(drop)
     }
 
-    /// Writes what is left to `out`, while the next pieces are read and digested.
+    /// Writes what is left to `out`, while the next pieces are read and digested, if there can be
+    /// a thread for that.
     ///
     /// # Errors
     /// What reading or writing fails with.
-    pub fn copy_to(self, out: &mut impl Write) -> io::Result<()> {
+    pub fn copy_to(mut self, out: &mut impl Write) -> io::Result<()> {
         let (read, pieces) = sync_channel(PIECES_AHEAD);
         thread::scope(|scope| {
-            scope.spawn(move || self.read_ahead(&read));
+            let reader = &mut self;
+            let thread = thread::Builder::new().name("read".to_owned());
+            // If there is none, no pieces come.
+            let _ended = thread.spawn_scoped(scope, move || reader.read_ahead(&read));
             for piece in pieces {
                 out.write_all(&piece?)?;
             }
-            Ok(())
-        })
+            io::Result::Ok(())
+        })?;
+        io::copy(&mut self, out).map(drop)
     }
 
     /// Reads pieces until the end, a failure, or until nobody takes them any more.
-    fn read_ahead(mut self, to: &SyncSender<io::Result<Vec<u8>>>) {
+    fn read_ahead(&mut self, to: &SyncSender<io::Result<Vec<u8>>>) {
         loop {
             let mut piece = vec![0; PIECE_BYTES];
             let read = self.read(&mut piece).map(|count| {

@@ -72,7 +72,9 @@ impl Temporary {
         if self.unsynced >= SYNC_BYTES && is_idle {
             self.synced()?;
             let file = self.file.try_clone()?;
-            self.syncing = Some(thread::spawn(move || file.sync_data()));
+            let thread = thread::Builder::new().name("sync".to_owned());
+            // Where there can be none, whoever places the file waits for all of its bytes.
+            self.syncing = thread.spawn(move || file.sync_data()).ok();
             self.unsynced = 0;
         }
         Ok(count)

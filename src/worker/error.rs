@@ -225,6 +225,11 @@ pub enum Error {
 }
 
 impl Error {
+    pub(super) fn no_thread(source: io::Error) -> Self {
+        let source = sys::Error::new("clone()", source);
+        Self::System { source }
+    }
+
     /// Tells whether rbuild has to be started again as root of a user namespace.
     #[must_use]
     pub fn needs_root(&self) -> bool {

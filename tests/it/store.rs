@@ -415,6 +415,32 @@ fn a_killed_writer_leaves_a_whole_store() {
     assert_eq!(files_in(&root.join("tmp")), 0);
 }
 
+/// Set in the process in which there can be no threads.
+const ALONE: &str = "RBUILD_TEST_ALONE";
+
+#[test]
+fn a_blob_is_kept_and_read_without_threads() {
+    if std::env::var_os(ALONE).is_none() {
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        again.args(["--exact", "--test-threads=1"]);
+        again.arg("store::a_blob_is_kept_and_read_without_threads");
+        // More than there are addresses.
+        again.env("RUST_MIN_STACK", (1_u64 << 47).to_string());
+        let output = again.env(ALONE, "1").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        return;
+    }
+    assert!(thread::Builder::new().spawn(|| ()).is_err());
+    let (_folder, store) = open();
+    // More than is left to the disk at once.
+    let bytes = vec![7; 20 << 20];
+    let blob = store.put(media_type::LAYER, &bytes).unwrap();
+    let mut read = Vec::new();
+    let reader = store.open_blob(&blob).unwrap();
+    reader.copy_to(&mut read).unwrap();
+    assert!(read == bytes);
+}
+
 #[test]
 fn an_image_without_a_name_that_gets_one_is_listed_once() {
     let folder = tempfile::tempdir().unwrap();

@@ -52,7 +52,9 @@ impl Forward {
         dir.set_mode(name, access.mode)?;
         let done = Arc::new(AtomicBool::new(false));
         let (agent, stop) = (agent.to_owned(), Arc::clone(&done));
-        thread::spawn(move || accept(&listener, &agent, &stop));
+        let thread = thread::Builder::new().name("ssh".to_owned());
+        let forwarding = thread.spawn(move || accept(&listener, &agent, &stop));
+        forwarding.map_err(Error::no_thread)?;
         Ok(Self {
             path: folder.join(name),
             done,
@@ -88,15 +90,22 @@ fn accept(listener: &UnixListener, agent: &Path, done: &AtomicBool) {
 
 /// Copies both ways, each on a thread of its own, until both ends are closed.
 fn carry(inside: UnixStream, outside: UnixStream) -> io::Result<()> {
+    let hold = inside.try_clone()?;
     let pairs = [
         (inside.try_clone()?, outside.try_clone()?),
         (outside, inside),
     ];
     for (mut from, mut to) in pairs {
-        thread::spawn(move || {
+        let thread = thread::Builder::new().name("ssh".to_owned());
+        let carrying = thread.spawn(move || {
             let _broken = io::copy(&mut from, &mut to);
             let _closed = to.shutdown(Shutdown::Write);
         });
+        if let Err(error) = carrying {
+            // Nobody is to wait for what is not carried.
+            hold.shutdown(Shutdown::Both)?;
+            return Err(error);
+        }
     }
     Ok(())
 }

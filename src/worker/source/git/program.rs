@@ -1,5 +1,6 @@
 //! The program `git`, run so that nothing but its arguments decides what it does.
 
+use std::io;
 use std::io::Read;
 use std::path::Path;
 use std::process::Command;
@@ -64,7 +65,15 @@ impl Program<'_> {
     pub(super) fn run(&self, arguments: &[&str]) -> Result<Said, Error> {
         let missing = |source| Error::GitMissing { source };
         let mut child = self.command(arguments).spawn().map_err(missing)?;
-        let (stdout, stderr) = (aside(child.stdout.take()), aside(child.stderr.take()));
+        let aside =
+            aside(child.stdout.take()).and_then(|stdout| Ok((stdout, aside(child.stderr.take())?)));
+        let (stdout, stderr) = match aside {
+            Ok(both) => both,
+            Err(source) => {
+                child.kill().and_then(|()| child.wait()).map_err(missing)?;
+                return Err(Error::no_thread(source));
+            }
+        };
         let status = loop {
             if let Some(status) = child.try_wait().map_err(missing)? {
                 break status;
@@ -135,8 +144,9 @@ fn server(url: &str) -> &str {
 }
 
 /// Reads all that comes, on a thread of its own.
-fn aside(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
-    thread::spawn(move || {
+fn aside(pipe: Option<impl Read + Send + 'static>) -> io::Result<JoinHandle<Vec<u8>>> {
+    let thread = thread::Builder::new().name("git".to_owned());
+    thread.spawn(move || {
         let mut bytes = Vec::new();
         if let Some(mut pipe) = pipe {
             // What came until then is what it said.
