@@ -1,6 +1,8 @@
 //! A sandbox from its birth until nothing of it is left.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use crate::sandbox::Error;
 use crate::sandbox::apart;
@@ -26,6 +28,8 @@ pub(super) struct Life {
     copy: Copy,
     killer: Killer,
     around: Around,
+    /// Answers the calls by which it gives files away.
+    gifts: Option<JoinHandle<()>>,
     is_over: bool,
 }
 
@@ -86,14 +90,15 @@ impl Around {
 }
 
 impl Life {
-    pub(super) fn new(copy: Copy, isolation: &Isolation, around: Around) -> Result<Life, Error> {
-        let handle = copy.child.pidfd().map_err(Error::Start)?;
-        Ok(Life {
+    pub(super) fn new(copy: Copy, isolation: &Isolation, around: Around) -> Life {
+        let child = Arc::clone(&copy.child);
+        Life {
             copy,
-            killer: Killer::new(handle, apart::kill_signal(isolation)),
+            killer: Killer::new(child, apart::kill_signal(isolation)),
             around,
+            gifts: None,
             is_over: false,
-        })
+        }
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -138,17 +143,22 @@ impl Life {
     }
 
     /// Has a thread answer the calls by which it gives files away, until it is gone.
-    fn answer_gifts(&self, files: Vec<OwnedFd>) -> Result<(), Error> {
+    fn answer_gifts(&mut self, files: Vec<OwnedFd>) -> Result<(), Error> {
         let pid = self.pid();
         let thread = std::thread::Builder::new().name("gifts".to_owned());
         let answer = move || files.into_iter().for_each(|file| gift::answer(file, pid));
-        thread.spawn(answer).map(|_| ()).map_err(Error::Thread)
+        self.gifts = Some(thread.spawn(answer).map_err(Error::Thread)?);
+        Ok(())
     }
 
     /// Waits until its first process, and so all in it, has ended, and removes what is left.
     pub(super) fn end(&mut self) -> Result<ExitStatus, Error> {
         self.is_over = true;
         let ended = self.copy.child.wait();
+        if let Some(gifts) = self.gifts.take() {
+            // A panic in it has been reported where it happened.
+            let _ended = gifts.join();
+        }
         self.around.clear()?;
         let exceeded = self.around.cgroup.exceeded(&self.around.limits);
         Ok(ExitStatus::of(ended.map_err(Error::Wait)?, exceeded))

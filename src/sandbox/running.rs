@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::io::PipeReader;
 use std::io::PipeWriter;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::sandbox::Error;
 use crate::sandbox::life::Life;
 use crate::sandbox::limits::Exceeded;
 use crate::sys::process;
+use crate::sys::process::Child;
 use crate::sys::process::Ended;
 
 /// How a sandboxed process ended.
@@ -40,7 +40,7 @@ pub struct Running {
 /// What can end a sandbox from anywhere, also while it is waited for.
 #[derive(Debug, Clone)]
 pub struct Killer {
-    pidfd: Arc<OwnedFd>,
+    child: Arc<Child>,
     kill_signal: i32,
 }
 
@@ -62,11 +62,8 @@ impl Running {
 }
 
 impl Killer {
-    pub(super) fn new(pidfd: OwnedFd, kill_signal: i32) -> Killer {
-        Killer {
-            pidfd: Arc::new(pidfd),
-            kill_signal,
-        }
+    pub(super) fn new(child: Arc<Child>, kill_signal: i32) -> Killer {
+        Killer { child, kill_signal }
     }
 
     /// Kills all processes in the sandbox.
@@ -77,7 +74,7 @@ impl Killer {
     /// Sends a signal to its first process, which may ignore it: the kernel protects the first
     /// process of a namespace from all signals but `SIGKILL` that it does not handle itself.
     pub fn signal(&self, number: i32) -> Result<(), Error> {
-        process::signal(&*self.pidfd, number).map_err(Error::Signal)
+        process::signal(&*self.child, number).map_err(Error::Signal)
     }
 }
 

@@ -32,9 +32,7 @@ const CHANNEL_FILE: i32 = 3;
 /// Makes copies until nobody asks any more; the exit code is for nobody but `ps`.
 pub(super) fn serve() -> i32 {
     process::close_from(CHANNEL_FILE + 1);
-    if prepare().is_err() {
-        return 1;
-    }
+    let prepared = prepare();
     // A copy has no use for it, and has another file under its number.
     let channel = ManuallyDrop::new(Channel::from_fd(process::adopt(CHANNEL_FILE)));
     let mut filters = Filters::default();
@@ -43,6 +41,11 @@ pub(super) fn serve() -> i32 {
             return 1;
         };
         let filter = order.filtered.map(|capabilities| filters.of(capabilities));
+        if let Err(error) = prepared {
+            // If nobody listens, nobody needs to know.
+            let _told = answer(&channel, &Err(error.into()), &[]);
+            return 1;
+        }
         let answered = match birth::copy(&order.namespaces) {
             Ok(Side::Copy) => return become_sandbox(message.files, &order, filter),
             Ok(Side::Original(child)) => answer(&channel, &Ok(child.pid()), &[child.as_fd()]),

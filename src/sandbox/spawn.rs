@@ -49,7 +49,7 @@ pub fn spawn(spec: &Spec, options: &SpawnOptions) -> Result<Running, Error> {
             return Err(error);
         }
     };
-    let mut life = Life::new(copy, &spec.isolation, around)?;
+    let mut life = Life::new(copy, &spec.isolation, around);
     let terminal = life.begin(&channel)?;
     Ok(Running {
         stdin: files.stdin,

@@ -65,7 +65,7 @@ pub(super) struct Process {
 /// A process that was made, and the template with which the kernel would end it.
 #[derive(Debug)]
 pub(super) struct Copy {
-    pub(super) child: Child,
+    pub(super) child: Arc<Child>,
     _template: Arc<Process>,
 }
 
@@ -109,7 +109,7 @@ impl Template {
             };
             if let Some(child) = process.ask(&text, files) {
                 return Ok(Copy {
-                    child: child?,
+                    child: Arc::new(child?),
                     _template: Arc::clone(process),
                 });
             }

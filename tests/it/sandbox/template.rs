@@ -82,22 +82,48 @@ fn one_that_ends_or_is_missing_is_told() {
     assert!(case.changes().is_empty());
 }
 
-/// A template that is killed as often as said before it does its work.
-fn killed(folder: &Path, times: usize) -> Template {
-    let lives = folder.join("lives");
-    for number in 0..times {
-        fs::create_dir_all(lives.join(number.to_string())).unwrap();
-    }
+/// A template that does this before its work.
+fn beginning_with(folder: &Path, lines: &str) -> Template {
     let script = format!(
-        "#!/bin/bash\nfor life in '{}'/*; do rmdir \"$life\" && kill -9 $$; done\n\
-         exec -a 'rbuild: sandbox' '{}'\n",
-        lives.display(),
+        "#!/bin/bash\n{lines}\nexec -a 'rbuild: sandbox' '{}'\n",
         env!("CARGO_BIN_EXE_rbuild")
     );
     let path = folder.join("template");
     fs::write(&path, script).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     Template::new(path)
+}
+
+/// A template that is killed as often as said before it does its work.
+fn killed(folder: &Path, times: usize) -> Template {
+    let lives = folder.join("lives");
+    for number in 0..times {
+        fs::create_dir_all(lives.join(number.to_string())).unwrap();
+    }
+    let lines = format!(
+        "for life in '{}'/*; do rmdir \"$life\" && kill -9 $$; done",
+        lives.display()
+    );
+    beginning_with(folder, &lines)
+}
+
+#[test]
+fn one_that_cannot_prepare_says_why() {
+    if !able() {
+        return;
+    }
+    let case = case(&["cat"]);
+    let folder = tempfile::tempdir().unwrap();
+    // Whoever leads a session cannot begin another.
+    let leads = "[ $(cut -d' ' -f6 /proc/$$/stat) = $$ ] || exec setsid \"$0\"";
+    let options = SpawnOptions {
+        template: beginning_with(folder.path(), leads),
+        ..options()
+    };
+    for _ in 0..2 {
+        let error = spawn(&case.spec, &options).unwrap_err();
+        assert!(text(&error).contains("setsid"), "{}", text(&error));
+    }
 }
 
 #[test]
