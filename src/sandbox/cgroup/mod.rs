@@ -3,7 +3,8 @@
 //!
 //! Version 1, where each controller has a hierarchy of its own, and version 2, which has one for
 //! all, are written to in the same way, with other names: `setting.rs` knows them. `place.rs`
-//! finds where groups can be made. Groups of an rbuild that was killed are removed by the next.
+//! finds where groups can be made. Groups of an rbuild that was killed are removed by the next: nobody
+//! holds them any more.
 
 mod place;
 mod setting;
@@ -14,14 +15,14 @@ use std::io;
 use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
 
 use crate::sandbox::Error;
 use crate::sandbox::limits::Exceeded;
 use crate::sandbox::limits::Limits;
 use crate::sys;
+use crate::sys::random;
 
+use self::place::Held;
 use self::place::Place;
 use self::place::Version;
 use self::setting::Necessity;
@@ -40,6 +41,7 @@ struct Group {
     path: PathBuf,
     /// The first limit it is for.
     necessity: Necessity,
+    _held: Held,
 }
 
 /// The way into a group: a file, open for writing.
@@ -61,8 +63,13 @@ impl Door {
     }
 }
 
-/// Tells the groups of one process apart.
-static COUNT: AtomicU64 = AtomicU64::new(0);
+/// Gives a name that no other group has, also where processes in other containers, with the same
+/// numbers as this one, make theirs beside it.
+fn name() -> Result<String, Error> {
+    let bytes = random::bytes().map_err(Error::Start)?;
+    let random = u128::from_ne_bytes(bytes);
+    Ok(format!("{}-{random:032x}", std::process::id()))
+}
 
 impl Cgroup {
     /// Makes the groups that the limits need. A limit that was asked for and cannot be set is an
@@ -73,8 +80,7 @@ impl Cgroup {
         if settings.is_empty() {
             return Ok(cgroup);
         }
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{}-{number}", std::process::id());
+        let name = name()?;
         for setting in &settings {
             let done = cgroup.set(setting, &name);
             if let (Err(source), Necessity::Asked { flag }) = (done, setting.necessity) {
@@ -95,11 +101,12 @@ impl Cgroup {
         };
         let path = place.parent.join(name);
         if !self.groups.iter().any(|group| group.path == path) {
-            place.make(&path)?;
+            let held = place.make(&path)?;
             self.groups.push(Group {
                 place,
                 path: path.clone(),
                 necessity: setting.necessity,
+                _held: held,
             });
         }
         setting

@@ -1,6 +1,9 @@
 //! Where groups can be made.
 
 use std::fs;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -29,6 +32,12 @@ pub(super) struct Place {
     pub(super) parent: PathBuf,
     /// Whether that was made ready by this process.
     is_ready: AtomicBool,
+}
+
+/// A group that this process needs: as long as it lives and has this, no other removes it.
+#[derive(Debug)]
+pub(super) struct Held {
+    _locked: File,
 }
 
 /// Gives the hierarchies that this process sees; none where there are no groups. They are looked
@@ -102,19 +111,40 @@ fn place(line: &str, own: &str) -> Option<Place> {
     })
 }
 
+/// Makes a group and holds it.
+fn hold(group: &Path) -> Result<Held, sys::Error> {
+    let failed = |source| sys::Error::new(format!("flock({group:?})"), source);
+    loop {
+        super::make(group)?;
+        let locked = File::open(group).and_then(|locked| {
+            locked.lock()?;
+            let is_same = fs::metadata(group)?.ino() == locked.metadata()?.ino();
+            Ok(is_same.then_some(locked))
+        });
+        match locked {
+            Ok(Some(locked)) => return Ok(Held { _locked: locked }),
+            // Until it was locked somebody took it for one that nobody holds.
+            Ok(None) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+}
+
 impl Place {
     pub(super) fn has(&self, controller: &str) -> bool {
         self.controllers.iter().any(|known| known == controller)
     }
 
     /// Makes a group, and once the parent that it is in.
-    pub(super) fn make(&self, group: &Path) -> Result<(), sys::Error> {
+    pub(super) fn make(&self, group: &Path) -> Result<Held, sys::Error> {
         if !self.is_ready.load(Ordering::Acquire) || !self.parent.is_dir() {
             self.prepare()?;
             self.is_ready.store(true, Ordering::Release);
         }
-        super::make(group)?;
-        self.inherit(group)
+        let held = hold(group)?;
+        self.inherit(group)?;
+        Ok(held)
     }
 
     /// Makes the parent, and removes what a killed rbuild left in it.
@@ -137,12 +167,12 @@ impl Place {
         }
         let entries = fs::read_dir(&self.parent).into_iter().flatten().flatten();
         for entry in entries {
-            let name = entry.file_name();
-            let pid = name.to_str().and_then(|name| name.split_once('-'));
-            let is_alive = |pid: &str| Path::new("/proc").join(pid).exists();
-            if pid.is_some_and(|(pid, _)| !is_alive(pid)) {
+            let group = entry.path();
+            let opened = group.is_dir().then(|| File::open(&group).ok()).flatten();
+            let unheld = opened.filter(|group| group.try_lock().is_ok());
+            if unheld.is_some() {
                 // It has processes yet, or another rbuild was faster.
-                let _left = fs::remove_dir(entry.path());
+                let _left = fs::remove_dir(group);
             }
         }
         Ok(())
@@ -191,6 +221,28 @@ mod tests {
         let found = places(mounts, "0::/user.slice/session-1.scope\n");
         assert_eq!(found[0].version, Version::Two);
         assert_eq!(found[0].parent, Path::new("/sys/fs/cgroup/rbuild"));
+    }
+
+    #[test]
+    fn a_group_that_somebody_holds_is_left_alone() {
+        let home = tempfile::tempdir().unwrap();
+        // What it does is done in any file system.
+        let place = || Place {
+            version: Version::One,
+            controllers: Vec::new(),
+            parent: home.path().join("rbuild"),
+            is_ready: AtomicBool::new(false),
+        };
+        let group = |name: &str| home.path().join("rbuild").join(name);
+        let held = place().make(&group("one")).unwrap();
+        drop(place().make(&group("left")).unwrap());
+        fs::write(group("tasks"), "").unwrap();
+        let _other = place().make(&group("other")).unwrap();
+        assert!(group("one").is_dir() && group("tasks").is_file());
+        assert!(!group("left").exists());
+        drop(held);
+        let _another = place().make(&group("another")).unwrap();
+        assert!(!group("one").exists());
     }
 
     #[test]
