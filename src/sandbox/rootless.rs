@@ -28,6 +28,7 @@ use crate::sys::family;
 use crate::sys::id;
 use crate::sys::mount;
 use crate::sys::namespace;
+use crate::sys::passed;
 use crate::sys::process;
 use crate::sys::process::Child;
 
@@ -70,13 +71,19 @@ pub fn enter(entry: &Entry) -> Result<ExitStatus, Error> {
         true => MAPPED,
         false => SINGLE,
     };
-    family::leave_signals_to(child.pidfd().map_err(Error::Signal)?);
+    passed::leave_to(child.pidfd().map_err(Error::Signal)?);
     // If it is gone, waiting tells why.
     let _ = channel.send(word, &[]);
     child
         .wait()
         .map(|ended| ExitStatus::of(ended, None))
         .map_err(Error::Wait)
+}
+
+/// Takes a signal that was sent to this process and to the one that became root through it, as to
+/// a group of processes, for one. For whoever has caught signals.
+pub fn take_signals_once() {
+    passed::take_once();
 }
 
 fn launch(entry: &Entry, inside: &Channel) -> sys::Result<Child> {

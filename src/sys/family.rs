@@ -1,10 +1,6 @@
 //! A process that watches over others: whatever they start stays below it, whoever dies on the way.
 
 use std::io;
-use std::os::fd::IntoRawFd;
-use std::os::fd::OwnedFd;
-use std::sync::atomic::AtomicI32;
-use std::sync::atomic::Ordering;
 
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -47,46 +43,6 @@ pub fn watch_over() -> Result<()> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .call(|| "prctl(PR_SET_CHILD_SUBREAPER)".to_owned())?;
     super::process::signal_at_parents_end(END)
-}
-
-/// The process that signals to this one are meant for.
-static MEANT: AtomicI32 = AtomicI32::new(-1);
-
-/// Leaves it to a process below this one, for as long as this one lives, what signals that end a
-/// process mean. What a key at the terminal made all processes there have got; what was sent to this
-/// one is passed on.
-pub fn leave_signals_to(process: OwnedFd) {
-    MEANT.store(process.into_raw_fd(), Ordering::Relaxed);
-    for number in [libc::SIGINT, libc::SIGTERM, libc::SIGQUIT, libc::SIGHUP] {
-        // SAFETY: zeros are a valid action, and what it is set to makes a system call only.
-        unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = pass_on as *const () as libc::sighandler_t;
-            action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
-            libc::sigaction(number, &raw const action, std::ptr::null_mut());
-        }
-    }
-}
-
-extern "C" fn pass_on(
-    number: libc::c_int,
-    info: *mut libc::siginfo_t,
-    _context: *mut libc::c_void,
-) {
-    // SAFETY: the kernel gives what it knows of the signal. The descriptor is never closed, and what
-    // was interrupted finds its error number as it was.
-    unsafe {
-        let is_sent = (*info).si_code <= 0;
-        if is_sent {
-            let before = *libc::__errno_location();
-            let (process, none) = (
-                MEANT.load(Ordering::Relaxed),
-                std::ptr::null::<libc::siginfo_t>(),
-            );
-            libc::syscall(libc::SYS_pidfd_send_signal, process, number, none, 0);
-            *libc::__errno_location() = before;
-        }
-    }
 }
 
 /// Becomes the program that this process is running, from its beginning; returns only if that

@@ -3,8 +3,11 @@
 
 use std::fs;
 use std::fs::File;
+use std::io::BufRead;
+use std::io::BufReader;
 use std::io::Read;
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::process::Stdio;
@@ -249,6 +252,47 @@ fn a_signal_to_the_process_that_a_user_started_ends_the_build() {
         assert_eq!(output.status.code(), Some(130), "{said}");
         assert!(said.contains("canceled"), "{said}");
     }
+}
+
+#[test]
+fn a_signal_to_all_processes_of_a_user_counts_once() {
+    if !require(&[&NEEDS[..], &[Feature::UserNamespaces]].concat()) {
+        return;
+    }
+    let folder = users_folder();
+    let dockerfile = "FROM scratch\nCOPY --from=host busybox /\n";
+    fs::write(folder.path().join("context/Dockerfile"), dockerfile).unwrap();
+    let mut rbuild = as_user(folder.path(), "");
+    rbuild.args(["build", "-q", "-t", "box", "--build-context", "host=/bin"]);
+    succeed(rbuild.arg(folder.path().join("context")));
+    // One signal is counted, the other asks for the count.
+    let script = "count=0; trap 'count=$((count + 1)); echo one' TERM; trap 'echo $count; exit' HUP; \
+                  echo ready; while :; do /busybox sleep 0.1; done";
+    let mut rbuild = as_user(folder.path(), "");
+    rbuild.args([
+        "run",
+        "--network=none",
+        "box",
+        "/busybox",
+        "sh",
+        "-c",
+        script,
+    ]);
+    let run = rbuild
+        .process_group(0)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = run.spawn().unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut said = || said.next().unwrap().unwrap();
+    assert_eq!(said(), "ready");
+    let group = format!("-{}", child.id());
+    for (signal, answer) in [("-TERM", "one"), ("-HUP", "1")] {
+        let sent = Command::new("kill").args([signal, "--", &group]).status();
+        assert!(sent.unwrap().success());
+        assert_eq!(said(), answer);
+    }
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]
