@@ -16,6 +16,7 @@ use crate::dockerfile::Word;
 use crate::dockerfile::expand;
 use crate::dockerfile::expand::VALUES_MAX;
 use crate::dockerfile::expand::expand_within;
+use crate::dockerfile::expand::expandable;
 
 /// How many bytes of values all expansions of one Dockerfile may add.
 const ALL_VALUES_MAX: usize = 256 << 20;
@@ -107,6 +108,12 @@ impl Environment {
         })?;
         self.left.set(most - used);
         Ok(expansion)
+    }
+
+    /// Finds where in a text that cannot be expanded the substitution begins that is to blame.
+    pub(super) fn expandable(&self, text: &str, lexing: Lexing) -> usize {
+        let lookup = |name: &str| self.get(name);
+        expandable(text, lexing, &lookup, self.left.get().min(VALUES_MAX))
     }
 
     /// Gives the variables that a text asks for and nobody set; where it cannot be expanded, those

@@ -22,7 +22,10 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        std::error::Error::source(&*self.problem)
+        match &*self.problem {
+            Problem::InTrigger { problem, .. } => std::error::Error::source(&**problem),
+            problem => std::error::Error::source(problem),
+        }
     }
 }
 
@@ -34,6 +37,17 @@ impl Error {
             span,
             problem: Box::new(problem),
         }
+    }
+
+    /// Says that it is in a trigger, which the instruction at `span` fires: of several lines the
+    /// first is shown.
+    pub(super) fn in_trigger(self, trigger: &str, span: Span) -> Self {
+        let trigger = match trigger.trim_end().split_once('\n') {
+            Some((first, _)) => format!("{first} …"),
+            None => trigger.trim_end().to_owned(),
+        };
+        let problem = self.problem;
+        Self::new(span, Problem::InTrigger { trigger, problem })
     }
 }
 
@@ -218,6 +232,14 @@ pub enum Problem {
         #[source]
         cause: ExpandError,
     },
+    /// Something is wrong with what the base of a stage has run there.
+    #[error("{problem}, in `ONBUILD {trigger}` of the base")]
+    InTrigger {
+        /// The trigger.
+        trigger: String,
+        /// What.
+        problem: Box<Problem>,
+    },
     /// What it says cannot be done.
     #[error(transparent)]
     Plan(#[from] PlanProblem),
@@ -261,6 +283,7 @@ impl Problem {
                 Some("error=true, in `# check=` or a build argument, makes them errors".to_owned())
             }
             Self::Plan(problem) => problem.hint(),
+            Self::InTrigger { problem, .. } => problem.hint(),
             _ => None,
         }
     }

@@ -154,7 +154,7 @@ fn command(command: &Command) -> Value {
 }
 
 fn contents(contents: &[Content]) -> Value {
-    let content = |content: &Content| json!({ "path": content.name.text, "data": content.data, "expand": content.expand });
+    let content = |content: &Content| json!({ "path": content.name.text, "data": content.text(), "expand": content.expand });
     contents.iter().map(content).collect()
 }
 

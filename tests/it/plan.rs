@@ -165,7 +165,7 @@ proptest::proptest! {
 }
 
 /// Dockerfiles that parse and mean nothing.
-const REFUSED: [(&str, &str); 38] = [
+const REFUSED: [(&str, &str); 44] = [
     ("no-stage", "ARG x=1"),
     ("base-blank", "FROM $base"),
     ("base-name", "FROM scratch AS build\nFROM Build"),
@@ -222,6 +222,30 @@ const REFUSED: [(&str, &str); 38] = [
     (
         "inline-name",
         "FROM scratch\nCOPY <<../../x /\na\n../../x\n",
+    ),
+    (
+        "inline-expand",
+        "FROM scratch\nCOPY <<a <<-b /\na\na\n$v ${v:-\nc}\n\t\td ${w:?not\nset} e\n\tb\n",
+    ),
+    (
+        "trigger",
+        "FROM scratch AS a\nONBUILD EXPOSE x\nFROM a AS b\nFROM a\nCOPY --from=b a b",
+    ),
+    (
+        "trigger-flag",
+        "FROM scratch AS a\nONBUILD COPY --nope a b\nFROM a",
+    ),
+    (
+        "trigger-stage",
+        "FROM scratch AS a\nONBUILD COPY --from=7 a b\nFROM a",
+    ),
+    (
+        "trigger-expand",
+        "FROM scratch AS a\nONBUILD COPY <<b /\n${v?unset}\nb\nFROM a",
+    ),
+    (
+        "trigger-insecure",
+        "FROM scratch AS a\nONBUILD RUN --security=insecure x\nFROM a",
     ),
     ("pattern", "FROM scratch\nCOPY a [a /dest/"),
     ("pattern-add", "FROM scratch\nARG p=*[\nADD x$p y /dest/"),

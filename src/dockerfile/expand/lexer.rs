@@ -16,6 +16,8 @@ const SPECIAL: [char; 8] = ['$', '<', '\'', '"', '\\', '`', '}', '/'];
 pub(super) struct Lexer<'a> {
     pub(super) text: &'a str,
     pub(super) position: usize,
+    /// Where the last substitution began that is in no other and in no quotes.
+    pub(super) begun: usize,
     pub(super) lexing: Lexing,
     pub(super) lookup: &'a dyn Fn(&str) -> Option<&'a str>,
     /// What is open around `position`, outermost first.
@@ -55,6 +57,7 @@ impl<'a> Lexer<'a> {
         Self {
             text,
             position: 0,
+            begun: 0,
             lexing,
             lookup,
             open,
@@ -67,6 +70,21 @@ impl<'a> Lexer<'a> {
     }
 
     pub(super) fn run(mut self) -> Result<(Expansion, usize)> {
+        self.go()?;
+        self.found.text = self.out;
+        self.found.words = self.words.finish();
+        Ok((self.found, self.most - self.left))
+    }
+
+    /// Where the substitution begins that fails, or the end.
+    pub(super) fn expandable(mut self) -> usize {
+        match self.go() {
+            Ok(()) => self.text.len(),
+            Err(_) => self.begun,
+        }
+    }
+
+    fn go(&mut self) -> Result<()> {
         loop {
             let step = match self.open.last() {
                 Some(Open {
@@ -76,13 +94,10 @@ impl<'a> Lexer<'a> {
             };
             match step {
                 Ok(true) => {}
-                Ok(false) => break,
+                Ok(false) => return Ok(()),
                 Err(error) => return Err(self.at_end(error)),
             }
         }
-        self.found.text = self.out;
-        self.found.words = self.words.finish();
-        Ok((self.found, self.most - self.left))
     }
 
     /// An error at the end of the text is reported as the outermost substitution's missing end.

@@ -110,6 +110,17 @@ pub(super) fn expand_within<'a>(
     lexer::Lexer::new(text, lexing, lookup, most).run()
 }
 
+/// Finds where the substitution begins that keeps a text from being expanded within `most` bytes of
+/// values; its end if none does.
+pub(super) fn expandable<'a>(
+    text: &'a str,
+    lexing: Lexing,
+    lookup: &'a dyn Fn(&str) -> Option<&'a str>,
+    most: usize,
+) -> usize {
+    lexer::Lexer::new(text, lexing, lookup, most).expandable()
+}
+
 #[cfg(test)]
 mod tests {
     use super::Expansion;

@@ -31,6 +31,9 @@ impl<'a> Lexer<'a> {
 
     /// `$`, wherever it stands.
     pub(super) fn dollar(&mut self) -> Result<()> {
+        if self.open.is_empty() {
+            self.begun = self.position;
+        }
         self.position += 1;
         if self.peek() == Some('{') {
             self.position += 1;

@@ -1,13 +1,16 @@
 //! `COPY [flags] <source>... <dest>`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::dockerfile::Error;
 use crate::dockerfile::Problem;
+use crate::dockerfile::Span;
 use crate::dockerfile::Word;
 use crate::dockerfile::instruction::arguments::Arguments;
 use crate::dockerfile::instruction::flags::Takes;
 use crate::dockerfile::instruction::heredoc;
+use crate::dockerfile::instruction::heredoc::Heredoc;
 use crate::dockerfile::instruction::paths::Paths;
 
 /// `COPY`: copies files from the build context, another stage or an image.
@@ -40,8 +43,12 @@ pub struct Copy {
 pub struct Content {
     /// The file's name: the delimiter of the here-document.
     pub name: Word,
-    /// The file's content, leading tabs of `<<-` removed.
+    /// The file's content as it is written.
     pub data: String,
+    /// Where that stands.
+    pub body: Span,
+    /// Whether leading tabs are to be removed (`<<-`).
+    pub chomp: bool,
     /// Whether variables in the content are expanded (the delimiter was not quoted).
     pub expand: bool,
 }
@@ -103,16 +110,16 @@ impl Files {
         }
         // Of several here-documents of a name, each mark stands for the last.
         let documents = arguments.heredocs.iter();
-        let documents: HashMap<&str, &str> = documents
-            .map(|document| (document.name.as_str(), document.data.as_str()))
+        let documents: HashMap<&str, &Heredoc> = documents
+            .map(|document| (document.name.as_str(), document))
             .collect();
         let (mut sources, mut contents) = (Vec::new(), Vec::new());
         let mut bytes = 0;
         for word in words {
             match heredoc::mark(&word.text) {
                 Ok(Some(mark)) => {
-                    let data = documents.get(mark.name.as_str());
-                    let content = Content::new(mark, word, data.copied().unwrap_or_default());
+                    let document = documents.get(mark.name.as_str()).copied();
+                    let content = Content::new(mark, word, document);
                     bytes += content.data.len();
                     if bytes > CONTENTS_MAX {
                         let longest = CONTENTS_MAX;
@@ -134,20 +141,43 @@ impl Files {
 }
 
 impl Content {
-    fn new(mark: heredoc::Mark, word: Word, data: &str) -> Self {
-        let data = if mark.chomp {
-            heredoc::chomp(data)
-        } else {
-            data.to_owned()
-        };
+    fn new(mark: heredoc::Mark, word: Word, document: Option<&Heredoc>) -> Self {
         let name = Word {
             text: mark.name,
             span: word.span,
         };
         Self {
             name,
-            data,
+            data: document.map_or_else(String::new, |document| document.data.clone()),
+            body: document.map_or(word.span, |document| document.body),
+            chomp: mark.chomp,
             expand: mark.expand,
         }
+    }
+
+    /// The file's content, leading tabs of `<<-` removed, before variables are replaced.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        match self.chomp {
+            true => Cow::Owned(heredoc::chomp(&self.data)),
+            false => Cow::Borrowed(&self.data),
+        }
+    }
+
+    /// Gives a line of it, counted from 0, without the blanks around it.
+    pub(in crate::dockerfile) fn line(&self, number: usize) -> Word {
+        let lines = self.data.split_inclusive('\n');
+        let before: usize = lines.take(number).map(str::len).sum();
+        let line = self.data[before..].lines().next().unwrap_or_default();
+        let text = line.trim().to_owned();
+        let start = self.body.start + before + (line.len() - line.trim_start().len());
+        let line = self.body.first_line + u32::try_from(number).unwrap_or(0);
+        let span = Span {
+            start,
+            end: start + text.len(),
+            first_line: line,
+            last_line: line,
+        };
+        Word { text, span }
     }
 }

@@ -313,12 +313,9 @@ fn expand_contents(
         if name.contains('/') || [".", ".."].contains(&name.as_str()) {
             return Err(cursor.error_at(content.name.span, PlanProblem::InlineName { name }));
         }
-        let data = if content.expand {
-            let text = content.data.clone();
-            let span = content.name.span;
-            cursor.lex(&Word { text, span }, Lexing::heredoc())?.text
-        } else {
-            content.data.clone()
+        let data = match content.expand {
+            true => cursor.expand_content(content)?,
+            false => content.text().into_owned(),
         };
         Ok(CopySource::Inline { name, data })
     };

@@ -9,12 +9,14 @@ use crate::dockerfile::Expansion;
 use crate::dockerfile::Lexing;
 use crate::dockerfile::Options;
 use crate::dockerfile::PlanProblem;
+use crate::dockerfile::Problem;
 use crate::dockerfile::Span;
 use crate::dockerfile::Word;
 use crate::dockerfile::check::Finding;
 use crate::dockerfile::check::Linter;
 use crate::dockerfile::environment::Environment;
 use crate::dockerfile::globals::Globals;
+use crate::dockerfile::instruction::Content;
 use crate::dockerfile::lower::declared::Declared;
 use crate::dockerfile::lower::title::title;
 use crate::dockerfile::outline::Notes;
@@ -195,6 +197,27 @@ impl Cursor<'_, '_, '_> {
         expansion.map_err(|error| self.placed(error))
     }
 
+    /// Expands the text of a here-document; an error points at its line.
+    pub(super) fn expand_content(&mut self, content: &Content) -> Result<String, Error> {
+        let lexing = Lexing::heredoc();
+        let word = Word {
+            text: content.text().into_owned(),
+            span: content.name.span,
+        };
+        match self.lex(&word, lexing) {
+            Ok(expansion) => Ok(expansion.text),
+            Err(error) => Err(match *error.problem {
+                Problem::Expand { cause, .. } => {
+                    let end = self.state.environment.expandable(&word.text, lexing);
+                    let line = word.text[..end].matches('\n').count();
+                    let Word { text, span } = content.line(line);
+                    self.placed(Error::new(span, Problem::Expand { text, cause }))
+                }
+                problem => Error::new(error.span, problem),
+            }),
+        }
+    }
+
     /// Expands a word that may come to several. Variables that nobody set are passed over, as
     /// BuildKit does where it splits words.
     pub(super) fn split(&self, word: &Word) -> Result<Vec<String>, Error> {
@@ -252,7 +275,7 @@ impl Cursor<'_, '_, '_> {
 
     /// Says that what stands at `span` can be checked and outlined, but not built.
     pub(super) fn refuse(&mut self, span: Span, problem: PlanProblem) {
-        let error = self.error_at(span, problem);
+        let error = self.step.told(self.error_at(span, problem));
         self.shared.refused.get_or_insert(error);
     }
 

@@ -200,7 +200,8 @@ fn build<'a>(
             node,
             step,
         };
-        instruction(&mut cursor, &step.statement.instruction)?;
+        let lowered = instruction(&mut cursor, &step.statement.instruction);
+        lowered.map_err(|error| step.told(error))?;
     }
     Ok(state)
 }

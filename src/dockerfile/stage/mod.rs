@@ -100,6 +100,14 @@ impl Step<'_> {
         self.trigger.unwrap_or(span)
     }
 
+    /// Tells of an error in it.
+    pub(super) fn told(&self, error: Error) -> Error {
+        match self.trigger {
+            Some(from) => error.in_trigger(&self.statement.source.text, from),
+            None => error,
+        }
+    }
+
     /// Gives the place of the whole instruction.
     pub(super) fn span(&self) -> Span {
         self.place(self.statement.source.span)

@@ -34,8 +34,9 @@ impl<'a> Stages<'a> {
             let mut steps = Vec::new();
             for trigger in triggers {
                 let parsed = parse_instruction(&trigger, Escape::Backslash);
-                let statement = parsed.map_err(|error| Error { span, ..error })?;
-                let sources = self.sources(&statement, Some(span), options)?;
+                let statement = parsed.map_err(|error| error.in_trigger(&trigger, span))?;
+                let sources = self.sources(&statement, Some(span), options);
+                let sources = sources.map_err(|error| error.in_trigger(&trigger, span))?;
                 grown |= !sources.is_empty();
                 steps.push(Step {
                     statement: Cow::Owned(statement),
