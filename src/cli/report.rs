@@ -31,9 +31,26 @@ pub(super) fn error(error: &Error) {
     anstream::eprint!("{}", text(error));
 }
 
-/// Makes every panic say that it is a bug, and end the process with the code for one.
+/// What the standard library, tokio and rayon panic with where the kernel lets them make no thread:
+/// they have no error for it.
+const NO_THREAD: [&str; 3] = [
+    "failed to spawn thread",
+    "OS can't spawn worker thread",
+    "The global thread pool has not been initialized",
+];
+
+/// Makes every panic say that it is a bug, and end the process with the code for one; one for want
+/// of threads is the machine's.
 pub(super) fn panics_as_bugs() {
     std::panic::set_hook(Box::new(|panic| {
+        let text = panic.payload_as_str().unwrap_or_default();
+        if NO_THREAD.iter().any(|begin| text.starts_with(begin)) {
+            anstream::eprintln!(
+                "{ERROR}error:{ERROR:#} no more threads can be made\n  caused by: {text}\n\
+                 {HINT}hint:{HINT:#} allow this user more processes (ulimit -u), or use --jobs 1"
+            );
+            std::process::exit(3);
+        }
         anstream::eprintln!(
             "{ERROR}error:{ERROR:#} this is a bug in rbuild {}: {panic}\n\
              {HINT}hint:{HINT:#} please report it with what you were building; \

@@ -48,6 +48,18 @@ fn refused(code: i32, dockerfile: &str, facts: &[&str]) {
 }
 
 #[test]
+fn there_can_be_no_threads() {
+    let home = Home::new();
+    let context = home.context("FROM scratch\nCOPY Dockerfile /\n");
+    let mut build = home.build(&context);
+    // A stack larger than all addresses there are.
+    build.env("RUST_MIN_STACK", (1_u64 << 47).to_string());
+    let output = fail_with(ENVIRONMENT, &mut build);
+    says(&output, &["no more threads can be made", "ulimit -u"]);
+    assert!(!output.stderr.contains("bug"), "{output:?}");
+}
+
+#[test]
 fn a_dockerfile_is_missing() {
     let home = Home::new();
     let context = home.path("empty");
