@@ -12,6 +12,7 @@
 mod error;
 mod key;
 mod local;
+mod parts;
 mod record;
 mod stat;
 
@@ -28,6 +29,7 @@ pub use key::KEY_VERSION;
 pub use key::components;
 pub use local::Entry;
 pub use local::Local;
+pub use parts::PartDigest;
 pub use record::Record;
 pub use stat::FileStamp;
 pub use stat::StatIndex;

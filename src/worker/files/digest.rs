@@ -4,10 +4,8 @@
 //! count; times do not. A file that the stat index knows is not opened.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read;
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::path::PathBuf;
 
 use rayon::prelude::*;
@@ -17,12 +15,14 @@ use crate::cache::ContentHasher;
 use crate::cache::FileStamp;
 use crate::cache::StatIndex;
 use crate::sys;
+use crate::sys::Dir;
 use crate::sys::FileKind;
 use crate::sys::Nearby;
 use crate::sys::Owner;
 use crate::sys::Root;
 use crate::sys::Stat;
 use crate::worker::Error;
+use crate::worker::files::read::digest_file;
 use crate::worker::files::select::Node;
 use crate::worker::files::select::Selected;
 use crate::worker::files::xattr;
@@ -31,8 +31,6 @@ use crate::worker::files::xattr;
 const SEQUENTIAL_MAX: usize = 16;
 /// Up to this many files are looked up in the index by one thread.
 const LOOKED_UP_ALONE_MAX: usize = 4096;
-
-const BUFFER_BYTES: usize = 128 << 10;
 
 /// One file or directory of a selection.
 struct Item<'a> {
@@ -234,28 +232,36 @@ impl Source<'_> {
         let path = self.path(position);
         let stat = &self.items[position].node.stat;
         let (dir, name) = nearby.parent(self.root, &path)?;
+        if stat.kind == FileKind::File {
+            let file = dir.open_file(name)?;
+            // An open file can be asked at once whether it has any.
+            let attributes = match sys::file::has_attributes(&file) {
+                true => attributes(dir, name),
+                false => Vec::new(),
+            };
+            let digest = digest_file(&file, stat.size, &attributes);
+            return digest
+                .map_err(|source| sys::Error::new(format!("read({path:?})"), source).into());
+        }
         let mut hasher = ContentHasher::new();
-        let mut may_have_attributes = true;
-        match stat.kind {
-            FileKind::File => {
-                let file = dir.open_file(name)?;
-                // An open file can be asked at once whether it has any.
-                may_have_attributes = sys::file::has_attributes(&file);
-                read_file(&file, &path, stat, &mut hasher)?;
-            }
-            FileKind::Symlink => {
-                hasher.update_sized(dir.read_link(name)?.as_os_str().as_bytes());
-            }
-            _ => {}
+        if stat.kind == FileKind::Symlink {
+            hasher.update_sized(dir.read_link(name)?.as_os_str().as_bytes());
         }
-        if may_have_attributes {
-            for (key, value) in xattr::read(dir, name) {
-                hasher.update_sized(key.as_bytes());
-                hasher.update_sized(&value);
-            }
-        }
+        hasher.update(&attributes(dir, name));
         Ok(hasher.finish())
     }
+}
+
+/// Gives what counts of a file's attributes, each name and value preceded by its length.
+fn attributes(dir: &Dir, name: &OsStr) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (key, value) in xattr::read(dir, name) {
+        for part in [key.as_bytes(), &value] {
+            bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(part);
+        }
+    }
+    bytes
 }
 
 fn stamp(stat: &Stat) -> FileStamp {
@@ -266,28 +272,6 @@ fn stamp(stat: &Stat) -> FileStamp {
         modified: (stat.modified.seconds, stat.modified.nanoseconds),
         changed: (stat.changed.seconds, stat.changed.nanoseconds),
     }
-}
-
-fn read_file(
-    mut file: &File,
-    path: &Path,
-    stat: &Stat,
-    hasher: &mut ContentHasher,
-) -> Result<(), Error> {
-    let mut buffer = vec![0; BUFFER_BYTES.min(stat.size as usize + 1)];
-    let mut total = 0_u64;
-    loop {
-        let count = file
-            .read(&mut buffer)
-            .map_err(|source| Error::from(sys::Error::new(format!("read({path:?})"), source)))?;
-        if count == 0 {
-            break;
-        }
-        total += count as u64;
-        hasher.update(&buffer[..count]);
-    }
-    hasher.update(&total.to_le_bytes());
-    Ok(())
 }
 
 #[cfg(test)]

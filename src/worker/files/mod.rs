@@ -9,6 +9,7 @@ mod manner;
 mod mode;
 mod owner;
 mod place;
+mod read;
 mod select;
 pub(super) mod xattr;
 
