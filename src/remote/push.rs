@@ -33,8 +33,8 @@ pub struct Destination {
 
 /// Pushes the image or index that `root` describes, and gives its digest.
 ///
-/// The layers go first, at the same time, then the config, then the manifest: whoever pulls the
-/// name meanwhile gets the old image or the new one, never half of one.
+/// The layers and the config go first, at the same time, then the manifest: whoever pulls the name
+/// meanwhile gets the old image or the new one, never half of one.
 ///
 /// # Errors
 /// [`Error::Push`] naming the part that could not be pushed, or [`Error::Store`].
@@ -95,15 +95,16 @@ async fn push_image(
 ) -> Result<(), Error> {
     let manifest = read(session, manifest, Manifest::parse)?;
     let own = |layer: &&Descriptor| !media_type::is_foreign_layer(&layer.media_type);
-    let mut layers: Vec<&Descriptor> = manifest.layers.iter().filter(own).collect();
+    let mut blobs: Vec<&Descriptor> = manifest.layers.iter().filter(own).collect();
+    blobs.push(&manifest.config);
     // An empty layer may stand in a manifest many times.
-    layers.sort_unstable_by_key(|layer| layer.digest);
-    layers.dedup_by_key(|layer| layer.digest);
-    let pushes = layers
+    blobs.sort_unstable_by_key(|blob| blob.digest);
+    blobs.dedup_by_key(|blob| blob.digest);
+    let pushes = blobs
         .into_iter()
-        .map(|layer| send_blob(session, layer, destination, step));
+        .map(|blob| send_blob(session, blob, destination, step));
     future::try_join_all(pushes).await?;
-    send_blob(session, &manifest.config, destination, step).await
+    Ok(())
 }
 
 fn read<T>(
