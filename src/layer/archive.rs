@@ -18,8 +18,8 @@ use crate::sys::FileKind;
 use crate::sys::Owner;
 use crate::sys::Stat;
 
-/// Small, since what lies between headers is mostly passed over.
-const BUFFER: usize = 32 << 10;
+/// Small, since what lies between headers is mostly passed over: few files are smaller.
+const BUFFER: usize = 8 << 10;
 
 /// So many are listed in memory; a larger archive is extracted, one entry after the other.
 const LISTED_MAX: usize = 200_000;

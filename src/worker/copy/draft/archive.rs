@@ -38,8 +38,13 @@ impl Draft<'_> {
             };
             one.stat.owner = owner.unwrap_or(one.stat.owner);
             let path = base.join(&one.path);
+            let is_dir = one.stat.is_dir();
+            let entry = match &one.link {
+                Some(target) if !is_dir => self.link(&base.join(target), &one.stat)?,
+                _ => Entry::File(one.stat, one.source),
+            };
             let folder = implied_folder(self.ground, &mut self.top, path.parent()?)?;
-            if one.stat.is_dir() {
+            if is_dir {
                 times.push((path.clone(), one.stat.modified));
                 make_dir(self.ground, folder, &path, &one.stat)?;
                 continue;
@@ -49,11 +54,6 @@ impl Draft<'_> {
             if !is_free || is_whiteout {
                 return None;
             }
-            let entry = match &one.link {
-                Some(target) => self.link(&base.join(target), &one.stat)?,
-                None => Entry::File(one.stat, one.source),
-            };
-            let folder = find(self.ground, &mut self.top, path.parent()?)??;
             folder.add(name, entry, self.ground.now);
         }
         self.set_times(times)
