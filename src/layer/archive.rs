@@ -13,7 +13,7 @@ use tar::EntryType;
 use crate::layer::Source;
 use crate::layer::entries::Entries;
 use crate::layer::entry::Entry;
-use crate::layer::extract::clean;
+use crate::layer::entry::clean;
 use crate::sys::FileKind;
 use crate::sys::Owner;
 use crate::sys::Stat;

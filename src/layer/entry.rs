@@ -2,6 +2,11 @@
 //! long names, and whatever else Go's reader takes.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Component;
+use std::path::Path;
+use std::path::PathBuf;
 
 use tar::EntryType;
 use tar::Header;
@@ -46,6 +51,11 @@ pub(super) type Reason = &'static str;
 const MALFORMED_RECORD: Reason = "malformed PAX record";
 
 impl Entry {
+    /// Says whether it has nothing but content, mode, owner and time.
+    pub(super) fn is_plain(&self) -> bool {
+        self.xattrs.is_empty() && self.pieces.is_none()
+    }
+
     pub(super) fn read(header: &Header, extensions: Extensions) -> Result<Entry, Reason> {
         let fields = header.as_old();
         let stored = size(number(&fields.size)?)?;
@@ -179,6 +189,21 @@ fn device(header: &Header) -> Result<(u32, u32), Reason> {
         u32::try_from(number).map_err(|_| "device number out of range")
     };
     Ok((part(329)?, part(337)?))
+}
+
+/// Brings a path to plain names, relative to the root, that `..` cannot leave.
+pub(super) fn clean(path: &[u8]) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for component in Path::new(OsStr::from_bytes(path)).components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => {
+                clean.pop();
+            }
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    clean
 }
 
 #[cfg(test)]

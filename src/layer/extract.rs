@@ -5,8 +5,6 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::io::BufRead;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Component;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -17,10 +15,17 @@ use crate::layer::Error;
 use crate::layer::Result;
 use crate::layer::entries::Entries;
 use crate::layer::entry::Entry;
+use crate::layer::entry::clean;
+use crate::layer::finish::Finisher;
+use crate::layer::finish::Rest;
+use crate::layer::make::IMPLIED_MODE;
+use crate::layer::make::IMPLIED_OWNER;
 use crate::layer::make::Made;
 use crate::layer::make::Refused;
+use crate::layer::make::cannot_extract;
 use crate::layer::make::is_symlink;
 use crate::layer::make::make;
+use crate::layer::make::replace_whiteouts;
 use crate::layer::make::set_attributes;
 use crate::layer::make::write;
 use crate::layer::whiteout;
@@ -34,10 +39,8 @@ use crate::sys::Stat;
 use crate::sys::Symlinks;
 use crate::sys::Timestamp;
 
-/// Who owns a directory that an archive implies.
-const IMPLIED_OWNER: Owner = Owner::ROOT;
-
-const IMPLIED_MODE: u32 = 0o755;
+/// Up to this size a new file is left to the finisher.
+const SMALL_BYTES: u64 = 64 << 10;
 
 /// Extracts entries in whatever order they come; the last one of a path counts.
 pub(super) struct Extractor<'a> {
@@ -45,6 +48,7 @@ pub(super) struct Extractor<'a> {
     content: Content,
     /// The directory of the last entry: mostly also that of the next.
     parent: Option<Parent>,
+    finisher: Finisher,
     /// Who owns what this process makes, if it is who it seems to be.
     own: Option<Owner>,
     /// Whether any file was made yet.
@@ -70,6 +74,7 @@ impl<'a> Extractor<'a> {
             root,
             content,
             parent: None,
+            finisher: Finisher::default(),
             own: Some(sys::id::effective()),
             has_made: false,
             has_removed: false,
@@ -111,6 +116,7 @@ impl<'a> Extractor<'a> {
 
     /// Sets what can only be set at the end; gives the directories that were implied.
     pub(super) fn finish(mut self) -> Result<Vec<PathBuf>> {
+        self.finisher.wait()?;
         let mut times = std::mem::take(&mut self.times);
         // Those of one directory come together, and of one path the last one still last.
         times.sort_by(|(one, _), (two, _)| one.parent().cmp(&two.parent()));
@@ -157,11 +163,54 @@ impl<'a> Extractor<'a> {
             self.implied.remove(path);
             self.times.push((path.to_owned(), entry.modified));
         }
-        if let Made::File(file) = &made {
-            write(file, path, entry, entries)?;
-            self.learn(file, path)?;
+        // The first file is looked at when it is written.
+        let is_small = entry.size <= SMALL_BYTES && self.has_made;
+        match made {
+            Made::File(file) if is_small && entry.is_plain() => {
+                self.finish_later(file, (entry, path), entries)
+            }
+            made => {
+                if let Made::File(file) = &made {
+                    write(file, path, entry, entries)?;
+                    self.learn(file, path)?;
+                }
+                self.finish_file(entry, path, name, &made)
+            }
         }
-        self.finish_file(entry, path, name, &made)
+    }
+
+    fn finish_later(
+        &mut self,
+        file: File,
+        (entry, path): (&Entry, &Path),
+        entries: &mut Entries<impl BufRead>,
+    ) -> Result<()> {
+        let owner = self.owner(entry);
+        let gives = self.open(path.parent().unwrap_or(Path::new("")))?.gives;
+        let mut content = Vec::new();
+        entries.content(|bytes| {
+            content.extend_from_slice(bytes);
+            Ok(())
+        })?;
+        self.finisher.add(Rest {
+            file,
+            path: path.to_owned(),
+            content,
+            owner: Some(owner).filter(|owner| gives != Some(*owner)),
+            mode: entry.mode,
+            modified: entry.modified,
+        })
+    }
+
+    /// Says who owns what an entry becomes.
+    fn owner(&self, entry: &Entry) -> Owner {
+        match self.content {
+            Content::Archive { owner: Some(owner) } => owner,
+            _ => Owner {
+                uid: entry.uid,
+                gid: entry.gid,
+            },
+        }
     }
 
     /// Sees by the first file whether it is this process that owns what it makes: on a file system
@@ -205,6 +254,8 @@ impl<'a> Extractor<'a> {
             path: path.to_owned(),
             target: target.to_owned(),
         };
+        // What a link says of the file comes after what the file itself says.
+        self.finisher.wait()?;
         let (from, from_name) = self.root.parent(target).map_err(|_| missing())?;
         let found = from.find(&from_name).map_err(cannot_extract(path))?;
         let found = found.filter(|stat| !stat.is_dir() && !self.is_whiteout(stat));
@@ -242,13 +293,7 @@ impl<'a> Extractor<'a> {
 
     /// Sets owner, attributes, mode and time, in this order: each undoes some of a later one.
     fn finish_file(&mut self, entry: &Entry, path: &Path, name: &OsStr, made: &Made) -> Result<()> {
-        let owner = match self.content {
-            Content::Archive { owner: Some(owner) } => owner,
-            _ => Owner {
-                uid: entry.uid,
-                gid: entry.gid,
-            },
-        };
+        let owner = self.owner(entry);
         let refused = match self.content {
             Content::Layer => Refused::Fails,
             Content::Archive { .. } => Refused::Passes,
@@ -324,7 +369,7 @@ impl<'a> Extractor<'a> {
             opened => return opened.map_err(cannot_extract(path)),
         }
         if self.content == Content::Layer {
-            self.replace_whiteouts(path)?;
+            replace_whiteouts(self.root, path)?;
         }
         let options = MakeDirs {
             mode: IMPLIED_MODE,
@@ -340,52 +385,7 @@ impl<'a> Extractor<'a> {
         Ok(made.dir)
     }
 
-    /// Where the layer has both a whiteout and files in a directory of that name, the directory is
-    /// new and hides the one below.
-    fn replace_whiteouts(&mut self, path: &Path) -> Result<()> {
-        let mut ancestors: Vec<&Path> = path.ancestors().collect();
-        while let Some(ancestor) = ancestors.pop() {
-            let Ok((dir, name)) = self.root.parent(ancestor) else {
-                continue;
-            };
-            let found = dir.find(&name).map_err(cannot_extract(ancestor))?;
-            if !found.is_some_and(|stat| self.is_whiteout(&stat)) {
-                continue;
-            }
-            let replace = || {
-                dir.remove_file(&name)?;
-                dir.make_dir(&name, IMPLIED_MODE)?;
-                dir.set_owner(&name, IMPLIED_OWNER)?;
-                whiteout::make_opaque(&dir, &name)
-            };
-            replace().map_err(cannot_extract(ancestor))?;
-        }
-        Ok(())
-    }
-
     fn is_whiteout(&self, stat: &Stat) -> bool {
         self.content == Content::Layer && whiteout::is_whiteout(stat)
-    }
-}
-
-/// Brings a path to plain names, relative to the root, that `..` cannot leave.
-pub(super) fn clean(path: &[u8]) -> PathBuf {
-    let mut clean = PathBuf::new();
-    for component in Path::new(OsStr::from_bytes(path)).components() {
-        match component {
-            Component::Normal(name) => clean.push(name),
-            Component::ParentDir => {
-                clean.pop();
-            }
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-        }
-    }
-    clean
-}
-
-fn cannot_extract(path: &Path) -> impl FnOnce(sys::Error) -> Error {
-    move |source| Error::Extract {
-        path: path.to_owned(),
-        source,
     }
 }

@@ -20,9 +20,16 @@ use crate::layer::whiteout;
 use crate::sys;
 use crate::sys::Dir;
 use crate::sys::Node;
+use crate::sys::Owner;
+use crate::sys::Root;
 
 /// Space is reserved for files from this size on, so that a full disk shows at once.
 const RESERVE_MIN: u64 = 1 << 20;
+
+/// Who owns a directory that an archive implies.
+pub(super) const IMPLIED_OWNER: Owner = Owner::ROOT;
+
+pub(super) const IMPLIED_MODE: u32 = 0o755;
 
 /// What there is in the place of an entry.
 pub(super) enum Made {
@@ -154,5 +161,35 @@ pub(super) fn is_symlink(dir: &Dir, name: &OsStr, entry: &Entry) -> sys::Result<
         EntryType::Symlink => Ok(true),
         EntryType::Link => Ok(dir.stat(name)?.kind == sys::FileKind::Symlink),
         _ => Ok(false),
+    }
+}
+
+/// Where a layer has both a whiteout and files in a directory of that name, the directory is new
+/// and hides the one below.
+pub(super) fn replace_whiteouts(root: &Root, path: &Path) -> Result<()> {
+    let mut ancestors: Vec<&Path> = path.ancestors().collect();
+    while let Some(ancestor) = ancestors.pop() {
+        let Ok((dir, name)) = root.parent(ancestor) else {
+            continue;
+        };
+        let found = dir.find(&name).map_err(cannot_extract(ancestor))?;
+        if !found.is_some_and(|stat| whiteout::is_whiteout(&stat)) {
+            continue;
+        }
+        let replace = || {
+            dir.remove_file(&name)?;
+            dir.make_dir(&name, IMPLIED_MODE)?;
+            dir.set_owner(&name, IMPLIED_OWNER)?;
+            whiteout::make_opaque(&dir, &name)
+        };
+        replace().map_err(cannot_extract(ancestor))?;
+    }
+    Ok(())
+}
+
+pub(super) fn cannot_extract(path: &Path) -> impl FnOnce(sys::Error) -> Error {
+    move |source| Error::Extract {
+        path: path.to_owned(),
+        source,
     }
 }

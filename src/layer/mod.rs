@@ -21,6 +21,7 @@ mod entries;
 mod entry;
 mod error;
 mod extract;
+mod finish;
 mod gzip;
 mod header;
 mod item;
