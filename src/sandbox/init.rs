@@ -3,7 +3,6 @@
 //! The process is a copy of the template, alone in its new namespaces and with one thread. It goes
 //! through [`STEPS`], in order; the first that fails is reported by its name.
 
-use std::ffi::CString;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsFd;
@@ -266,7 +265,7 @@ impl Inside {
     }
 
     fn execute(&mut self) -> Problem {
-        let env = match environment(&self.spec, self.identity()) {
+        let env = match program::environment(&self.spec, self.identity()) {
             Ok(env) => env,
             Err(problem) => return problem,
         };
@@ -290,15 +289,6 @@ fn send(channel: &Channel, report: &Report, file: Option<&OwnedFd>) -> Result<()
         .map_err(|error| Error::new("report to the outside", error.into()))?;
     let files: Vec<_> = file.into_iter().map(AsFd::as_fd).collect();
     channel.send(&text, &files)
-}
-
-fn environment(spec: &Spec, identity: &Identity) -> Result<Vec<CString>, Problem> {
-    let mut env = spec.env.clone();
-    if spec.variable("HOME").is_none_or(str::is_empty) {
-        env.retain(|entry| !entry.starts_with("HOME="));
-        env.push(format!("HOME={}", identity.home));
-    }
-    program::texts(&env)
 }
 
 fn reach_network(inside: &mut Inside) -> Result<(), Problem> {

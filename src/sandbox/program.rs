@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::sandbox::report::Problem;
 use crate::sandbox::spec::Spec;
+use crate::sandbox::user::Identity;
 use crate::sys::Error;
 use crate::sys::file;
 use crate::sys::process;
@@ -46,6 +47,16 @@ pub(super) fn execute(spec: &Spec, env: &[CString]) -> Problem {
         error = process::execute(&path, &args, env);
     }
     problem(name, &error)
+}
+
+/// The environment of the spec, with the user's home.
+pub(super) fn environment(spec: &Spec, identity: &Identity) -> Result<Vec<CString>, Problem> {
+    let mut env = spec.env.clone();
+    if spec.variable("HOME").is_none_or(str::is_empty) {
+        env.retain(|entry| !entry.starts_with("HOME="));
+        env.push(format!("HOME={}", identity.home));
+    }
+    texts(&env)
 }
 
 /// Finds a program as the shell does: by its path if it has a `/`, else in the directories of
@@ -88,7 +99,7 @@ fn problem(name: &str, error: &Error) -> Problem {
 }
 
 /// Gives texts the form in which the kernel takes them.
-pub(super) fn texts(texts: &[String]) -> Result<Vec<CString>, Problem> {
+fn texts(texts: &[String]) -> Result<Vec<CString>, Problem> {
     let with_nul = |text: &String| Problem::UnknownName { name: text.clone() };
     texts
         .iter()
