@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::sandbox::cgroup::DeviceList;
 use crate::sandbox::outbound;
 use crate::sandbox::program;
 use crate::sandbox::ranges;
@@ -38,6 +39,7 @@ pub fn examine(root: &Path) -> Vec<Finding> {
         ranges_of_users(),
         overlays(root),
         devices(),
+        device_list(),
         filters(),
         cgroups(),
         network(),
@@ -145,6 +147,19 @@ fn devices() -> Finding {
         "without mounts, /dev/null and its like are plain files",
         "docker or podman run --cap-add MKNOD; Kubernetes: securityContext: {capabilities: {add: \
          [MKNOD]}}",
+    )
+}
+
+fn device_list() -> Finding {
+    let result = match DeviceList::new() {
+        Ok(list) => Ok(format!("kept by {}", list.keeper())),
+        Err(error) => Err(format!("cannot be set: {}", error.in_one_line())),
+    };
+    finding("device list", result).unless_good(
+        "in namespaces, mounts forbid the devices that a command makes or an image has, even \
+         /dev/null and its like: debootstrap fails",
+        "run rbuild as root with /sys/fs/cgroup writable; docker run --privileged; Kubernetes: \
+         securityContext: {privileged: true}",
     )
 }
 

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use crate::sandbox::apart;
+use crate::sandbox::cgroup::DeviceRule;
 use crate::sandbox::cgroup::Door;
 use crate::sandbox::confine;
 use crate::sandbox::confine::become_user;
@@ -29,6 +30,7 @@ use crate::sandbox::serve;
 use crate::sandbox::spec::Isolation;
 use crate::sandbox::spec::Network;
 use crate::sandbox::spec::Rootfs;
+use crate::sandbox::spec::Security;
 use crate::sandbox::spec::Spec;
 use crate::sandbox::stub::Place;
 use crate::sandbox::stub::Stubs;
@@ -63,6 +65,8 @@ pub(super) struct Birth<'a> {
     pub(super) groups: &'a [bool],
     /// The filter of its system calls, if there is to be one.
     pub(super) filter: Option<Rc<Vec<Instruction>>>,
+    /// What keeps it from opening devices, unless it may.
+    pub(super) device_rule: DeviceRule,
 }
 
 /// What is known and held while the sandbox is being set up.
@@ -71,6 +75,7 @@ pub(super) struct Inside {
     channel: Channel,
     pub(super) doors: Vec<Door>,
     pub(super) filter: Option<Rc<Vec<Instruction>>>,
+    device_rule: DeviceRule,
     root: Option<Root>,
     mount: Option<Mount>,
     stubs: Stubs,
@@ -146,7 +151,7 @@ pub fn init_if_requested() {
     let mut args = std::env::args_os();
     let name = args.next().unwrap_or_default();
     if name == serve::NAME {
-        std::process::exit(serve::serve());
+        std::process::exit(serve::serve(args));
     }
     if name == rootless::NAME {
         std::process::exit(rootless::become_root(args));
@@ -170,6 +175,7 @@ pub(super) fn run(birth: Birth<'_>) -> i32 {
         Ok(spec) => {
             let mut inside = Inside::new(spec, channel);
             (inside.doors, inside.filter) = (doors, birth.filter);
+            inside.device_rule = birth.device_rule;
             let (step, problem) = go(&mut inside);
             // Whatever was made before the failure is to be removed as well.
             let _ = report_stubs(&mut inside);
@@ -216,6 +222,7 @@ impl Inside {
             channel,
             doors: Vec::new(),
             filter: None,
+            device_rule: DeviceRule::Mounted,
             root: None,
             mount: None,
             stubs: Stubs::default(),
@@ -225,6 +232,11 @@ impl Inside {
             in_cwd: false,
             is_alone: alone::is_alone(),
         }
+    }
+
+    /// Whether mounts have to keep the program from opening devices.
+    pub(super) fn forbids_devices(&self) -> bool {
+        self.spec.security == Security::Sandbox && self.device_rule == DeviceRule::Mounted
     }
 
     /// The root file system, once it is mounted.

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use crate::sandbox::Error;
 use crate::sandbox::apart;
 use crate::sandbox::cgroup::Cgroup;
+use crate::sandbox::cgroup::DeviceList;
 use crate::sandbox::cgroup::Door;
 use crate::sandbox::furnish::Furnished;
 use crate::sandbox::limits::Limits;
@@ -45,9 +46,10 @@ pub(super) struct Around {
 }
 
 impl Around {
-    /// Makes what the sandbox of `spec` needs and cannot make inside.
-    pub(super) fn new(spec: &Spec) -> Result<Around, Error> {
-        let cgroup = Cgroup::new(&spec.limits)?;
+    /// Makes what the sandbox of `spec` needs and cannot make inside; `list` is that of the
+    /// template.
+    pub(super) fn new(spec: &Spec, list: Option<&Arc<DeviceList>>) -> Result<Around, Error> {
+        let cgroup = Cgroup::new(&spec.limits, spec.security, list)?;
         let furnished = match (&spec.isolation, &spec.root) {
             (Isolation::Chroot { own }, Rootfs::Directory(root)) => {
                 Some(Furnished::new(root, own, spec).map_err(Error::Furnish)?)

@@ -26,6 +26,7 @@
 //! | `fchmodat2` | 6.6 | a mode set without following a link | a handle, and two calls more |
 //! | `seccomp` filters | 3.17 | calls that no container needs are refused | refused |
 //! | cgroups, version 1 or 2 | - | memory, processors and processes are limited | a limit that was asked for is refused |
+//! | cgroup devices, version 1 or a program in version 2 | 4.15 | a device that a program makes itself opens if it is one of the usual | mounts forbid all of them |
 //! | slirp4netns or pasta | - | a way out of a network of its own | the host's network |
 //! | `seccomp_unotify` | 5.9 | owners that a user namespace of one user cannot set are remembered | they are forgotten |
 //! | user namespaces | 3.8 | any user is root of one | root is needed |

@@ -10,7 +10,6 @@ use crate::sandbox::spec;
 use crate::sandbox::spec::Access;
 use crate::sandbox::spec::MountSource;
 use crate::sandbox::spec::Rootfs;
-use crate::sandbox::spec::Security;
 use crate::sandbox::stub::Place;
 use crate::sys::CHANGE_SET_OPTIONS;
 use crate::sys::Dir;
@@ -60,17 +59,17 @@ fn overlay(lowers: &[PathBuf], upper: &Path, work: &Path) -> Result<Mount, Error
     mount(&CHANGE_SET_OPTIONS).or_else(|_| mount(older))
 }
 
-/// Forbids devices on the root file system itself, and changes to it.
+/// Forbids changes to the root file system itself, and devices on it if nothing else does.
 pub(super) fn protect_root(inside: &mut Inside) -> Result<(), Problem> {
-    let attributes = limits(&inside.spec, inside.spec.root_access);
+    let attributes = limits(inside, inside.spec.root_access);
     Ok(inside.mount().restrict(attributes, Depth::One)?)
 }
 
 /// What a mount of the spec forbids.
-fn limits(spec: &spec::Spec, access: Access) -> Attributes {
+fn limits(inside: &Inside, access: Access) -> Attributes {
     Attributes {
         read_only: access == Access::ReadOnly,
-        no_dev: spec.security == Security::Sandbox,
+        no_dev: inside.forbids_devices(),
         ..OPEN
     }
 }
@@ -86,7 +85,7 @@ pub(super) fn mount_all(inside: &mut Inside) -> Result<(), Problem> {
                 let made = Mount::bind(path, Depth::Tree)?;
                 let kind = place_for(&file::stat(&made)?);
                 made.attach(inside.place(target, kind)?)?;
-                made.restrict(limits(&inside.spec, *access), Depth::Tree)?;
+                made.restrict(limits(inside, *access), Depth::Tree)?;
             }
             MountSource::Layered {
                 lowers,
@@ -100,7 +99,7 @@ pub(super) fn mount_all(inside: &mut Inside) -> Result<(), Problem> {
                     Some(_) => Access::ReadWrite,
                     None => Access::ReadOnly,
                 };
-                made.restrict(limits(&inside.spec, access), Depth::Tree)?;
+                made.restrict(limits(inside, access), Depth::Tree)?;
             }
             MountSource::Tmpfs { size_bytes, mode } => {
                 let made = tmpfs(
@@ -108,7 +107,7 @@ pub(super) fn mount_all(inside: &mut Inside) -> Result<(), Problem> {
                     *mode,
                     Attributes {
                         no_suid: true,
-                        ..limits(&inside.spec, Access::ReadWrite)
+                        ..limits(inside, Access::ReadWrite)
                     },
                 )?;
                 made.attach(inside.place(target, Place::Directory)?)?;
@@ -116,7 +115,7 @@ pub(super) fn mount_all(inside: &mut Inside) -> Result<(), Problem> {
             MountSource::File { access, .. } => {
                 let made = files.next().expect("every file was staged, in this order");
                 made.attach(inside.place(target, Place::File)?)?;
-                made.restrict(limits(&inside.spec, *access), Depth::One)?;
+                made.restrict(limits(inside, *access), Depth::One)?;
             }
         }
     }

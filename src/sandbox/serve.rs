@@ -2,12 +2,16 @@
 //!
 //! It has one thread, so that a copy lacks nothing, and does ahead what all its copies need.
 
+use std::ffi::OsString;
+use std::fs::File;
 use std::mem::ManuallyDrop;
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use crate::sandbox::cgroup::DeviceRule;
+use crate::sandbox::cgroup::Door;
 use crate::sandbox::init;
 use crate::sandbox::init::Birth;
 use crate::sandbox::seccomp;
@@ -29,9 +33,19 @@ pub(super) const NAME: &str = "rbuild: sandbox";
 /// The number of the file that orders come through, after standard input, output and error.
 const CHANNEL_FILE: i32 = 3;
 
+/// The argument that says that another file comes behind it: the door to the group with the list of
+/// devices that can be opened.
+pub(super) const WITH_DOOR: &str = "with a list of devices";
+const DOOR_FILE: i32 = 4;
+
 /// Makes copies until nobody asks any more; the exit code is for nobody but `ps`.
-pub(super) fn serve() -> i32 {
-    process::close_from(CHANNEL_FILE + 1);
+pub(super) fn serve(mut args: impl Iterator<Item = OsString>) -> i32 {
+    let has_door = args.any(|argument| argument == WITH_DOOR);
+    process::close_from(if has_door { DOOR_FILE + 1 } else { DOOR_FILE });
+    let device_rule = match has_door {
+        true => go_under_list(File::from(process::adopt(DOOR_FILE))),
+        false => DeviceRule::Mounted,
+    };
     let prepared = prepare();
     // A copy has no use for it, and has another file under its number.
     let channel = ManuallyDrop::new(Channel::from_fd(process::adopt(CHANNEL_FILE)));
@@ -47,7 +61,14 @@ pub(super) fn serve() -> i32 {
             return 1;
         }
         let answered = match birth::copy(&order.namespaces) {
-            Ok(Side::Copy) => return become_sandbox(message.files, &order, filter),
+            Ok(Side::Copy) => {
+                let birth = Birth {
+                    groups: &order.groups,
+                    filter,
+                    device_rule,
+                };
+                return become_sandbox(message.files, birth);
+            }
             Ok(Side::Original(child)) => answer(&channel, &Ok(child.pid()), &[child.as_fd()]),
             Err(error) => answer(&channel, &Err(error.into()), &[]),
         };
@@ -56,6 +77,16 @@ pub(super) fn serve() -> i32 {
         }
     }
     0
+}
+
+/// Has the list of devices hold for this process and all its copies. Only if that was done, mounts
+/// need not forbid devices.
+fn go_under_list(file: File) -> DeviceRule {
+    let is_asked = true;
+    match (Door { file, is_asked }).enter() {
+        Ok(()) => DeviceRule::Listed,
+        Err(_) => DeviceRule::Mounted,
+    }
 }
 
 /// Does what a copy inherits.
@@ -72,15 +103,12 @@ fn answer(channel: &Channel, answer: &Answer, handle: &[BorrowedFd<'_>]) -> sys:
     channel.send(&text, handle)
 }
 
-fn become_sandbox(files: Vec<OwnedFd>, order: &Order, filter: Option<Rc<Vec<Instruction>>>) -> i32 {
+fn become_sandbox(files: Vec<OwnedFd>, birth: Birth<'_>) -> i32 {
     // If that is not possible the outside finds out: it does not hear of this process again.
     if process::signal_at_parents_end(process::KILL).is_err() || birth::keep_files(files).is_err() {
         return 1;
     }
-    init::run(Birth {
-        groups: &order.groups,
-        filter,
-    })
+    init::run(birth)
 }
 
 /// The filters that were needed so far; as a rule it is one.

@@ -24,7 +24,7 @@ const INERT: Attributes = Attributes {
 };
 
 /// A program may make any device, as in Docker; where it may be opened, it is the machine's own.
-pub(super) const NO_DEVICES: Attributes = Attributes {
+const NO_DEVICES: Attributes = Attributes {
     read_only: false,
     no_suid: false,
     no_dev: true,
@@ -32,7 +32,7 @@ pub(super) const NO_DEVICES: Attributes = Attributes {
 };
 
 /// Devices by name and number, as every Docker container has them.
-const DEVICES: [(&str, u32, u32); 6] = [
+pub(super) const DEVICES: [(&str, u32, u32); 6] = [
     ("null", 1, 3),
     ("zero", 1, 5),
     ("full", 1, 7),
@@ -117,7 +117,7 @@ pub(super) fn mount_devices(inside: &mut Inside) -> Result<(), Problem> {
         let host = Mount::bind(&Path::new("/dev").join(name), Depth::One)?;
         host.attach(place.resolve(name.as_ref())?)?;
     }
-    if inside.spec.security == Security::Sandbox {
+    if inside.forbids_devices() {
         forbid_more_devices(&dev, &place)?;
     }
     // Group 5 is `tty` everywhere; programs that hand out terminals rely on it.

@@ -7,6 +7,7 @@
 
 use std::convert::Infallible;
 use std::ffi::CString;
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
@@ -14,6 +15,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::OnceLock;
 use std::sync::PoisonError;
 use std::sync::mpsc;
 
@@ -21,6 +23,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::sandbox::Error;
+use crate::sandbox::cgroup::DeviceList;
 use crate::sandbox::keeper;
 use crate::sandbox::keeper::Keeper;
 use crate::sandbox::report::Problem;
@@ -49,6 +52,8 @@ pub struct Template {
 #[derive(Debug)]
 struct Shared {
     program: PathBuf,
+    /// The devices that its sandboxes can open, where the kernel keeps a list of them.
+    devices: OnceLock<Option<Arc<DeviceList>>>,
     /// Locked while it is asked for a copy: it answers in the order in which it is asked.
     process: Mutex<Option<Arc<Process>>>,
 }
@@ -60,6 +65,8 @@ pub(super) struct Process {
     keeper: Keeper,
     /// Dropped, it lets the keeper go.
     hold: Option<mpsc::Sender<Infallible>>,
+    /// Kept until the process has ended.
+    _devices: Option<Arc<DeviceList>>,
 }
 
 /// A process that was made, and the template with which the kernel would end it.
@@ -89,11 +96,20 @@ impl Template {
     /// Makes sandboxes of a binary whose `main` begins with
     /// [`init_if_requested`](crate::sandbox::init_if_requested). Nothing is started yet.
     pub fn new(program: impl Into<PathBuf>) -> Template {
-        let process = Mutex::default();
-        let program = program.into();
         Template {
-            shared: Arc::new(Shared { program, process }),
+            shared: Arc::new(Shared {
+                program: program.into(),
+                devices: OnceLock::new(),
+                process: Mutex::default(),
+            }),
         }
+    }
+
+    /// The list of devices that its copies can open, unless there is none or one of them could not
+    /// go under it: it alone knows. Made when it is first asked for.
+    pub(super) fn devices(&self) -> Option<&Arc<DeviceList>> {
+        let make = || DeviceList::new().ok().map(Arc::new);
+        self.shared.devices.get_or_init(make).as_ref()
     }
 
     /// Makes a process that is to become a sandbox.
@@ -105,7 +121,7 @@ impl Template {
         for _ in 0..ATTEMPTS {
             let process = match &mut *running {
                 Some(process) => process,
-                none => none.insert(Arc::new(Process::start(&self.shared.program)?)),
+                none => none.insert(Arc::new(self.start()?)),
             };
             if let Some(child) = process.ask(&text, files) {
                 return Ok(Copy {
@@ -117,23 +133,27 @@ impl Template {
         }
         Err(why_gone)
     }
-}
 
-impl Process {
     /// Starts it and does not wait: what is asked meanwhile is answered when it is there.
     ///
     /// The kernel kills its copies too when the thread that started it ends.
-    fn start(program: &Path) -> Result<Process, Error> {
+    fn start(&self) -> Result<Process, Error> {
         let (channel, inside) = Channel::pair().map_err(Error::Start)?;
         let (hold, held) = mpsc::channel();
-        let program = program.to_owned();
+        let (program, devices) = (self.shared.program.clone(), self.devices().cloned());
+        // Without a way in, it is as if there were no list.
+        let door = devices.as_ref().and_then(|list| list.door().ok());
+        let keep = move || keep(&program, (inside, door), &held);
         Ok(Process {
             channel,
-            keeper: Keeper::start("sandboxes", move || keep(&program, inside, &held))?,
+            keeper: Keeper::start("sandboxes", keep)?,
             hold: Some(hold),
+            _devices: devices,
         })
     }
+}
 
+impl Process {
     /// Asks for a copy; nothing if there is no answer.
     fn ask(&self, order: &[u8], files: &[BorrowedFd<'_>]) -> Option<Result<Child, Error>> {
         self.channel.send(order, files).ok()?;
@@ -176,24 +196,34 @@ impl Drop for Process {
 }
 
 /// Starts the template and stays until nobody needs it any more.
-fn keep(program: &Path, inside: Channel, held: &mpsc::Receiver<Infallible>) -> Result<(), Error> {
-    let child = launch(&sealed(program), &inside).map_err(refused)?;
-    drop(inside);
+fn keep(
+    program: &Path,
+    (inside, door): (Channel, Option<File>),
+    held: &mpsc::Receiver<Infallible>,
+) -> Result<(), Error> {
+    let child = launch(&sealed(program), &inside, door.as_ref()).map_err(refused)?;
+    drop((inside, door));
     // It is told nothing, and returns when the other end is dropped.
     let _released = held.recv();
     process::signal(&child, process::KILL).map_err(Error::Signal)?;
     child.wait().map(|_| ()).map_err(Error::Wait)
 }
 
-fn launch(program: &Program, inside: &Channel) -> sys::Result<Child> {
-    let name = CString::new(serve::NAME).expect("the name has no NUL");
+fn launch(program: &Program, inside: &Channel, door: Option<&File>) -> sys::Result<Child> {
+    let text = |text| CString::new(text).expect("it has no NUL");
+    let mut args = vec![text(serve::NAME)];
+    let mut files = vec![inside.as_fd()];
+    if let Some(door) = door {
+        args.push(text(serve::WITH_DOOR));
+        files.push(door.as_fd());
+    }
     match program {
         Program::View(mount) => {
-            let view = format!("/proc/self/fd/{}", keeper::FIRST_FILE + 1);
-            let files = [inside.as_fd(), mount.as_fd()];
-            keeper::launch(Path::new(&view), &[name], &files)
+            let view = format!("/proc/self/fd/{}", keeper::FIRST_FILE + files.len());
+            files.push(mount.as_fd());
+            keeper::launch(Path::new(&view), &args, &files)
         }
-        Program::Path(path) => keeper::launch(path, &[name], &[inside.as_fd()]),
+        Program::Path(path) => keeper::launch(path, &args, &files),
     }
 }
 

@@ -17,6 +17,7 @@
 pub mod alone;
 pub mod birth;
 pub mod channel;
+pub mod devices;
 pub mod family;
 pub mod file;
 pub mod gift;

@@ -4,6 +4,7 @@
 
 mod context;
 mod copy;
+mod devices;
 mod modes;
 mod mount;
 

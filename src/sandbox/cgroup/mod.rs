@@ -1,11 +1,13 @@
 //! The control groups of a sandbox: one below rbuild's own in each hierarchy that a limit needs,
-//! made when it starts and removed when it has ended.
+//! made when it starts and removed when it has ended; and one for all sandboxes of a template, with
+//! a list of the devices that can be opened in it.
 //!
 //! Version 1, where each controller has a hierarchy of its own, and version 2, which has one for
 //! all, are written to in the same way, with other names: `setting.rs` knows them. `place.rs`
-//! finds where groups can be made. Groups of an rbuild that was killed are removed by the next: nobody
-//! holds them any more.
+//! finds where groups can be made, `devices.rs` has the list. Groups of an rbuild that was killed
+//! are removed by the next: nobody holds them any more.
 
+mod devices;
 mod place;
 mod setting;
 
@@ -15,13 +17,17 @@ use std::io;
 use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::sandbox::Error;
 use crate::sandbox::limits::Exceeded;
 use crate::sandbox::limits::Limits;
+use crate::sandbox::spec::Security;
 use crate::sys;
 use crate::sys::random;
 
+pub(super) use self::devices::DeviceList;
+pub(super) use self::devices::DeviceRule;
 use self::place::Held;
 use self::place::Place;
 use self::place::Version;
@@ -32,6 +38,8 @@ use self::setting::Setting;
 #[derive(Debug, Default)]
 pub(super) struct Cgroup {
     groups: Vec<Group>,
+    /// The list that holds for it: its groups in that hierarchy are below the list's own.
+    list: Option<Arc<DeviceList>>,
 }
 
 /// A directory that is a group.
@@ -63,32 +71,37 @@ impl Door {
     }
 }
 
-/// Gives a name that no other group has, also where processes in other containers, with the same
-/// numbers as this one, make theirs beside it.
-fn name() -> Result<String, Error> {
-    let bytes = random::bytes().map_err(Error::Start)?;
-    let random = u128::from_ne_bytes(bytes);
-    Ok(format!("{}-{random:032x}", std::process::id()))
-}
-
 impl Cgroup {
-    /// Makes the groups that the limits need. A limit that was asked for and cannot be set is an
-    /// error; one that is usual is left out.
-    pub(super) fn new(limits: &Limits) -> Result<Cgroup, Error> {
+    /// Makes the groups that the limits need, under the list of the template's sandboxes, if there
+    /// is one. A limit that was asked for and cannot be set is an error; one that is usual is left
+    /// out.
+    pub(super) fn new(
+        limits: &Limits,
+        security: Security,
+        list: Option<&Arc<DeviceList>>,
+    ) -> Result<Cgroup, Error> {
         let mut cgroup = Cgroup::default();
-        let settings = setting::of(limits);
-        if settings.is_empty() {
-            return Ok(cgroup);
+        let name = name().map_err(Error::Start)?;
+        match (security, list) {
+            (Security::Sandbox, list) => cgroup.list = list.cloned(),
+            (Security::Insecure, Some(list)) => cgroup.leave(list, &name)?,
+            (Security::Insecure, None) => {}
         }
-        let name = name()?;
-        for setting in &settings {
+        for setting in &setting::of(limits) {
             let done = cgroup.set(setting, &name);
             if let (Err(source), Necessity::Asked { flag }) = (done, setting.necessity) {
-                cgroup.remove();
                 return Err(Error::Limit { flag, source });
             }
         }
         Ok(cgroup)
+    }
+
+    /// Makes a group beside the list, under which whoever is copied from the template is.
+    fn leave(&mut self, list: &DeviceList, name: &str) -> Result<(), Error> {
+        let flag = "--security=insecure";
+        let made = self.group(list.place, name, Necessity::Asked { flag });
+        let refused = |source| Error::Limit { flag, source };
+        made.map(drop).map_err(refused)
     }
 
     fn set(&mut self, setting: &Setting, name: &str) -> Result<(), sys::Error> {
@@ -99,35 +112,40 @@ impl Cgroup {
             let call = format!("find a cgroup hierarchy for {:?}", setting.controller);
             return Err(sys::Error::new(call, io::ErrorKind::NotFound.into()));
         };
-        let path = place.parent.join(name);
-        if !self.groups.iter().any(|group| group.path == path) {
-            let held = place.make(&path)?;
-            self.groups.push(Group {
-                place,
-                path: path.clone(),
-                necessity: setting.necessity,
-                _held: held,
-            });
-        }
+        let path = self.group(place, name, setting.necessity)?;
         setting
             .files(place.version)
             .iter()
             .try_for_each(|(file, value)| write(&path.join(file), value))
     }
 
-    /// Opens the groups for the process that is to be in them. In version 1 it goes in alone:
-    /// unlike moving a process with all its threads, that costs next to nothing. Version 2 has no
-    /// such way.
+    /// Gives the group at a place; makes it if this is the first time that it is asked for.
+    fn group(
+        &mut self,
+        place: &'static Place,
+        name: &str,
+        necessity: Necessity,
+    ) -> Result<PathBuf, sys::Error> {
+        let list = self.list.as_ref();
+        let list = list.filter(|list| std::ptr::eq(list.place, place));
+        let path = list.map_or(&place.parent, |list| &list.path).join(name);
+        if !self.groups.iter().any(|group| group.path == path) {
+            let held = place.make(&path)?;
+            self.groups.push(Group {
+                place,
+                path: path.clone(),
+                necessity,
+                _held: held,
+            });
+        }
+        Ok(path)
+    }
+
+    /// Opens the groups for the process that is to be in them.
     pub(super) fn doors(&self) -> Result<Vec<Door>, Error> {
         let mut doors = Vec::new();
         for group in &self.groups {
-            let path = group.path.join(match group.place.version {
-                Version::One => "tasks",
-                Version::Two => "cgroup.procs",
-            });
-            let open = |error| sys::Error::new(format!("open({path:?})"), error);
-            let opened = File::options().write(true).open(&path).map_err(open);
-            match (opened, group.necessity) {
+            match (group.place.version.door(&group.path), group.necessity) {
                 (Err(source), Necessity::Asked { flag }) => {
                     return Err(Error::Limit { flag, source });
                 }
@@ -177,6 +195,13 @@ impl Drop for Cgroup {
     fn drop(&mut self) {
         self.remove();
     }
+}
+
+/// Gives a name that no other group has, also where processes in other containers, with the same
+/// numbers as this one, make theirs beside it.
+fn name() -> Result<String, sys::Error> {
+    let random = u128::from_ne_bytes(random::bytes()?);
+    Ok(format!("{}-{random:032x}", std::process::id()))
 }
 
 fn make(path: &Path) -> Result<(), sys::Error> {

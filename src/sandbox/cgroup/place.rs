@@ -22,6 +22,20 @@ pub(super) enum Version {
     Two,
 }
 
+impl Version {
+    /// Opens the way into a group, for the process that is to be in it. In version 1 it goes in
+    /// alone: unlike moving a process with all its threads, that costs next to nothing. Version 2
+    /// has no such way.
+    pub(super) fn door(self, group: &Path) -> Result<File, sys::Error> {
+        let path = group.join(match self {
+            Version::One => "tasks",
+            Version::Two => "cgroup.procs",
+        });
+        let open = |error| sys::Error::new(format!("open({path:?})"), error);
+        File::options().write(true).open(&path).map_err(open)
+    }
+}
+
 /// A hierarchy.
 #[derive(Debug)]
 pub(super) struct Place {
@@ -136,7 +150,13 @@ impl Place {
         self.controllers.iter().any(|known| known == controller)
     }
 
-    /// Makes a group, and once the parent that it is in.
+    /// Whether a group can have a list of the devices that can be opened in it. In version 2 no
+    /// controller has it.
+    pub(super) fn keeps_devices(&self) -> bool {
+        self.version == Version::Two || self.has("devices")
+    }
+
+    /// Makes a group, and once the parent of all.
     pub(super) fn make(&self, group: &Path) -> Result<Held, sys::Error> {
         if !self.is_ready.load(Ordering::Acquire) || !self.parent.is_dir() {
             self.prepare()?;
@@ -153,17 +173,8 @@ impl Place {
         self.inherit(&self.parent)?;
         if self.version == Version::Two {
             let top = self.parent.parent().unwrap_or(&self.parent);
-            for group in [top, &self.parent] {
-                let all = self
-                    .controllers
-                    .iter()
-                    .filter(|name| ["cpu", "cpuset", "memory", "pids"].contains(&name.as_str()));
-                for name in all {
-                    // One that is missing afterwards is missed when a limit is set.
-                    let _refused =
-                        super::write(&group.join("cgroup.subtree_control"), &format!("+{name}"));
-                }
-            }
+            self.hand_on(top);
+            self.hand_on(&self.parent);
         }
         let entries = fs::read_dir(&self.parent).into_iter().flatten().flatten();
         for entry in entries {
@@ -171,11 +182,20 @@ impl Place {
             let opened = group.is_dir().then(|| File::open(&group).ok()).flatten();
             let unheld = opened.filter(|group| group.try_lock().is_ok());
             if unheld.is_some() {
-                // It has processes yet, or another rbuild was faster.
-                let _left = fs::remove_dir(group);
+                remove(&group);
             }
         }
         Ok(())
+    }
+
+    /// Has a group of version 2 hand on the controllers of limits to those below it.
+    pub(super) fn hand_on(&self, group: &Path) {
+        let limiting = ["cpu", "cpuset", "memory", "pids"];
+        let names = self.controllers.iter();
+        for name in names.filter(|name| limiting.contains(&name.as_str())) {
+            // One that is missing afterwards is missed when a limit is set.
+            let _refused = super::write(&group.join("cgroup.subtree_control"), &format!("+{name}"));
+        }
     }
 
     /// Gives a new group of version 1 the processors and memory of its parent, without which
@@ -191,6 +211,18 @@ impl Place {
         }
         Ok(())
     }
+}
+
+/// Removes a group and those below it.
+pub(super) fn remove(group: &Path) {
+    for entry in fs::read_dir(group).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove(&entry.path());
+        }
+    }
+    // It has processes yet, or another rbuild was faster. What cannot be removed now is removed by
+    // the next rbuild.
+    let _left = fs::remove_dir(group);
 }
 
 #[cfg(test)]

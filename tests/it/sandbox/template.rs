@@ -146,3 +146,32 @@ fn one_that_is_killed_is_followed_by_another() {
     let running = spawn(&case.spec, &twice).unwrap_or_else(|error| panic!("{}", text(&error)));
     assert_eq!(finish(running).status.code, 0);
 }
+
+#[test]
+fn one_that_did_not_go_under_the_list_of_devices_lets_mounts_forbid_them() {
+    if !able() {
+        return;
+    }
+    let script = "busybox mknod /null c 1 3; echo > /dev/null && echo well > /null";
+    let case = shell(script);
+    // Not told of a way in, and told of one through which there is no going in.
+    for arguments in ["", "\"$@\" 4</dev/null"] {
+        let program = env!("CARGO_BIN_EXE_rbuild");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("template");
+        let text = format!("#!/bin/bash\nexec -a 'rbuild: sandbox' '{program}' {arguments}\n");
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let options = SpawnOptions {
+            template: Template::new(path),
+            ..options()
+        };
+        let running = spawn(&case.spec, &options);
+        let done = finish(running.unwrap_or_else(|error| panic!("{}", super::text(&error))));
+        assert!(
+            done.stderr.contains("/null: Permission denied"),
+            "{arguments}: {}",
+            done.stderr
+        );
+    }
+}
