@@ -17,8 +17,9 @@ use crate::sys;
 use crate::sys::Owner;
 use crate::sys::Timestamp;
 
-/// How many files and bytes are handed over at once: to wake the other thread takes time, too.
-const BATCH_FILES: usize = 32;
+/// How many files and bytes are handed over at once: to wake the other thread takes time, too. Up
+/// to three times as many are open, for each layer that is unpacked at the same time.
+const BATCH_FILES: usize = 16;
 const BATCH_BYTES: usize = 256 << 10;
 
 /// A file that was made, and what it becomes.
