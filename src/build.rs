@@ -205,6 +205,7 @@ fn solve(
             send()?;
             let begun = worker.begin(&request.sink);
             begun.map_err(|source| Error::Begin { source })?;
+            worker.expect(work.ops(&plan.graph), &local.cancel);
             let done = local.runtime()?.block_on(solver::schedule(&job, work));
             done.map_err(failed)
         }

@@ -43,7 +43,7 @@ use crate::sys::process::Child;
 const ATTEMPTS: usize = 2;
 
 /// A program that sandboxes are copies of, until they become their own. It is started when the
-/// first is. Cheap to clone; dropped, the process ends when the last of its sandboxes has.
+/// first is, or before. Cheap to clone; dropped, the process ends when the last of its sandboxes has.
 #[derive(Debug, Clone)]
 pub struct Template {
     shared: Arc<Shared>,
@@ -110,6 +110,16 @@ impl Template {
     pub(super) fn devices(&self) -> Option<&Arc<DeviceList>> {
         let make = || DeviceList::new().ok().map(Arc::new);
         self.shared.devices.get_or_init(make).as_ref()
+    }
+
+    /// Starts the program, if it does not run yet, and waits for nothing. Whoever starts a sandbox
+    /// learns of a failure.
+    pub fn begin(&self) {
+        let running = self.shared.process.lock();
+        let mut running = running.unwrap_or_else(PoisonError::into_inner);
+        if running.is_none() {
+            *running = self.start().ok().map(Arc::new);
+        }
     }
 
     /// Makes a process that is to become a sandbox.

@@ -7,6 +7,7 @@ use crate::cache::Cache;
 use crate::cache::CacheKey;
 use crate::cache::ContentDigest;
 use crate::cache::InputKey;
+use crate::graph::Graph;
 use crate::graph::Op;
 use crate::graph::VertexId;
 use crate::oci::Layer;
@@ -41,6 +42,16 @@ pub struct Work {
     pub(super) is_left: Vec<bool>,
     /// The layers that are there.
     pub(super) layers: HashMap<VertexId, Layer>,
+}
+
+impl Work {
+    /// Gives the ops that have to be carried out, unless the content of their inputs turns out to be
+    /// known.
+    pub fn ops<'a>(&self, graph: &'a Graph) -> impl Iterator<Item = &'a Op> {
+        let is_left = |id: &VertexId| self.is_left[id.index()];
+        let left = graph.order().filter(is_left);
+        left.map(|id| &graph.vertex(id).op)
+    }
 }
 
 /// Finds out what must be done for the targets, and says of everything else that it is cached.

@@ -213,6 +213,15 @@ impl Worker {
         Ok(())
     }
 
+    /// Begins to make what ops need that are about to be carried out, beside what comes before.
+    pub fn expect<'a>(&self, ops: impl Iterator<Item = &'a Op>, cancel: &Cancel) {
+        for op in ops {
+            if let Op::Exec(op) = op {
+                exec::expect(self, op, cancel);
+            }
+        }
+    }
+
     /// Ends what only commands need: there will be no more of them. Nothing is waited for until the
     /// worker is dropped.
     pub fn end(&self) {

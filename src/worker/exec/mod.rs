@@ -36,6 +36,7 @@ use crate::sandbox::SpawnOptions;
 use crate::sandbox::Spec;
 use crate::snapshot::Active;
 use crate::snapshot::Stack;
+use crate::solver::Cancel;
 use crate::solver::Made;
 use crate::solver::Task;
 use crate::sys;
@@ -47,6 +48,15 @@ use crate::worker::change_set;
 use self::mounts::Prepared;
 
 const BUFFER_BYTES: usize = 64 << 10;
+
+/// Begins to make what a command needs that is about to run.
+pub(super) fn expect(worker: &Worker, op: &ExecOp, cancel: &Cancel) {
+    worker.template.begin();
+    let isolation = worker.options.ladder.isolation();
+    if let (Network::Default, Ok(Isolation::Namespace)) = (chosen(worker, op), isolation) {
+        worker.networks.expect(cancel);
+    }
+}
 
 /// Runs the command on its root filesystem and keeps what it changed.
 pub(super) async fn run(worker: &Worker, op: ExecOp, task: &Task) -> Result<Made, Error> {

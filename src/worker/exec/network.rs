@@ -5,12 +5,16 @@
 //! its processes are gone, and it could not change interfaces or routes.
 
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::thread;
+use std::thread::JoinHandle;
 
 use crate::progress::Sink;
 use crate::progress::in_one_line;
 use crate::sandbox;
 use crate::sandbox::Outbound;
+use crate::solver::Cancel;
 
 /// The networks of the commands of one build or run.
 #[derive(Debug, Default)]
@@ -21,16 +25,39 @@ pub struct Networks {
 #[derive(Debug, Default)]
 struct State {
     idle: Vec<Outbound>,
+    /// One that is being made for whoever asks first.
+    ahead: Option<Ahead>,
     is_refused: bool,
 }
 
+#[derive(Debug)]
+struct Ahead {
+    thread: JoinHandle<Result<Outbound, sandbox::Error>>,
+    cancel: Cancel,
+}
+
 impl Networks {
+    /// Begins to make a network, for a command that is about to ask for one.
+    pub(super) fn expect(&self, cancel: &Cancel) {
+        let mut state = self.state();
+        if state.ahead.is_some() || state.is_refused || !state.idle.is_empty() {
+            return;
+        }
+        let cancel = cancel.child();
+        let wanted = cancel.clone();
+        let open = move || Outbound::open(|| !wanted.is_canceled());
+        let thread = thread::Builder::new().name("network ahead".to_owned());
+        // Where no thread can be made, it is made when it is asked for.
+        let thread = thread.spawn(open).ok();
+        state.ahead = thread.map(|thread| Ahead { thread, cancel });
+    }
+
     /// Gives a network to use alone; none if this machine cannot make one, which is said once, or
     /// if it is not wanted any more.
     #[must_use]
     pub fn take(&self, sink: &Sink, is_wanted: impl Fn() -> bool + Sync) -> Option<Outbound> {
-        {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let ahead = {
+            let mut state = self.state();
             while let Some(network) = state.idle.pop() {
                 if network.is_alive() {
                     return Some(network);
@@ -39,15 +66,19 @@ impl Networks {
             if state.is_refused {
                 return None;
             }
-        }
+            state.ahead.take()
+        };
         // Others may make theirs meanwhile.
-        let refusal = match Outbound::open(is_wanted) {
+        let opened = match ahead {
+            Some(ahead) => ahead.wait(),
+            None => Outbound::open(is_wanted),
+        };
+        let refusal = match opened {
             Ok(network) => return Some(network),
             Err(sandbox::Error::Unwanted) => return None,
             Err(refusal) => refusal,
         };
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if !std::mem::replace(&mut state.is_refused, true) {
+        if !std::mem::replace(&mut self.state().is_refused, true) {
             sink.warn(format!(
                 "commands run on the network of this machine, since {}",
                 in_one_line(&refusal)
@@ -58,21 +89,37 @@ impl Networks {
 
     /// Has those end that nobody uses, all at once.
     pub(in crate::worker) fn end(&self) {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state();
         for network in &state.idle {
             network.end();
+        }
+        if let Some(ahead) = &state.ahead {
+            ahead.cancel.cancel();
         }
     }
 
     /// Takes a network back that nobody uses any more, and that nobody could have changed.
     pub(super) fn give_back(&self, network: Outbound) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.idle.push(network);
+        self.state().idle.push(network);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ahead {
+    fn wait(self) -> Result<Outbound, sandbox::Error> {
+        let joined = self.thread.join();
+        joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }
 
 impl Drop for Networks {
     fn drop(&mut self) {
         self.end();
+        let ahead = self.state().ahead.take();
+        // Nobody has asked for it, and nobody will.
+        drop(ahead.map(Ahead::wait));
     }
 }
