@@ -3,6 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    rbuild::sandbox::init_if_requested();
-    rbuild::cli::main()
+    rbuild::cli::main(rbuild::sandbox::init_if_requested())
 }

@@ -10,7 +10,6 @@ use super::report;
 use super::runtime::block_on;
 use crate::build;
 use crate::progress::Sink;
-use crate::sandbox;
 use crate::solver::Cancel;
 
 /// What a shell gives for a program that Ctrl-C ended.
@@ -40,7 +39,6 @@ async fn watch(cancel: Cancel, sink: Sink, ready: mpsc::Sender<()>) {
     let (Ok(mut interrupt), Ok(mut terminate)) = caught else {
         return;
     };
-    sandbox::take_signals_once();
     // Nobody needs to know any more if this fails.
     let _ = ready.send(());
     for is_first in [true, false] {

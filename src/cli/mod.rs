@@ -51,6 +51,7 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use clap::Parser;
 
+use crate::sandbox;
 use crate::sys;
 
 use self::arguments::Arguments;
@@ -62,9 +63,10 @@ use self::error::Error;
 /// The exit code for a wrong command line, but for `run`'s, whose process may exit so.
 const MISUSE: u8 = 2;
 
-/// Does what the process's arguments ask for, and gives its exit code.
+/// Does what the process's arguments ask for, and gives its exit code. Nothing but to say so is done
+/// if the process did not begin as it should.
 #[must_use]
-pub fn main() -> ExitCode {
+pub fn main(begun: Result<(), sandbox::Error>) -> ExitCode {
     report::panics_as_bugs();
     // Secrets will be in its memory. Where it cannot be forbidden there is no harm in going on.
     let _ = sys::process::forbid_core_files();
@@ -80,7 +82,7 @@ pub fn main() -> ExitCode {
         Asked::Run(arguments) => (arguments, run::NOT_STARTED),
     };
     match Arguments::try_parse_from(arguments) {
-        Ok(arguments) => finish(run(arguments, &environment)),
+        Ok(arguments) => finish(run(arguments, &environment, begun)),
         // Help and version come this way too; clap knows which stream each has.
         Err(error) => {
             // A reader that went away needs no help.
@@ -90,8 +92,19 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments, environment: &Environment) -> Result<ExitCode, Error> {
+fn run(
+    arguments: Arguments,
+    environment: &Environment,
+    begun: Result<(), sandbox::Error>,
+) -> Result<ExitCode, Error> {
     let home = arguments.home;
+    if let Err(error) = begun {
+        let error = Error::Rootless(error);
+        return match arguments.command {
+            Command::Run(_) => run::failed(error),
+            _ => Err(error),
+        };
+    }
     match arguments.command {
         Command::Build(build) => build::run(*build, &home, environment)?,
         Command::Run(run) => {

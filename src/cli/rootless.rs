@@ -1,7 +1,7 @@
 //! Going on as root of a user namespace, for users who are not root.
 //!
 //! What costs nothing comes first: a build of which everything is known needs no namespace. What
-//! it says is held back until that is clear, since rbuild is else started again and says it anew.
+//! it says is held back until that is clear, since rbuild else begins anew and says it again.
 
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -38,8 +38,7 @@ pub(super) fn is_needed_at_once(request: &Request) -> bool {
         || request.outputs.iter().any(Target::has_files)
 }
 
-/// Starts rbuild again as root of a user namespace and ends as it does; returns only if it could
-/// not be started.
+/// Begins rbuild anew as root of a user namespace; returns only if that failed.
 pub(super) fn enter(home: &Home, environment: &Environment) -> Error {
     let mut variables = environment.variables.clone();
     let root = home.root(environment).into_os_string();
@@ -49,10 +48,7 @@ pub(super) fn enter(home: &Home, environment: &Environment) -> Error {
         args: environment.arguments.clone(),
         env: variables.into_iter().collect(),
     };
-    match sandbox::enter(&entry) {
-        Ok(status) => std::process::exit(status.code),
-        Err(error) => Error::Rootless(error),
-    }
+    Error::Rootless(sandbox::enter(&entry))
 }
 
 /// What was said and not shown yet.

@@ -10,7 +10,6 @@ use tokio::task::JoinSet;
 use crate::oci::signal_number;
 use crate::run::Error;
 use crate::run::terminal::Session;
-use crate::sandbox;
 use crate::sandbox::Killer;
 
 /// After so many wishes to end that the process did not heed, it is killed, as with docker.
@@ -44,7 +43,6 @@ pub(super) fn catch() -> Result<Signals, Error> {
         let caught = signal(kind).map_err(|source| Error::Runtime { source })?;
         listening.spawn(listen(caught, kind, send.clone()));
     }
-    sandbox::take_signals_once();
     Ok(Signals {
         received,
         listening,

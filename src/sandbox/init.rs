@@ -143,19 +143,26 @@ const CHROOT_STEPS: [Step; 13] = [
 /// process was started for that.
 ///
 /// To be called before anything else in `main`: the process must have one thread.
+///
+/// # Errors
+/// [`Error::UserNamespace`](crate::sandbox::Error::UserNamespace) if it cannot become root of one.
 #[expect(
     clippy::disallowed_methods,
     reason = "this process is no `rbuild` that a user started: it has no `cli`"
 )]
-pub fn init_if_requested() {
+pub fn init_if_requested() -> Result<(), crate::sandbox::Error> {
     let mut args = std::env::args_os();
     let name = args.next().unwrap_or_default();
     if name == serve::NAME {
         std::process::exit(serve::serve(args));
     }
-    if name == rootless::NAME {
-        std::process::exit(rootless::become_root(args));
+    if name == rootless::MAPPER {
+        std::process::exit(rootless::map(args));
     }
+    if name == rootless::NAME {
+        return Err(rootless::become_root(args));
+    }
+    Ok(())
 }
 
 /// Sets up the sandbox and becomes the program; the exit code is for nobody but `ps`.

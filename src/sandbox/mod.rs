@@ -87,7 +87,6 @@ pub use self::network::SandboxNetwork;
 pub use self::outbound::Outbound;
 pub use self::rootless::Entry;
 pub use self::rootless::enter;
-pub use self::rootless::take_signals_once;
 pub use self::running::ExitStatus;
 pub use self::running::Killer;
 pub use self::running::Running;

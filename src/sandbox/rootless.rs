@@ -1,9 +1,12 @@
 //! Becoming root of a user namespace: all of rbuild, so that the files it unpacks, copies and packs
 //! have the owners they should.
 //!
-//! [`enter`] starts this program again. The new process makes the namespace, since only one with a
-//! single thread may, waits until this one has had its numbers mapped, and becomes rbuild.
+//! [`enter`] begins this program anew in the same process, since only one with a single thread may
+//! make the namespace. That one starts a helper first, which stays outside and has its numbers
+//! mapped, and then becomes rbuild again. No process is left over that signals would have to be
+//! passed on to.
 
+use std::convert::Infallible;
 use std::ffi::CString;
 use std::ffi::OsStr;
 use std::ffi::OsString;
@@ -11,38 +14,41 @@ use std::fs;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 use std::process::Stdio;
 
 use crate::sandbox::Error;
-use crate::sandbox::ExitStatus;
+use crate::sandbox::keeper;
 use crate::sandbox::ranges;
 use crate::sandbox::ranges::Row;
+use crate::sandbox::spawn::THIS_PROGRAM;
 use crate::sys;
 use crate::sys::Owner;
-use crate::sys::birth;
-use crate::sys::birth::Launch;
 use crate::sys::channel::Channel;
 use crate::sys::family;
 use crate::sys::id;
 use crate::sys::mount;
 use crate::sys::namespace;
-use crate::sys::passed;
 use crate::sys::process;
 use crate::sys::process::Child;
 
 /// What the process is called until it becomes rbuild again.
 pub(super) const NAME: &str = "rbuild: rootless";
 
-/// The number of the file through which the outside says that the numbers are mapped.
+/// What the helper is called.
+pub(super) const MAPPER: &str = "rbuild: mapper";
+
+/// The number of the helper's file through which it is told that there is a namespace.
 const CHANNEL_FILE: i32 = 3;
 
-/// What the outside says.
+/// What the helper is told, and what it answers.
+const MADE: &[u8] = b"made";
 const MAPPED: &[u8] = b"mapped";
 const SINGLE: &[u8] = b"single";
 
-/// How rbuild is started again.
+/// How rbuild goes on.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// The program.
@@ -53,65 +59,96 @@ pub struct Entry {
     pub env: Vec<(OsString, OsString)>,
 }
 
-/// Runs rbuild as root of a user namespace, and tells how it ended.
-///
-/// # Errors
-/// [`Error::UserNamespace`] if none can be made.
-pub fn enter(entry: &Entry) -> Result<ExitStatus, Error> {
-    let (channel, inside) = Channel::pair().map_err(Error::Start)?;
-    let child = launch(entry, &inside).map_err(Error::Start)?;
-    drop(inside);
-    let made = channel.receive().map_err(Error::Start)?;
-    if let Some(failed) = made.filter(|message| message.bytes != b"made") {
-        let call = String::from_utf8_lossy(&failed.bytes).into_owned();
-        child.wait().map_err(Error::Wait)?;
-        return Err(Error::UserNamespace { call });
+/// Goes on as root of a user namespace, from the beginning of the program and in this process;
+/// returns only if that failed.
+#[must_use]
+pub fn enter(entry: &Entry) -> Error {
+    let Err(error) = become_program(entry);
+    Error::Start(error)
+}
+
+fn become_program(entry: &Entry) -> sys::Result<Infallible> {
+    let args = entry.args.iter().skip(1);
+    let args = [OsStr::new(NAME)]
+        .into_iter()
+        .chain(args.map(OsString::as_os_str));
+    let args = args.map(text).collect::<sys::Result<Vec<_>>>()?;
+    let line = |(name, value): &(OsString, OsString)| {
+        text(&[name.as_os_str(), value].join(OsStr::new("=")))
+    };
+    let env = entry.env.iter().map(line);
+    let env = env.collect::<sys::Result<Vec<_>>>()?;
+    process::restore_open_files()?;
+    Err(process::execute(&entry.program, &args, &env))
+}
+
+fn text(text: &OsStr) -> sys::Result<CString> {
+    let invalid = |_| sys::Error::new("execve()", io::ErrorKind::InvalidInput.into());
+    CString::new(text.as_bytes()).map_err(invalid)
+}
+
+/// Makes the namespace and becomes rbuild in it; returns only if that failed.
+pub(super) fn become_root(args: impl Iterator<Item = OsString>) -> Error {
+    let become_root = || -> sys::Result<Infallible> {
+        let owner = id::effective();
+        let mapper = Mapper::start()?;
+        namespace::own_users()?;
+        if !mapper.map()? {
+            map_one(owner)?;
+        }
+        id::become_root()?;
+        mount::make_private()?;
+        process::reset_signals();
+        let args = [OsString::from("rbuild")].into_iter().chain(args);
+        let args = args
+            .map(|arg| text(&arg))
+            .collect::<sys::Result<Vec<_>>>()?;
+        Err(family::execute_same(&args))
+    };
+    let Err(error) = become_root();
+    Error::UserNamespace {
+        call: error.in_one_line(),
     }
-    let word = match map_ranges(child.pid()) {
+}
+
+/// A process outside of the namespace, which may ask the machine's programs for ranges of numbers.
+struct Mapper {
+    child: Child,
+    channel: Channel,
+}
+
+impl Mapper {
+    fn start() -> sys::Result<Mapper> {
+        let (channel, inside) = Channel::pair()?;
+        let args = [MAPPER.to_owned(), std::process::id().to_string()];
+        let args = args.map(|arg| CString::new(arg).expect("names and numbers have no NUL"));
+        let child = keeper::launch(Path::new(THIS_PROGRAM), &args, &[inside.as_fd()])?;
+        Ok(Mapper { child, channel })
+    }
+
+    /// Has the numbers of this process mapped; tells whether there were ranges for it.
+    fn map(self) -> sys::Result<bool> {
+        self.channel.send(MADE, &[])?;
+        let word = self.channel.receive()?;
+        self.child.wait()?;
+        Ok(word.is_some_and(|word| word.bytes == MAPPED))
+    }
+}
+
+/// Waits until the process of this number has made its namespace, and has its numbers mapped; the
+/// exit code is for nobody but `ps`.
+pub(super) fn map(mut args: impl Iterator<Item = OsString>) -> i32 {
+    let channel = Channel::from_fd(process::adopt(CHANNEL_FILE));
+    let number = args.next().and_then(|arg| arg.to_str()?.parse().ok());
+    let (Some(number), Ok(Some(_made))) = (number, channel.receive()) else {
+        return 1;
+    };
+    let word = match map_ranges(number) {
         true => MAPPED,
         false => SINGLE,
     };
-    passed::leave_to(child.pidfd().map_err(Error::Signal)?);
-    // If it is gone, waiting tells why.
-    let _ = channel.send(word, &[]);
-    child
-        .wait()
-        .map(|ended| ExitStatus::of(ended, None))
-        .map_err(Error::Wait)
-}
-
-/// Takes a signal that was sent to this process and to the one that became root through it, as to
-/// a group of processes, for one. For whoever has caught signals.
-pub fn take_signals_once() {
-    passed::take_once();
-}
-
-fn launch(entry: &Entry, inside: &Channel) -> sys::Result<Child> {
-    let text = |text: &OsStr| {
-        let invalid = |_| sys::Error::new("execve()", io::ErrorKind::InvalidInput.into());
-        CString::new(text.as_bytes()).map_err(invalid)
-    };
-    let mut args = vec![text(NAME.as_ref())?];
-    for arg in &entry.args {
-        args.push(text(arg)?);
-    }
-    let mut env = Vec::new();
-    for (name, value) in &entry.env {
-        env.push(text(&[name.as_os_str(), value].join(OsStr::new("=")))?);
-    }
-    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-    let files = [
-        stdin.as_fd(),
-        stdout.as_fd(),
-        stderr.as_fd(),
-        inside.as_fd(),
-    ];
-    birth::launch(&Launch {
-        program: &entry.program,
-        args: &args,
-        env: &env,
-        files: &files,
-    })
+    // If nobody listens any more, nobody needs to know.
+    i32::from(channel.send(word, &[]).is_err())
 }
 
 /// Has the ranges mapped that the machine gives this user; tells whether there are any.
@@ -148,42 +185,6 @@ fn map_with(program: &str, pid: u32, rows: &[Row]) -> bool {
     done.is_ok_and(|status| status.success())
 }
 
-/// Makes the namespace and becomes rbuild in it; returns only if that failed.
-pub(super) fn become_root(args: impl Iterator<Item = OsString>) -> i32 {
-    let channel = Channel::from_fd(process::adopt(CHANNEL_FILE));
-    let owner = id::effective();
-    if let Err(error) = namespace::own_users() {
-        // If nobody listens any more, nobody needs to know.
-        let _ = channel.send(error.in_one_line().as_bytes(), &[]);
-        return 1;
-    }
-    if channel.send(b"made", &[]).is_err() {
-        return 1;
-    }
-    let Ok(Some(word)) = channel.receive() else {
-        return 1;
-    };
-    let mapped = match word.bytes.as_slice() {
-        MAPPED => Ok(()),
-        _ => map_one(owner),
-    };
-    drop(channel);
-    let ready = mapped
-        .and_then(|()| id::become_root())
-        .and_then(|()| mount::make_private())
-        .and_then(|()| process::signal_at_parents_end(process::TERMINATE));
-    if let Err(error) = ready {
-        report(&error);
-        return 1;
-    }
-    process::reset_signals();
-    let text = |text: OsString| CString::new(text.as_bytes()).ok();
-    let args: Vec<CString> = args.filter_map(text).collect();
-    let error = family::execute_same(&args);
-    report(&error);
-    1
-}
-
 /// Maps the user alone, as root.
 fn map_one(owner: Owner) -> sys::Result<()> {
     let write = |path: &str, text: String| {
@@ -192,12 +193,4 @@ fn map_one(owner: Owner) -> sys::Result<()> {
     write("/proc/self/setgroups", "deny".to_owned())?;
     write("/proc/self/uid_map", format!("0 {} 1", owner.uid))?;
     write("/proc/self/gid_map", format!("0 {} 1", owner.gid))
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "there is nobody yet who could report it"
-)]
-fn report(error: &sys::Error) {
-    eprintln!("error: cannot become root of a user namespace: {error}");
 }

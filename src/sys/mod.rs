@@ -25,7 +25,6 @@ pub mod id;
 pub mod mount;
 pub mod namespace;
 pub mod overlay;
-pub mod passed;
 pub mod process;
 pub mod random;
 pub mod remember;
