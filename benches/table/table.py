@@ -17,6 +17,8 @@ that is not installed (buildah, docker.io) has no column. Settings, by environme
     PEERS=buildah        these builders only; empty for none
     LAYERS_MB=100,1024   the sizes of the layers whose memory is shown
     BASES=FOLDER         where the root filesystems of the base images are kept
+    TMPDIR=FOLDER        where everything else is; an ext4 without a journal makes new files slowly
+                         for minutes after others were removed, which an ext4 with one does not
 """
 
 import os
