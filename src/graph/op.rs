@@ -168,6 +168,14 @@ pub struct CopyOp {
     pub link: bool,
 }
 
+impl CopyOp {
+    /// Says whether what is made depends on input 0: one by `--link` only looks up names there.
+    #[must_use]
+    pub fn reads_base(&self) -> bool {
+        !self.link || self.owner.as_deref().is_some_and(names_owner)
+    }
+}
+
 /// One source of a [`CopyOp`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CopySource {

@@ -47,15 +47,14 @@ fn names_commit(git: &GitOp) -> bool {
 /// there.
 pub(super) fn reads_base(op: &Op) -> bool {
     match op {
-        Op::Copy(copy) if copy.link => copy.owner.as_ref().is_some_and(|owner| !is_numeric(owner)),
+        Op::Copy(copy) => copy.reads_base(),
         _ => op.changes_root(),
     }
 }
 
-fn is_numeric(owner: &str) -> bool {
-    owner
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b':')
+/// Says whether the change set of `op` is made on an empty root, wherever it is laid then.
+pub(super) fn is_linked(op: &Op) -> bool {
+    matches!(op, Op::Copy(copy) if copy.link)
 }
 
 /// Gives how input `position` of `op` counts, being `key` as a whole, if `content` is what is

@@ -20,6 +20,7 @@ use crate::solver::Output;
 use crate::solver::Solved;
 use crate::solver::Work;
 use crate::solver::Worker;
+use crate::solver::keys;
 use crate::solver::lenient::Lenient;
 use crate::solver::mark::exported_layers;
 use crate::solver::vertex::Image;
@@ -211,6 +212,7 @@ impl<'a, C: Cache + 'static, W: Worker> Schedule<'a, C, W> {
             id,
             change_set: change_set.clone(),
             output: Arc::clone(output),
+            is_linked: keys::is_linked(&self.job.graph.vertex(id).op),
             step: self.work.steps[id.index()].clone(),
         };
         let shared = Arc::clone(&self.shared);

@@ -330,6 +330,7 @@ impl<C: Cache + 'static, W: Worker> Shared<C, W> {
             id: packed.id,
             change_set: packed.change_set.clone(),
             output: packed.output,
+            is_linked: packed.is_linked,
             step: packed.step.clone(),
             cancel: self.cancel.clone(),
         });
@@ -385,5 +386,6 @@ pub(super) struct Packed {
     pub(super) id: VertexId,
     pub(super) change_set: SnapshotId,
     pub(super) output: Arc<Output>,
+    pub(super) is_linked: bool,
     pub(super) step: Step,
 }

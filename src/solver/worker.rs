@@ -129,6 +129,9 @@ pub struct LayerTask {
     pub change_set: SnapshotId,
     /// The root filesystem whose highest change set it is.
     pub output: Arc<Output>,
+    /// Whether the change set was made on an empty root (`--link`). It serves any base, so its layer
+    /// must not tell of this one, whose files need not even be here.
+    pub is_linked: bool,
     /// Whom to tell what goes on.
     pub step: Step,
     /// The wish to stop.

@@ -136,6 +136,21 @@ fn the_layer_is_that_of_the_files() {
     assert_eq!(layers_alone(&home.path("two")), 0);
 }
 
+/// A linked copy serves any base, so its layer is whole even where the base has all of it.
+#[test]
+fn the_layer_of_a_linked_copy_is_the_same_on_any_base() {
+    if !require(&[Feature::Root, Feature::Namespaces]) {
+        return;
+    }
+    let home = Home::new();
+    context(&home);
+    let on_scratch = "FROM scratch\nCOPY --link src/one /x\n";
+    let on_the_same = "FROM scratch AS base\nCOPY src/one /x\nFROM base\nCOPY --link src/one /x\n";
+    let expected = layers(&home, "one", on_scratch);
+    assert_eq!(layers(&home, "two", on_the_same)[1], expected[0]);
+    assert_eq!(layers(&home, "two", on_scratch), expected);
+}
+
 /// A layer with most pieces of another is the one that is made from nothing.
 #[test]
 fn one_changed_file_changes_the_layer_as_if_all_were_new() {

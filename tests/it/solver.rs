@@ -686,7 +686,12 @@ fn an_image_is_unpacked_once_and_only_if_its_files_are_needed() {
     bench.solve(&plan, link).unwrap();
     assert_eq!(
         bench.worker.take_log(),
-        ["content link 1", "begin link", "end link", "layer link"]
+        [
+            "content link 1",
+            "begin link",
+            "end link",
+            "layer link on nothing"
+        ]
     );
     assert!(bench.take_shown().contains(&"cached base".to_owned()));
 

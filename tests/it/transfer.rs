@@ -1,6 +1,7 @@
 //! Layers on their way between a registry and a build.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::support::Feature;
@@ -155,6 +156,35 @@ fn a_base_that_nothing_reads_stays_where_it_is_until_it_is_needed() {
     succeed(home.build(&reader).args(["-o", &to]));
     is_right(&out);
     assert_eq!(registry.count("GET", &layer), 2);
+}
+
+#[test]
+fn linked_copies_leave_their_base_where_it_is() {
+    if !require(&[Feature::Root, Feature::Overlay]) {
+        return;
+    }
+    let registry = FakeRegistry::start(Demand::Nothing);
+    let layer = publish(&registry);
+    let home = Home::new();
+    home.write("context/more/file", "more");
+    let linked = format!(
+        "FROM {}/app:1\nCOPY --link more/file /dir/file\nADD --link --chown=1:root more /more\n\
+         COPY --link <<EOF /here\ntext\nEOF\n",
+        registry.host()
+    );
+    succeed(home.build(&home.context(&linked)).args(["-t", "mine"]));
+    assert_eq!(registry.count("GET", &layer), 0);
+    // What follows is made upon the base after all.
+    let followed = home.context(&format!("{linked}WORKDIR /dir/deep\n"));
+    succeed(&mut home.build(&followed));
+    assert_eq!(registry.count("GET", &layer), 1);
+    let out = home.path("out");
+    let to = format!("type=local,dest={}", out.display());
+    succeed(home.build(&followed).args(["-o", &to]));
+    is_right(&out);
+    assert!(out.join("dir/file").is_file() && out.join("here").is_file());
+    assert!(out.join("dir/deep").is_dir());
+    assert_eq!(out.join("more/file").metadata().unwrap().uid(), 1);
 }
 
 #[test]

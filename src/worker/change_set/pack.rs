@@ -38,7 +38,10 @@ pub(in crate::worker) async fn pack(worker: &Worker, task: LayerTask) -> Result<
         let tree = worker.snapshots.change_set(&ids[0])?;
         match tree.root().dir().entries()?.is_empty() {
             true => worker.empty_layer.get(&worker),
-            false => pack_tree(&worker, &task, (&ids[0], &tree), below),
+            false => {
+                let below = if task.is_linked { &[] } else { below };
+                pack_tree(&worker, &task, (&ids[0], &tree), below)
+            }
         }
     })
     .await

@@ -70,7 +70,10 @@ pub(super) async fn run(worker: &Worker, op: CopyOp, task: &Task) -> Result<Made
 
 fn copy(worker: &Worker, op: &CopyOp, task: &Task) -> Result<Made, Error> {
     let (inputs, step) = (&task.inputs, &task.step);
-    let below = change_set::whole(worker, inputs[0].chain())?;
+    let below = match op.reads_base() {
+        true => change_set::whole(worker, inputs[0].chain())?,
+        false => Vec::new(),
+    };
     let chain = if op.link { &[] } else { below.as_slice() };
     let active = worker.snapshots.prepare(chain)?;
     let target = active.mount()?;

@@ -59,7 +59,7 @@ pub(crate) struct Told {
 /// A worker for tests. Vertices are known by their names.
 #[derive(Debug, Default)]
 pub(crate) struct Fake {
-    /// What was asked: `begin a`, `end a`, `layer a#1`, `unpack base`, `discard a#2`.
+    /// What was asked: `begin a`, `end a`, `layer a#1`, `layer b on nothing`, `unpack base`, `discard a#2`.
     pub(crate) log: Mutex<Vec<String>>,
     pub(crate) behaviours: Mutex<HashMap<String, Behaviour>>,
     /// What each vertex reads of an input; by default the input as a whole.
@@ -200,7 +200,8 @@ impl Worker for Fake {
     }
 
     async fn layer(&self, task: LayerTask) -> Result<Layer, Failure> {
-        self.note(format!("layer {}", task.step.name()));
+        let below = if task.is_linked { " on nothing" } else { "" };
+        self.note(format!("layer {}{below}", task.step.name()));
         if self.unpackable.lock().unwrap().contains(task.step.name()) {
             return Err(Failure::Told);
         }
