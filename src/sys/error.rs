@@ -7,6 +7,8 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::path::PathBuf;
 
+use crate::sys::FileKind;
+
 /// A system call that failed: the call as text, and the kernel's answer as its source.
 #[derive(Debug, thiserror::Error)]
 #[error("{call}")]
@@ -50,6 +52,13 @@ impl Error {
     /// Tells whether the file or one of its directories does not exist.
     pub fn is_not_found(&self) -> bool {
         self.kind() == io::ErrorKind::NotFound
+    }
+
+    pub(super) fn not_a_file(call: impl Into<String>, kind: FileKind) -> Self {
+        Error::new(
+            call,
+            io::Error::other(format!("it is {kind}, no regular file")),
+        )
     }
 
     pub(super) fn invalid(call: impl Into<String>) -> Self {

@@ -17,6 +17,7 @@ use rustix::fs::StatxFlags;
 use rustix::io::Errno;
 
 use crate::sys::Dir;
+use crate::sys::FileKind;
 use crate::sys::Result;
 use crate::sys::Stat;
 use crate::sys::dir::DIRECTORY;
@@ -80,10 +81,14 @@ impl Root {
         self.resolve_link(path)?.stat()
     }
 
-    /// Opens a file for reading; a named pipe without a writer does not block it.
+    /// Opens a regular file for reading. Anything else is refused before it is opened, which alone
+    /// can make a device do something: a tree holds what somebody else wished it to.
     pub fn open_file(&self, path: &Path) -> Result<File> {
-        self.walk(path, OFlags::RDONLY | OFlags::NONBLOCK)
-            .map(File::from)
+        let found = self.resolve(path)?;
+        match found.stat()?.kind {
+            FileKind::File => found.open_file(),
+            kind => Err(Error::not_a_file(self.text(path), kind)),
+        }
     }
 
     /// Opens a directory.
@@ -166,8 +171,8 @@ impl Handle {
             .call(|| format!("fstatat({:?})", path_of(&self.fd)))
     }
 
-    /// Opens it for reading.
-    pub fn open_file(&self) -> Result<File> {
+    /// Opens it for reading: the same file, whatever its name leads to by now.
+    fn open_file(&self) -> Result<File> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         rustix::fs::open(proc_path(&self.fd), flags, Mode::empty())
             .map(File::from)

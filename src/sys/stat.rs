@@ -1,5 +1,7 @@
 //! What the kernel tells about a file.
 
+use std::fmt;
+
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -72,6 +74,20 @@ impl Stat {
     /// Tells whether it is a directory.
     pub fn is_dir(&self) -> bool {
         self.kind == FileKind::Directory
+    }
+}
+
+impl fmt::Display for FileKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            FileKind::File => "a regular file",
+            FileKind::Directory => "a directory",
+            FileKind::Symlink => "a symbolic link",
+            FileKind::CharDevice => "a character device",
+            FileKind::BlockDevice => "a block device",
+            FileKind::Fifo => "a named pipe",
+            FileKind::Socket => "a socket",
+        })
     }
 }
 

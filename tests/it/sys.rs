@@ -38,6 +38,25 @@ fn read(root: &Root, path: &str) -> String {
 }
 
 #[test]
+fn only_regular_files_are_opened() {
+    let (_home, root) = trapped();
+    root.dir().make_dir("dir", 0o755).unwrap();
+    root.dir().make_node("pipe", Node::Fifo, 0o644).unwrap();
+    root.dir().symlink(Path::new("/pipe"), "link").unwrap();
+    for (name, kind) in [
+        ("dir", "a directory"),
+        ("pipe", "a named pipe"),
+        ("link", "a named pipe"),
+    ] {
+        let error = root.open_file(Path::new(name)).unwrap_err().in_one_line();
+        assert!(
+            error.ends_with(&format!("it is {kind}, no regular file")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn no_link_leads_outside() {
     let (home, root) = trapped();
     let inside = home.path().join("root");
