@@ -31,6 +31,7 @@ use crate::cache::Error;
 use crate::cache::Record;
 use crate::oci::Layer;
 use crate::snapshot::SnapshotId;
+use crate::sys::file::make_private_dir;
 
 /// What every file begins with; another version begins otherwise.
 const MAGIC: &str = "rbuild-cache-1 ";
@@ -289,7 +290,7 @@ pub(super) fn random() -> u64 {
 pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = match File::create_new(path) {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir_all(path.parent().expect("an entry lies in a folder"))?;
+            make_private_dir(path.parent().expect("an entry lies in a folder"))?;
             File::create_new(path)
         }
         created => created,

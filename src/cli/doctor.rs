@@ -15,6 +15,7 @@ use crate::sandbox::Choice;
 use crate::sandbox::Finding;
 use crate::sandbox::Ladder;
 use crate::sandbox::Level;
+use crate::sys::file::make_private_dir;
 
 /// What `rbuild doctor` is told.
 #[derive(Debug, clap::Args)]
@@ -35,7 +36,7 @@ pub(super) fn run(
     environment: &Environment,
 ) -> Result<(), Error> {
     let root = home.root(environment);
-    std::fs::create_dir_all(&root).map_err(|source| Error::WriteFile {
+    make_private_dir(&root).map_err(|source| Error::WriteFile {
         path: root.clone(),
         source,
     })?;

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::run::Error;
+use crate::sys::file::make_private_dir;
 
 const FOLDER: &str = "containers";
 const STATE: &str = "state.json";
@@ -67,7 +68,7 @@ impl Container {
     /// [`Error::NameInUse`] or [`Error::Container`].
     pub fn create(&self, root: &Path) -> Result<(), Error> {
         let folder = folder_of(root, &self.id);
-        fs::create_dir_all(root.join(FOLDER)).map_err(cannot(&folder))?;
+        make_private_dir(&root.join(FOLDER)).map_err(cannot(&folder))?;
         let names = open_lock(&root.join(FOLDER)).and_then(|file| file.lock().map(|()| file));
         let _names = names.map_err(cannot(&folder))?;
         if list(root)?.iter().any(|other| other.name == self.name) {

@@ -5,6 +5,7 @@ use std::fs::TryLockError;
 
 use crate::run::Error;
 use crate::run::Request;
+use crate::sys::file::make_private_dir;
 
 /// Keeps a name from others until it is dropped. The kernel gives the lock of a killed process
 /// back, so no name is ever taken by nobody.
@@ -24,7 +25,7 @@ pub(super) fn claim(request: &Request) -> Result<Option<Claim>, Error> {
         path: path.clone(),
         source,
     };
-    std::fs::create_dir_all(&folder).map_err(failed)?;
+    make_private_dir(&folder).map_err(failed)?;
     let file = File::create(&path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(Claim { _file: file })),

@@ -24,6 +24,7 @@ use crate::snapshot::scratch::Scratch;
 use crate::sys::Dir;
 use crate::sys::Root;
 use crate::sys::Timestamp;
+use crate::sys::file::make_private_dir;
 use crate::sys::remember;
 
 /// The tree of a snapshot, in its directory.
@@ -48,6 +49,7 @@ pub(super) struct Shelf {
 impl Shelf {
     /// Opens the snapshots in a directory, which is made if it is missing.
     pub(super) fn open(path: &Path) -> Result<Self> {
+        make_private_dir(path).map_err(cannot("create", path))?;
         let empty = path.join(EMPTY);
         fs::create_dir_all(&empty).map_err(cannot("create", empty))?;
         Ok(Self {

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use crate::oci::Digest;
 use crate::store::Store;
+use crate::sys::file::make_private_dir;
 
 /// How long such a file may become before it is begun anew.
 const LIMIT_BYTES: usize = 8 << 10;
@@ -48,7 +49,7 @@ impl Store {
                 .write_all(format!("{repository}\n").as_bytes())
         };
         if write().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-            let _ = fs::create_dir(self.location_folder()).and_then(|()| write());
+            let _ = make_private_dir(&self.location_folder()).and_then(|()| write());
         }
     }
 

@@ -30,9 +30,10 @@ mod notes;
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::path::PathBuf;
+
+use crate::sys::file::make_private_dir;
 
 pub use blob::BlobReader;
 pub use blob::BlobWriter;
@@ -92,12 +93,9 @@ impl Store {
         for folder in ["", "blobs/sha256", "tmp"] {
             let path = self.root.join(folder);
             // Nobody else may read it: a base image holds setuid programs and a layer may hold
-            // anything.
-            fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&path)
-                .map_err(|source| Error::Open { path, source })?;
+            // anything. As the root may have been there before, open to all, this holds for each
+            // folder in it, whoever makes it.
+            make_private_dir(&path).map_err(|source| Error::Open { path, source })?;
         }
         // Pruning removes temporary files, also those of whoever makes the store meanwhile.
         let _shared = self.share()?;

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use crate::oci::Digest;
 use crate::store::Store;
 use crate::store::file::Temporary;
+use crate::sys::file::make_private_dir;
 
 /// How long the text of a digest is.
 const HEX: usize = 64;
@@ -41,7 +42,7 @@ impl Store {
             temporary.file.write_all(bytes).ok()?;
             temporary.place_unsynced(&self.note_folder().join(name))
         };
-        if write().is_none() && fs::create_dir(self.note_folder()).is_ok() {
+        if write().is_none() && make_private_dir(&self.note_folder()).is_ok() {
             write();
         }
     }

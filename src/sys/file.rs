@@ -1,5 +1,6 @@
 //! What the kernel does for open files beyond reading and writing.
 
+use std::fs::DirBuilder;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -132,6 +133,12 @@ pub fn sync_dir(dir: &Dir) -> Result<()> {
     rustix::fs::openat(dir, ".", flags, Mode::empty())
         .and_then(rustix::fs::fsync)
         .call(|| format!("fsync({:?})", path_of(dir)))
+}
+
+/// Makes a directory, and those above it that are missing, which nobody but their owner may enter.
+/// One that is there stays as it is.
+pub fn make_private_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// Makes a file that exists only in memory and has no name.

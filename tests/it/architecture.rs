@@ -13,14 +13,14 @@ const ROOMS: [(&str, u32, &str); 18] = [
     ("progress", 0, ""),
     ("sys", 0, ""),
     ("graph", 1, "oci"),
-    ("store", 1, "oci"),
+    ("store", 1, "oci sys"),
     ("layer", 1, "oci sys"),
     ("sandbox", 1, "sys progress"),
     ("dockerfile", 2, "graph oci"),
     ("snapshot", 2, "layer sys"),
     ("remote", 2, "oci store progress"),
     // Of `snapshot`, only the names of change sets.
-    ("cache", 3, "graph oci snapshot"),
+    ("cache", 3, "graph oci snapshot sys"),
     ("export", 3, "oci store"),
     // Of `snapshot`, only the names of change sets; of `oci`, layers.
     ("solver", 4, "graph cache progress oci snapshot"),
@@ -40,7 +40,7 @@ const ROOMS: [(&str, u32, &str); 18] = [
     (
         "run",
         6,
-        "worker snapshot sandbox remote store oci progress",
+        "worker snapshot sandbox remote store oci sys progress",
     ),
     // Requests are made of values of the rooms below: registries, networks, limits, signals.
     (

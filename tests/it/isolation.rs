@@ -4,6 +4,7 @@ use std::fs;
 use std::io::BufRead;
 use std::io::BufReader;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::process::Stdio;
@@ -54,6 +55,30 @@ fn who_takes_too_much_memory_is_told_how_much_there_is() {
     assert_eq!(failed.code, Some(1), "{}", failed.stderr);
     for part in ["more than the 32 MiB of memory", "--memory"] {
         assert!(failed.stderr.contains(part), "{}", failed.stderr);
+    }
+}
+
+#[test]
+fn a_store_in_a_folder_that_was_there_is_closed_to_others() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = Home::new();
+    let root = home.path("root");
+    fs::create_dir(&root).unwrap();
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
+    succeed(&mut build_with(&home, "--mount=type=cache,target=/c", ":"));
+    let mut folders: Vec<String> = Vec::new();
+    for entry in fs::read_dir(&root).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            let name = entry.file_name().into_string().unwrap();
+            let mode = entry.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{name}");
+            folders.push(name);
+        }
+    }
+    for name in ["blobs", "mounts", "records", "snapshots"] {
+        assert!(folders.iter().any(|folder| folder == name), "{folders:?}");
     }
 }
 

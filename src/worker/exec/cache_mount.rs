@@ -31,6 +31,7 @@ use crate::oci::Digest;
 use crate::solver::Cancel;
 use crate::sys::Dir;
 use crate::sys::Owner;
+use crate::sys::file::make_private_dir;
 use crate::worker::Error;
 
 /// More builds than this do not run one step at a time on one machine.
@@ -94,7 +95,7 @@ fn lock(folder: &Path, sharing: Sharing, cancel: &Cancel) -> Result<Option<File>
         path: path.clone(),
         source,
     };
-    fs::create_dir_all(folder).map_err(error)?;
+    make_private_dir(folder).map_err(error)?;
     let file = File::options()
         .create(true)
         .append(true)
