@@ -8,6 +8,7 @@
 //! The file is a header, entries of [`ENTRY_BYTES`] bytes sorted by inode and device, and a digest
 //! of all that. It is read in one go and searched where it lies.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
@@ -104,7 +105,7 @@ pub struct StatIndex {
     used: Vec<AtomicBool>,
     /// A moment before the first unknown file was read.
     first_miss: OnceLock<Option<SystemTime>>,
-    new: Mutex<Vec<[u8; ENTRY_BYTES]>>,
+    new: Mutex<HashMap<[u8; STAMP_BYTES], ContentDigest>>,
 }
 
 impl StatIndex {
@@ -133,6 +134,8 @@ impl StatIndex {
     pub fn get(&self, stamp: &FileStamp) -> Option<ContentDigest> {
         let wanted = stamp.encode();
         let found = self.search(&wanted);
+        // A build asks again after it read the files, to see that they have stayed what they were.
+        let found = found.or_else(|| self.lock().get(&wanted).copied());
         if found.is_none() {
             self.first_miss.get_or_init(|| self.present());
         }
@@ -167,10 +170,7 @@ impl StatIndex {
         if !read.is_some_and(|read| stamp.is_settled(read)) {
             return;
         }
-        let mut entry = [0; ENTRY_BYTES];
-        entry[..STAMP_BYTES].copy_from_slice(&stamp.encode());
-        entry[STAMP_BYTES..].copy_from_slice(digest.as_bytes());
-        self.lock().push(entry);
+        self.lock().insert(stamp.encode(), *digest);
     }
 
     /// Writes the index, if there is anything new to remember.
@@ -182,7 +182,7 @@ impl StatIndex {
         if new.is_empty() {
             return Ok(());
         }
-        let written = write_new(&self.temporary, &self.merge(new));
+        let written = write_new(&self.temporary, &self.merge(&new));
         let placed = written.and_then(|()| fs::rename(&self.temporary, &self.path));
         placed.map_err(|source| {
             // On a full disk every byte counts; the failure to report is the first one.
@@ -196,7 +196,14 @@ impl StatIndex {
 
     /// Gives the bytes of the next index: what is new, what was used, and not too much of the
     /// rest.
-    fn merge(&self, mut entries: Vec<[u8; ENTRY_BYTES]>) -> Vec<u8> {
+    fn merge(&self, new: &HashMap<[u8; STAMP_BYTES], ContentDigest>) -> Vec<u8> {
+        let mut entries: Vec<[u8; ENTRY_BYTES]> = Vec::with_capacity(new.len());
+        for (stamp, digest) in new {
+            let mut entry = [0; ENTRY_BYTES];
+            entry[..STAMP_BYTES].copy_from_slice(stamp);
+            entry[STAMP_BYTES..].copy_from_slice(digest.as_bytes());
+            entries.push(entry);
+        }
         let is_used = |position: &usize| self.used[*position].load(Ordering::Relaxed);
         let used = (0..self.used.len()).filter(is_used).count() + entries.len();
         let keeps_unused = self.used.len() <= 3 * used + UNUSED_KEPT;
@@ -226,7 +233,7 @@ impl StatIndex {
         modified.ok()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<[u8; ENTRY_BYTES]>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; STAMP_BYTES], ContentDigest>> {
         self.new.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -156,6 +156,7 @@ pub(super) fn source_output(graph: &Graph, id: VertexId, key: CacheKey) -> Outpu
         key,
         body: Body::Root(layers),
         image,
+        is_transient: false,
     }
 }
 

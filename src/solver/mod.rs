@@ -11,6 +11,7 @@
 //! Start reading at [`mark`], then `resolve` in `vertex.rs`: the life of one vertex.
 
 mod cancel;
+mod content;
 mod error;
 mod hits;
 mod keys;

@@ -157,10 +157,12 @@ impl<'a, C: Cache + 'static, W: Worker> Schedule<'a, C, W> {
     /// Begins to resolve a vertex whose inputs are resolved.
     fn start(&mut self, id: VertexId) {
         let inputs = self.work.inputs[id.index()].clone();
-        let inputs = inputs.into_iter().map(|input| self.input(input)).collect();
+        let inputs = inputs.into_iter().map(|input| self.input(input));
+        let inputs: Vec<Arc<Output>> = inputs.collect();
         let item = Item {
             id,
             vertex: self.job.graph.vertex(id).clone(),
+            is_transient: inputs.iter().any(|input| input.is_transient),
             inputs,
             definition: self.work.definitions[id.index()].clone(),
             was_denied: self.work.hits.was_denied(id),

@@ -8,11 +8,9 @@ use std::sync::atomic::Ordering;
 use tokio::sync::OnceCell;
 use tokio::sync::Semaphore;
 use tokio::sync::SemaphorePermit;
-use tokio::task::spawn_blocking;
 
 use crate::cache::Cache;
 use crate::cache::CacheKey;
-use crate::cache::ContentDigest;
 use crate::cache::InputKey;
 use crate::cache::Record;
 use crate::cache::components;
@@ -31,7 +29,6 @@ use crate::solver::LayerTask;
 use crate::solver::Made;
 use crate::solver::Options;
 use crate::solver::Output;
-use crate::solver::Selection;
 use crate::solver::Task;
 use crate::solver::Worker;
 use crate::solver::hits;
@@ -72,10 +69,18 @@ pub(super) struct Item {
     pub(super) was_denied: bool,
     pub(super) is_needed: bool,
     pub(super) is_exported: bool,
+    /// Whether the result is of use to this build only: the key by definition counts a state of a
+    /// context that was gone before it was read, here or in an input.
+    pub(super) is_transient: bool,
     pub(super) step: Step,
 }
 
 impl Item {
+    /// Gives the key by definition, if it says what the result is made of.
+    fn definition_key(&self) -> Option<CacheKey> {
+        self.definition.key.filter(|_| !self.is_transient)
+    }
+
     /// Names what the change set of the vertex is laid on.
     fn base(&self) -> CacheKey {
         match self.inputs.first() {
@@ -94,6 +99,7 @@ impl Item {
             key,
             body: Body::Root(chain),
             image: base.and_then(|base| base.image),
+            is_transient: self.is_transient,
         })
     }
 }
@@ -101,7 +107,7 @@ impl Item {
 /// Resolves a vertex: finds its result by content, or carries it out.
 pub(super) async fn resolve<C: Cache + 'static, W: Worker>(
     shared: &Arc<Shared<C, W>>,
-    item: Item,
+    mut item: Item,
 ) -> Result<Arc<Output>, Error<W::Error>> {
     let op = &item.vertex.op;
     let counts = shared.count_inputs(&item).await?;
@@ -109,11 +115,14 @@ pub(super) async fn resolve<C: Cache + 'static, W: Worker>(
     if let Some(record) = key.and_then(|key| shared.find_by_content(&item, &key)) {
         shared
             .cache
-            .put(item.definition.key.filter(|&by| Some(by) != key), &record);
+            .put(item.definition_key().filter(|&by| Some(by) != key), &record);
         item.step.cached();
         return Ok(item.output(&record));
     }
     let made = shared.execute(&item, key).await?;
+    let is_outdated = shared.is_outdated(&item).await;
+    item.is_transient |= is_outdated;
+    let key = key.filter(|_| !is_outdated);
     let layer = made.layer.clone();
     let change_set = made.change_set.clone();
     let record = shared.keep(&item, key, made, counts.unwrap_or_default());
@@ -144,37 +153,6 @@ impl<C: Cache + 'static, W: Worker> Shared<C, W> {
             counts.push(keys::of_input(op, position, key, content));
         }
         Ok(counts.into_iter().collect())
-    }
-
-    /// Digests what a vertex reads of a root filesystem that is not the one it changes.
-    async fn content(
-        self: &Arc<Self>,
-        item: &Item,
-        position: usize,
-    ) -> Result<Option<ContentDigest>, Error<W::Error>> {
-        let input = Arc::clone(&item.inputs[position]);
-        self.unpack(input.image).await?;
-        let worker = Arc::clone(&self.worker);
-        let vertex = item.vertex.clone();
-        let digested = spawn_blocking(move || {
-            worker.content(&Selection {
-                vertex: &vertex,
-                position,
-                input: &input,
-            })
-        });
-        let digested = digested.await.unwrap_or_else(|panic| {
-            std::panic::resume_unwind(panic.into_panic());
-        });
-        digested.map_err(|source| {
-            item.step.started();
-            let (vertex, name) = (item.id, item.vertex.name.clone());
-            self.fail(&item.step, source, |source| Error::Content {
-                vertex,
-                name,
-                source,
-            })
-        })
     }
 
     /// Asks the cache for a vertex whose inputs are known by content.
@@ -241,7 +219,7 @@ impl<C: Cache + 'static, W: Worker> Shared<C, W> {
         made: Made,
         counts: Vec<InputKey>,
     ) -> Record {
-        let by_definition = item.definition.key;
+        let by_definition = item.definition_key();
         let by_result = made
             .content
             .map(|content| CacheKey::of_result(&item.base(), &content));
@@ -364,7 +342,7 @@ impl<C: Cache + 'static, W: Worker> Shared<C, W> {
 
     /// Takes note of a failure. The first one stops everything else and is the one to report;
     /// what fails after that, or after the user's wish to stop, was canceled.
-    fn fail(
+    pub(super) fn fail(
         &self,
         step: &Step,
         source: W::Error,

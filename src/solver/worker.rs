@@ -31,6 +31,12 @@ pub trait Worker: Send + Sync + 'static {
     /// If the input cannot be read, or has nothing of what the op wants.
     fn content(&self, selection: &Selection<'_>) -> Result<Option<ContentDigest>, Self::Error>;
 
+    /// Says whether somebody may write to a context while it is read. Blocks, but not for long.
+    fn may_change(&self, context: &ContextOp) -> bool {
+        let _ = context;
+        true
+    }
+
     /// Says whether what `record` names is still there, as a snapshot or as a layer to make it
     /// from. Blocks, but not for long.
     fn is_whole(&self, record: &Record) -> bool;
@@ -147,6 +153,9 @@ pub struct Output {
     pub body: Body,
     /// The image it began with, which must be unpacked before anything of it is read.
     pub(super) image: Option<VertexId>,
+    /// Whether no later build may find by definition what needs it: it is not what its own key by
+    /// definition says.
+    pub(super) is_transient: bool,
 }
 
 impl Output {
@@ -157,6 +166,7 @@ impl Output {
             key,
             body,
             image: None,
+            is_transient: false,
         }
     }
 

@@ -35,6 +35,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::cache::ContentDigest;
 use crate::cache::Record;
 use crate::cache::StatIndex;
+use crate::graph::ContextOp;
 use crate::graph::ImageOp;
 use crate::graph::Network;
 use crate::graph::Op;
@@ -302,13 +303,18 @@ impl Worker {
             .map_err(Error::from)
     }
 
-    /// Gives the stat index of a context; none for one that was unpacked or fetched for this build
-    /// only, whose files nobody sees again.
+    /// Says whether a context was unpacked or fetched for this build only: nobody else writes to
+    /// its files, and nobody sees them again.
+    fn is_own(&self, context: &str) -> bool {
+        self.options.contexts[context].starts_with(self.options.root.join("snapshots"))
+    }
+
+    /// Gives the stat index of a context; none for one of this build only.
     fn index(&self, context: &str) -> Option<Arc<StatIndex>> {
-        let path = &self.options.contexts[context];
-        if path.starts_with(self.options.root.join("snapshots")) {
+        if self.is_own(context) {
             return None;
         }
+        let path = &self.options.contexts[context];
         let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
         let open = || {
             let real = path.canonicalize().unwrap_or_else(|_| path.clone());
@@ -329,6 +335,10 @@ impl solver::Worker for Worker {
             Op::Exec(op) => exec::content(self, op, selection),
             _ => Ok(None),
         }
+    }
+
+    fn may_change(&self, context: &ContextOp) -> bool {
+        !self.is_own(&context.name)
     }
 
     fn is_whole(&self, record: &Record) -> bool {

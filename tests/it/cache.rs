@@ -292,6 +292,7 @@ fn an_index_knows_files_that_have_not_changed() {
     let folder = home.path().join("stat");
     let index = StatIndex::open(&folder, "/context");
     assert!(paths.iter().all(|path| !ask(&index, path)));
+    assert!(paths.iter().all(|path| ask(&index, path)));
     index.save().unwrap();
     let index = StatIndex::open(&folder, "/context");
     assert!(paths.iter().all(|path| ask(&index, path)));

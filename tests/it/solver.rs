@@ -629,6 +629,40 @@ fn a_copy_from_the_context_is_keyed_by_what_it_selects() {
 }
 
 #[test]
+fn what_was_made_of_a_context_that_changed_meanwhile_is_no_hit() {
+    let bench = Bench::new();
+    let mut plan = Plan::default();
+    let scratch = plan.scratch();
+    let context = plan.context();
+    let before = plan.run("before", scratch);
+    let a = plan.copy("a", before, &[context]);
+    let b = plan.run("b", a);
+    let changes = Behaviour {
+        selects: Some(("a".to_owned(), 1, "other files".to_owned())),
+        ..Behaviour::default()
+    };
+    bench.worker.behave("before", changes);
+    bench.worker.select("a", 1, "files");
+    let known = Behaviour {
+        content: Some("made of other files".to_owned()),
+        ..Behaviour::default()
+    };
+    bench.worker.behave("a", known);
+    let first = bench.solve(&plan, b).unwrap();
+    assert_eq!(chain(&first), ["before-0", "a-1", "b-2"]);
+    bench.worker.take_log();
+
+    bench.worker.select("a", 1, "files");
+    bench.worker.behave("a", Behaviour::default());
+    bench.solve(&plan, b).unwrap();
+    assert_eq!(bench.worker.take_executed(), ["a", "b"]);
+    bench.solve_warm(&plan, b);
+    bench.worker.select("a", 1, "other files");
+    bench.solve(&plan, b).unwrap();
+    assert_eq!(bench.worker.take_executed(), ["a"]);
+}
+
+#[test]
 fn a_context_that_cannot_be_digested_is_never_a_hit() {
     let bench = Bench::new();
     let mut plan = Plan::default();
@@ -690,6 +724,7 @@ fn an_image_is_unpacked_once_and_only_if_its_files_are_needed() {
             "content link 1",
             "begin link",
             "end link",
+            "content link 1",
             "layer link on nothing"
         ]
     );

@@ -45,6 +45,8 @@ pub(crate) struct Behaviour {
     pub(crate) lasts: Option<Duration>,
     /// The content of what it makes: by default its name, empty for one not known.
     pub(crate) content: Option<String>,
+    /// What another vertex reads of an input from then on.
+    pub(crate) selects: Option<(String, usize, String)>,
 }
 
 /// What the worker was told with a vertex.
@@ -188,6 +190,9 @@ impl Worker for Fake {
             .fetch_sub(usize::from(takes_part), Ordering::SeqCst);
         self.note(format!("end {name}"));
         acted?;
+        if let Some((name, position, content)) = &behaviour.selects {
+            self.select(name, *position, content);
+        }
         let number = self.made.fetch_add(1, Ordering::SeqCst);
         let content = behaviour.content.unwrap_or_else(|| name.clone());
         let is_known = !content.is_empty();
