@@ -1,5 +1,6 @@
 //! What must run: definition keys from the leaves up, hits from the targets down.
 
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -42,6 +43,8 @@ pub struct Work {
     pub(super) is_left: Vec<bool>,
     /// The layers that are there.
     pub(super) layers: HashMap<VertexId, Layer>,
+    /// The results of the targets' chains that are there, but not their layers.
+    pub(super) to_pack: BTreeSet<VertexId>,
 }
 
 impl Work {
@@ -75,6 +78,7 @@ pub fn mark<C: Cache, W: Worker>(job: &Job<'_, C, W>) -> Result<Marked, Error<W:
         hits: Hits::new(graph),
         is_left: vec![false; graph.len()],
         layers: HashMap::new(),
+        to_pack: BTreeSet::new(),
     };
     for id in graph.order() {
         let definition = define(job, &work, id)?;
@@ -186,8 +190,13 @@ fn find_layers<C: Cache, W: Worker>(job: &Job<'_, C, W>, cache: &Lenient<C>, wor
             continue;
         };
         let layer = cache.layer(&record.change_set, packing);
-        if let Some(layer) = layer.filter(|layer| job.worker.has_layer(layer)) {
-            work.layers.insert(id, layer);
+        match layer.filter(|layer| job.worker.has_layer(layer)) {
+            Some(layer) => {
+                work.layers.insert(id, layer);
+            }
+            None => {
+                work.to_pack.insert(id);
+            }
         }
     }
 }
@@ -241,8 +250,8 @@ pub(super) fn exported_layers<C, W>(
 }
 
 impl Work {
-    /// Gives the images whose files may be read by vertices that are left to do, of those that
-    /// `is_asked` accepts.
+    /// Gives the images whose files may be read by vertices that are left to do or to pack, of those
+    /// that `is_asked` accepts.
     pub(super) fn images_read<C, W>(
         &self,
         job: &Job<'_, C, W>,
@@ -250,12 +259,17 @@ impl Work {
     ) -> Vec<VertexId> {
         let mut images = Vec::new();
         for id in job.graph.order() {
-            if !self.is_left[id.index()] || !is_asked(id) {
+            let op = &job.graph.vertex(id).op;
+            let is_left = self.is_left[id.index()];
+            let is_compared = self.to_pack.contains(&id) && !keys::is_linked(op);
+            if !(is_left || is_compared) || !is_asked(id) {
                 continue;
             }
-            let op = &job.graph.vertex(id).op;
             for (position, &input) in self.inputs[id.index()].iter().enumerate() {
-                let is_read = position > 0 || keys::reads_base(op);
+                let is_read = match position {
+                    0 => is_compared || keys::reads_base(op),
+                    _ => is_left,
+                };
                 let lowest = self.lowest[input.index()];
                 if is_read && matches!(job.graph.vertex(lowest).op, Op::Image(_)) {
                     images.push(lowest);

@@ -146,11 +146,10 @@ impl<'a, C: Cache + 'static, W: Worker> Schedule<'a, C, W> {
             if self.work.is_left[id.index()] && self.waits_for[id.index()] == 0 {
                 self.start(id);
             }
-            let is_packed = self.work.layers.contains_key(&id);
-            if self.exported.contains(&id) && self.work.hits.is_found(id) && !is_packed {
-                let output = self.input(id);
-                self.pack(id, &output);
-            }
+        }
+        for id in self.work.to_pack.clone() {
+            let output = self.input(id);
+            self.pack(id, &output);
         }
     }
 

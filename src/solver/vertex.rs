@@ -303,6 +303,10 @@ impl<C: Cache + 'static, W: Worker> Shared<C, W> {
         if let Some(layer) = known.filter(|layer| self.worker.has_layer(layer)) {
             return Ok(layer);
         }
+        // What was carried out has its base ready; what was found may be all that is left of it.
+        if !packed.is_linked {
+            self.unpack(packed.output.image).await?;
+        }
         let _packer = self.slot(&self.packers).await?;
         let made = self.worker.layer(LayerTask {
             id: packed.id,

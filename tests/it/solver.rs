@@ -836,6 +836,30 @@ fn a_lost_layer_or_another_packing_packs_again_without_running() {
 }
 
 #[test]
+fn what_is_packed_again_has_its_image_unpacked_unless_it_is_linked() {
+    let mut bench = Bench::packing();
+    let mut plan = Plan::default();
+    let base = plan.image("base");
+    let context = plan.context();
+    bench.worker.select("link", 1, "files");
+    let link = plan.link("link", base, &[context]);
+    let a = plan.run("a", link);
+    bench.solve(&plan, a).unwrap();
+    bench.worker.take_log();
+    bench.options.packing = Some("zstd".to_owned());
+    bench.solve(&plan, link).unwrap();
+    let log = bench.worker.take_log();
+    assert_eq!(log, ["content link 1", "layer link on nothing"]);
+    bench.take_shown();
+    bench.solve(&plan, a).unwrap();
+    let log = bench.worker.take_log();
+    assert_eq!(log, ["content link 1", "unpack base", "layer a"]);
+    let shown = bench.take_shown();
+    let expected = ["cached link", "cached a", "started base", "done base"];
+    assert_eq!(shown, expected);
+}
+
+#[test]
 fn a_layer_that_cannot_be_packed_is_a_failure() {
     let bench = Bench::packing();
     let mut plan = Plan::default();

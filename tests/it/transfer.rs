@@ -188,6 +188,28 @@ fn linked_copies_leave_their_base_where_it_is() {
 }
 
 #[test]
+fn a_base_that_was_pruned_comes_back_for_what_is_packed_again() {
+    if !require(&[Feature::Root, Feature::Overlay]) {
+        return;
+    }
+    let registry = FakeRegistry::start(Demand::Nothing);
+    let layer = publish(&registry);
+    let home = Home::new();
+    let base = format!("{}/app:1", registry.host());
+    let context = home.context(&format!("FROM {base}\nWORKDIR /dir/deep\n"));
+    let mut built = Vec::new();
+    for times_fetched in [1, 2] {
+        succeed(home.build(&context).args(["-t", "mine"]));
+        assert_eq!(registry.count("GET", &layer), times_fetched);
+        built.push(fs::read_to_string(home.path("root/index.json")).unwrap());
+        for forget in [&["rmi", "mine", &base][..], &["prune"]] {
+            succeed(home.rbuild().args(forget));
+        }
+    }
+    assert_eq!(built[0], built[1]);
+}
+
+#[test]
 fn files_of_a_base_that_no_instruction_reads_are_written() {
     if !require(&[Feature::Root, Feature::Overlay]) {
         return;
