@@ -25,8 +25,6 @@ use crate::sandbox::program;
 use crate::sandbox::report::Problem;
 use crate::sandbox::report::Report;
 use crate::sandbox::rootfs;
-use crate::sandbox::rootless;
-use crate::sandbox::serve;
 use crate::sandbox::spec::Isolation;
 use crate::sandbox::spec::Network;
 use crate::sandbox::spec::Rootfs;
@@ -138,32 +136,6 @@ const CHROOT_STEPS: [Step; 13] = [
     ("become its user", become_user),
     ("enter its working directory", enter_cwd),
 ];
-
-/// Becomes the template of sandboxes, or root of a user namespace, and does not return, if this
-/// process was started for that.
-///
-/// To be called before anything else in `main`: the process must have one thread.
-///
-/// # Errors
-/// [`Error::UserNamespace`](crate::sandbox::Error::UserNamespace) if it cannot become root of one.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this process is no `rbuild` that a user started: it has no `cli`"
-)]
-pub fn init_if_requested() -> Result<(), crate::sandbox::Error> {
-    let mut args = std::env::args_os();
-    let name = args.next().unwrap_or_default();
-    if name == serve::NAME {
-        std::process::exit(serve::serve(args));
-    }
-    if name == rootless::MAPPER {
-        std::process::exit(rootless::map(args));
-    }
-    if name == rootless::NAME {
-        return Err(rootless::become_root(args));
-    }
-    Ok(())
-}
 
 /// Sets up the sandbox and becomes the program; the exit code is for nobody but `ps`.
 pub(super) fn run(birth: Birth<'_>) -> i32 {

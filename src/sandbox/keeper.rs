@@ -14,6 +14,7 @@ use crate::sandbox::Error;
 use crate::sys;
 use crate::sys::birth;
 use crate::sys::birth::Launch;
+use crate::sys::namespace::Namespace;
 use crate::sys::process::Child;
 
 /// The number that the first file has in a program.
@@ -56,6 +57,16 @@ pub(super) fn launch(
     args: &[CString],
     files: &[BorrowedFd<'_>],
 ) -> sys::Result<Child> {
+    launch_in(&[], program, args, files)
+}
+
+/// Starts such a program in namespaces of its own.
+pub(super) fn launch_in(
+    namespaces: &[Namespace],
+    program: &Path,
+    args: &[CString],
+    files: &[BorrowedFd<'_>],
+) -> sys::Result<Child> {
     let null = File::options().read(true).write(true).open("/dev/null");
     let null = null.map_err(|error| sys::Error::new("open(\"/dev/null\")", error))?;
     let mut all = vec![null.as_fd(); FIRST_FILE];
@@ -65,5 +76,6 @@ pub(super) fn launch(
         args,
         env: &[],
         files: &all,
+        namespaces,
     })
 }

@@ -37,9 +37,11 @@
 //!
 //! Start reading at [`Spec`], then `init.rs`.
 
+mod anchor;
 mod apart;
 mod cgroup;
 mod confine;
+mod entrance;
 mod error;
 mod examine;
 mod furnish;
@@ -56,6 +58,7 @@ mod report;
 mod rootfs;
 mod rootless;
 mod running;
+mod sealed;
 mod seccomp;
 mod serve;
 mod spawn;
@@ -68,10 +71,10 @@ mod template;
 mod terminal;
 mod user;
 
+pub use self::entrance::init_if_requested;
 pub use self::error::Error;
 pub use self::examine::Finding;
 pub use self::examine::examine;
-pub use self::init::init_if_requested;
 pub use self::ladder::Choice;
 pub use self::ladder::IsolationWish;
 pub use self::ladder::Ladder;

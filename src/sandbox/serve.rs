@@ -69,7 +69,7 @@ pub(super) fn serve(mut args: impl Iterator<Item = OsString>) -> i32 {
                 };
                 return become_sandbox(message.files, birth);
             }
-            Ok(Side::Original(child)) => answer(&channel, &Ok(child.pid()), &[child.as_fd()]),
+            Ok(Side::Original(child)) => answer(&channel, &Ok(()), &[child.as_fd()]),
             Err(error) => answer(&channel, &Err(error.into()), &[]),
         };
         if answered.is_err() {

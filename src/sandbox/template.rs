@@ -23,17 +23,16 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::sandbox::Error;
+use crate::sandbox::anchor::Anchor;
 use crate::sandbox::cgroup::DeviceList;
-use crate::sandbox::keeper;
 use crate::sandbox::keeper::Keeper;
 use crate::sandbox::report::Problem;
+use crate::sandbox::sealed::Program;
 use crate::sandbox::serve;
+use crate::sandbox::spec::Isolation;
 use crate::sys;
 use crate::sys::channel::Channel;
 use crate::sys::id::Capabilities;
-use crate::sys::mount::Attributes;
-use crate::sys::mount::Depth;
-use crate::sys::mount::Mount;
 use crate::sys::namespace::Namespace;
 use crate::sys::process;
 use crate::sys::process::Child;
@@ -89,8 +88,8 @@ pub(super) struct Order {
     pub(super) groups: Vec<bool>,
 }
 
-/// What the template answers: the copy's number, with a handle of it, or why there is none.
-pub(super) type Answer = Result<u32, Problem>;
+/// What the template answers: that there is a copy, with a handle of it, or why there is none.
+pub(super) type Answer = Result<(), Problem>;
 
 impl Template {
     /// Makes sandboxes of a binary whose `main` begins with
@@ -114,11 +113,12 @@ impl Template {
 
     /// Starts the program, if it does not run yet, and waits for nothing. Whoever starts a sandbox
     /// learns of a failure.
-    pub fn begin(&self) {
+    pub fn begin(&self, isolation: &Isolation) {
         let running = self.shared.process.lock();
         let mut running = running.unwrap_or_else(PoisonError::into_inner);
         if running.is_none() {
-            *running = self.start().ok().map(Arc::new);
+            let has_own_numbers = *isolation == Isolation::Namespace;
+            *running = self.start(has_own_numbers).ok().map(Arc::new);
         }
     }
 
@@ -131,7 +131,10 @@ impl Template {
         for _ in 0..ATTEMPTS {
             let process = match &mut *running {
                 Some(process) => process,
-                none => none.insert(Arc::new(self.start()?)),
+                none => {
+                    let has_own_numbers = order.namespaces.contains(&Namespace::Pid);
+                    none.insert(Arc::new(self.start(has_own_numbers)?))
+                }
             };
             if let Some(child) = process.ask(&text, files) {
                 return Ok(Copy {
@@ -146,14 +149,15 @@ impl Template {
 
     /// Starts it and does not wait: what is asked meanwhile is answered when it is there.
     ///
-    /// The kernel kills its copies too when the thread that started it ends.
-    fn start(&self) -> Result<Process, Error> {
+    /// The kernel kills its copies too when the thread that started it ends. If they have numbers of
+    /// their own for their processes, none of these outlives the anchor.
+    fn start(&self, has_own_numbers: bool) -> Result<Process, Error> {
         let (channel, inside) = Channel::pair().map_err(Error::Start)?;
         let (hold, held) = mpsc::channel();
         let (program, devices) = (self.shared.program.clone(), self.devices().cloned());
         // Without a way in, it is as if there were no list.
         let door = devices.as_ref().and_then(|list| list.door().ok());
-        let keep = move || keep(&program, (inside, door), &held);
+        let keep = move || keep(&program, (inside, door), (has_own_numbers, &held));
         Ok(Process {
             channel,
             keeper: Keeper::start("sandboxes", keep)?,
@@ -170,10 +174,10 @@ impl Process {
         let answer = self.channel.receive().ok()??;
         let handle = answer.files.into_iter().next();
         match (serde_json::from_slice(&answer.bytes).ok()?, handle) {
-            (Answer::Ok(pid), Some(handle)) => Some(Ok(Child::new(pid, handle))),
+            (Answer::Ok(()), Some(handle)) => Some(Child::given(handle).map_err(refused)),
             // The kernel leaves out a file that this process has no number for: the template is as
             // good as before, and the copy ends when it hears no more.
-            (Answer::Ok(_), None) => {
+            (Answer::Ok(()), None) => {
                 let error = io::Error::from_raw_os_error(process::TOO_MANY_FILES);
                 Some(Err(refused(sys::Error::new("recvmsg()", error))))
             }
@@ -209,14 +213,18 @@ impl Drop for Process {
 fn keep(
     program: &Path,
     (inside, door): (Channel, Option<File>),
-    held: &mpsc::Receiver<Infallible>,
+    (has_own_numbers, held): (bool, &mpsc::Receiver<Infallible>),
 ) -> Result<(), Error> {
-    let child = launch(&sealed(program), &inside, door.as_ref()).map_err(refused)?;
+    let program = Program::sealed(program);
+    let anchor = has_own_numbers.then(|| Anchor::start(&program));
+    let anchor = anchor.transpose().map_err(refused)?;
+    let child = launch(&program, &inside, door.as_ref()).map_err(refused)?;
     drop((inside, door));
     // It is told nothing, and returns when the other end is dropped.
     let _released = held.recv();
     process::signal(&child, process::KILL).map_err(Error::Signal)?;
-    child.wait().map(|_| ()).map_err(Error::Wait)
+    child.wait().map_err(Error::Wait)?;
+    anchor.map_or(Ok(()), Anchor::end)
 }
 
 fn launch(program: &Program, inside: &Channel, door: Option<&File>) -> sys::Result<Child> {
@@ -227,14 +235,7 @@ fn launch(program: &Program, inside: &Channel, door: Option<&File>) -> sys::Resu
         args.push(text(serve::WITH_DOOR));
         files.push(door.as_fd());
     }
-    match program {
-        Program::View(mount) => {
-            let view = format!("/proc/self/fd/{}", keeper::FIRST_FILE + files.len());
-            files.push(mount.as_fd());
-            keeper::launch(Path::new(&view), &args, &files)
-        }
-        Program::Path(path) => keeper::launch(path, &args, &files),
-    }
+    program.launch(&[], &args, &files)
 }
 
 fn refused(error: sys::Error) -> Error {
@@ -242,24 +243,4 @@ fn refused(error: sys::Error) -> Error {
         io::ErrorKind::PermissionDenied => Error::Forbidden(error),
         _ => Error::Start(error),
     }
-}
-
-/// The binary to execute.
-enum Program {
-    View(Mount),
-    Path(PathBuf),
-}
-
-/// Makes a read-only view of the binary, so that a process in a sandbox that gets hold of it
-/// through `/proc/self/exe` cannot overwrite it (CVE-2019-5736).
-///
-/// Who may not make such a view may, as a rule, not write the binary either.
-fn sealed(path: &Path) -> Program {
-    let read_only = Attributes {
-        read_only: true,
-        ..Attributes::default()
-    };
-    let view = Mount::bind(path, Depth::One)
-        .and_then(|view| view.restrict(read_only, Depth::One).map(|()| view));
-    view.map_or_else(|_| Program::Path(path.to_path_buf()), Program::View)
 }

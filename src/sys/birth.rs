@@ -28,6 +28,8 @@ pub struct Launch<'a> {
     pub env: &'a [CString],
     /// Its open files: the first becomes descriptor 0, and so on.
     pub files: &'a [BorrowedFd<'a>],
+    /// The namespaces it has for itself.
+    pub namespaces: &'a [Namespace],
 }
 
 /// Which side of a copy this is.
@@ -58,6 +60,7 @@ pub fn launch(launch: &Launch<'_>) -> Result<Child> {
         errno: 0,
     };
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let flags = flags | flags_of(launch.namespaces);
     let mut stack = vec![0_u128; STACK_BYTES / size_of::<u128>()];
     let mut pidfd: libc::c_int = -1;
     let blocked = block_signals();
@@ -87,6 +90,11 @@ pub fn launch(launch: &Launch<'_>) -> Result<Child> {
         return Err(error).call(|| format!("execve({:?})", launch.program));
     }
     Ok(child)
+}
+
+fn flags_of(namespaces: &[Namespace]) -> libc::c_int {
+    let flags = namespaces.iter().map(|namespace| namespace.flag());
+    flags.fold(0, |all, flag| all | flag)
 }
 
 /// Enough for `be_born`, which calls nothing deep.
@@ -150,10 +158,7 @@ unsafe fn arrange(files: &mut [RawFd]) -> bool {
 /// It is not a child of this process but of its parent: that is who waits for it, and whose end
 /// it may ask to die with.
 pub fn copy(namespaces: &[Namespace]) -> Result<Side> {
-    let flags = namespaces.iter().fold(
-        libc::CLONE_PARENT | libc::CLONE_PIDFD,
-        |flags, namespace| flags | namespace.flag(),
-    );
+    let flags = libc::CLONE_PARENT | libc::CLONE_PIDFD | flags_of(namespaces);
     let mut pidfd: libc::c_int = -1;
     // SAFETY: with memory of its own, the copy goes on with this one's stack. With one thread,
     // nothing is held that it could wait for in vain. The third argument is where the descriptor

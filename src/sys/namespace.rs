@@ -130,6 +130,14 @@ pub fn enter_network(namespace: impl AsFd) -> Result<()> {
         .call(|| format!("setns({:?}, CLONE_NEWNET)", path_of(namespace.as_fd())))
 }
 
+/// Has the processes that this thread starts from now on, and only those, be in the namespace of
+/// process numbers of another process.
+pub fn start_beside(process: impl AsFd) -> Result<()> {
+    let kind = rustix::thread::ThreadNameSpaceType::PROCESS_ID;
+    rustix::thread::move_into_thread_name_spaces(process.as_fd(), kind)
+        .call(|| "setns(pidfd, CLONE_NEWPID)".to_owned())
+}
+
 /// Names the host, as this namespace sees it.
 pub fn set_host_name(name: &str) -> Result<()> {
     rustix::system::sethostname(name.as_bytes()).call(|| format!("sethostname({name:?})"))

@@ -59,6 +59,16 @@ impl Child {
         Child { pidfd, pid }
     }
 
+    /// Takes charge of a child that another process made for this one.
+    pub fn given(pidfd: OwnedFd) -> Result<Child> {
+        let path = format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd());
+        let told = std::fs::read_to_string(&path).call(|| format!("read({path:?})"))?;
+        let number = told.lines().find_map(|line| line.strip_prefix("Pid:"));
+        let pid = number.and_then(|number| number.trim().parse().ok());
+        let pid = pid.ok_or_else(|| Error::invalid(path))?;
+        Ok(Child { pidfd, pid })
+    }
+
     /// Its number, as this process sees it.
     pub fn pid(&self) -> u32 {
         self.pid
@@ -145,6 +155,16 @@ pub fn execute(program: &Path, args: &[CString], env: &[CString]) -> Error {
 pub(super) fn pointers(texts: &[CString]) -> Vec<*const libc::c_char> {
     let pointers = texts.iter().map(|text| text.as_ptr());
     pointers.chain([std::ptr::null()]).collect()
+}
+
+/// Does nothing until it is killed, and waits for none of the children that become its own.
+pub fn stay() -> ! {
+    // SAFETY: to leave a signal out of account runs no code of ours.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+    loop {
+        // SAFETY: it takes and gives nothing.
+        unsafe { libc::pause() };
+    }
 }
 
 /// Asks to be sent a signal when the thread that started this process ends.

@@ -51,9 +51,12 @@ const BUFFER_BYTES: usize = 64 << 10;
 
 /// Begins to make what a command needs that is about to run.
 pub(super) fn expect(worker: &Worker, op: &ExecOp, cancel: &Cancel) {
-    worker.template.begin();
-    let isolation = worker.options.ladder.isolation();
-    if let (Network::Default, Ok(Isolation::Namespace)) = (chosen(worker, op), isolation) {
+    // What is refused is told when the command is to run.
+    let Ok(isolation) = worker.options.ladder.isolation() else {
+        return;
+    };
+    worker.template.begin(&isolation);
+    if let (Network::Default, Isolation::Namespace) = (chosen(worker, op), &isolation) {
         worker.networks.expect(cancel);
     }
 }

@@ -63,8 +63,9 @@ fn one_that_ends_or_is_missing_is_told() {
         return;
     }
     let case = case(&["cat"]);
+    let folder = tempfile::tempdir().unwrap();
     let ends = SpawnOptions {
-        template: Template::new("/bin/false"),
+        template: beginning_with(folder.path(), "exit 1"),
         ..options()
     };
     // It is tried again each time.
@@ -82,11 +83,12 @@ fn one_that_ends_or_is_missing_is_told() {
     assert!(case.changes().is_empty());
 }
 
-/// A template that does this before its work.
+/// A template that does this before its work; its anchor does not.
 fn beginning_with(folder: &Path, lines: &str) -> Template {
+    let program = env!("CARGO_BIN_EXE_rbuild");
     let script = format!(
-        "#!/bin/bash\n{lines}\nexec -a 'rbuild: sandbox' '{}'\n",
-        env!("CARGO_BIN_EXE_rbuild")
+        "#!/bin/bash\n[ \"$1\" != anchor ] || exec -a 'rbuild: anchor' '{program}'\n\
+         {lines}\nexec -a 'rbuild: sandbox' '{program}'\n"
     );
     let path = folder.join("template");
     fs::write(&path, script).unwrap();
@@ -159,7 +161,10 @@ fn one_that_did_not_go_under_the_list_of_devices_lets_mounts_forbid_them() {
         let program = env!("CARGO_BIN_EXE_rbuild");
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("template");
-        let text = format!("#!/bin/bash\nexec -a 'rbuild: sandbox' '{program}' {arguments}\n");
+        let text = format!(
+            "#!/bin/bash\n[ \"$1\" != anchor ] || exec -a 'rbuild: anchor' '{program}'\n\
+             exec -a 'rbuild: sandbox' '{program}' {arguments}\n"
+        );
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         let options = SpawnOptions {
