@@ -98,7 +98,6 @@ pub(super) fn become_root(args: impl Iterator<Item = OsString>) -> Error {
         }
         id::become_root()?;
         mount::make_private()?;
-        process::reset_signals();
         let args = [OsString::from("rbuild")].into_iter().chain(args);
         let args = args
             .map(|arg| text(&arg))

@@ -255,6 +255,38 @@ fn a_signal_to_the_process_that_a_user_started_ends_the_build() {
 }
 
 #[test]
+fn a_signal_that_a_users_shell_ignores_is_ignored() {
+    if !require(&[&NEEDS[..], &[Feature::UserNamespaces]].concat()) {
+        return;
+    }
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = users_folder();
+    let dockerfile = folder.path().join("context/Dockerfile");
+    let text = format!("FROM {}/x\n", silent.local_addr().unwrap());
+    fs::write(&dockerfile, text).unwrap();
+    let mut rbuild = as_user(folder.path(), "");
+    // What can be read only once is read as root of the user namespace.
+    rbuild.args(["build", "--progress=plain", "-f", "-", "context"]);
+    let mut nohup = Command::new("nohup");
+    nohup.arg(rbuild.get_program()).args(rbuild.get_args());
+    let set = rbuild.get_envs();
+    nohup.envs(set.filter_map(|(name, value)| Some((name, value?))));
+    nohup.current_dir(folder.path());
+    nohup.stdin(File::open(&dockerfile).unwrap());
+    nohup.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = nohup.spawn().unwrap();
+    let (_connection, _) = silent.accept().unwrap();
+    let told = |name| fs::read_to_string(format!("/proc/{}/{name}", child.id())).unwrap();
+    let (status, users) = (told("status"), told("uid_map"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = u64::from_str_radix(ignored.unwrap().trim(), 16).unwrap();
+    assert_eq!(ignored & 1, 1, "{status}");
+    assert!(users.contains("65534"), "{users}");
+}
+
+#[test]
 fn a_signal_to_all_processes_of_a_user_counts_once() {
     if !require(&[&NEEDS[..], &[Feature::UserNamespaces]].concat()) {
         return;
