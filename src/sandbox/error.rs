@@ -34,6 +34,12 @@ pub enum Error {
         /// The call that failed, with the kernel's answer.
         call: String,
     },
+    /// The numbers of a user namespace are not those that the machine's files promise.
+    #[error("cannot make a user namespace: {answer}")]
+    Ranges {
+        /// What the program that maps them said, its name first.
+        answer: String,
+    },
     /// This process is no root yet: rbuild has to be started again in a user namespace.
     #[error("root of a user namespace is needed")]
     NeedsRoot,
@@ -170,6 +176,10 @@ impl Error {
                 "allow it: sysctl user.max_user_namespaces=28633, and where it exists \
                  kernel.unprivileged_userns_clone=1 or \
                  kernel.apparmor_restrict_unprivileged_userns=0; or run rbuild as root",
+            ),
+            Error::Ranges { .. } => Some(
+                "give the user one range each in /etc/subuid and /etc/subgid that no other's and \
+                 no user's own number lies in, or none in both: echo $USER:100000:65536",
             ),
             Error::ProgramNotExecutable { source, .. }
                 if source.raw_os_error() == Some(process::EXEC_FORMAT) =>

@@ -114,7 +114,7 @@ fn ranges_of_users() -> Finding {
         0..=1 => Err("one: its own".to_owned()),
         users => Ok(users.to_string()),
     };
-    let remedy = match ranges::mapping_program() {
+    let remedy = match ranges::mapping_programs() {
         Some(_) => "echo $USER:100000:65536 | sudo tee -a /etc/subuid /etc/subgid",
         None => {
             "apt-get install uidmap, then echo $USER:100000:65536 | sudo tee -a /etc/subuid \

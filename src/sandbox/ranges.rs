@@ -1,6 +1,8 @@
 //! Which numbers a user may give to the users of his own: `/etc/subuid` and `/etc/subgid`.
 
-use std::path::Path;
+use std::path::PathBuf;
+
+use crate::sandbox::program;
 
 /// A row of a user namespace's map: the first number inside, the first outside, how many.
 pub(super) type Row = (u32, u32, u32);
@@ -40,15 +42,9 @@ pub(super) fn name_of(passwd: &str, number: u32) -> Option<&str> {
     })
 }
 
-/// Finds the program that maps ranges.
-pub(super) fn mapping_program() -> Option<&'static Path> {
-    const PLACES: [&str; 3] = [
-        "/usr/bin/newuidmap",
-        "/bin/newuidmap",
-        "/usr/sbin/newuidmap",
-    ];
-    let places = PLACES.into_iter().map(Path::new);
-    places.into_iter().find(|path| path.exists())
+/// Finds the programs that map ranges of users and of groups.
+pub(super) fn mapping_programs() -> Option<(PathBuf, PathBuf)> {
+    program::find_here("newuidmap").zip(program::find_here("newgidmap"))
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ pub(super) const MAPPER: &str = "rbuild: mapper";
 /// The number of the helper's file through which it is told that there is a namespace.
 const CHANNEL_FILE: i32 = 3;
 
-/// What the helper is told, and what it answers.
+/// What the helper is told, and what it answers, if not what a program said.
 const MADE: &[u8] = b"made";
 const MAPPED: &[u8] = b"mapped";
 const SINGLE: &[u8] = b"single";
@@ -89,12 +89,14 @@ fn text(text: &OsStr) -> sys::Result<CString> {
 
 /// Makes the namespace and becomes rbuild in it; returns only if that failed.
 pub(super) fn become_root(args: impl Iterator<Item = OsString>) -> Error {
-    let become_root = || -> sys::Result<Infallible> {
+    let become_root = || -> Result<Infallible, Failure> {
         let owner = id::effective();
         let mapper = Mapper::start()?;
         namespace::own_users()?;
-        if !mapper.map()? {
-            map_one(owner)?;
+        match mapper.map()? {
+            Numbers::Mapped => {}
+            Numbers::Single => map_one(owner)?,
+            Numbers::Refused(answer) => return Err(Failure::Ranges(answer)),
         }
         id::become_root()?;
         mount::make_private()?;
@@ -102,12 +104,38 @@ pub(super) fn become_root(args: impl Iterator<Item = OsString>) -> Error {
         let args = args
             .map(|arg| text(&arg))
             .collect::<sys::Result<Vec<_>>>()?;
-        Err(family::execute_same(&args))
+        Err(family::execute_same(&args).into())
     };
-    let Err(error) = become_root();
-    Error::UserNamespace {
-        call: error.in_one_line(),
+    let Err(failure) = become_root();
+    match failure {
+        Failure::Ranges(answer) => Error::Ranges { answer },
+        Failure::Call(error) => Error::UserNamespace {
+            call: error.in_one_line(),
+        },
     }
+}
+
+/// Why there is no namespace.
+enum Failure {
+    Call(sys::Error),
+    /// Some of its numbers are mapped, which cannot be taken back, and others were refused.
+    Ranges(String),
+}
+
+impl From<sys::Error> for Failure {
+    fn from(error: sys::Error) -> Failure {
+        Failure::Call(error)
+    }
+}
+
+/// What became of the numbers of a namespace.
+enum Numbers {
+    /// All ranges are mapped.
+    Mapped,
+    /// None is: there are no ranges, or nothing that maps them.
+    Single,
+    /// Those of users are mapped, those of groups are not: what the program said.
+    Refused(String),
 }
 
 /// A process outside of the namespace, which may ask the machine's programs for ranges of numbers.
@@ -125,12 +153,17 @@ impl Mapper {
         Ok(Mapper { child, channel })
     }
 
-    /// Has the numbers of this process mapped; tells whether there were ranges for it.
-    fn map(self) -> sys::Result<bool> {
+    /// Has the numbers of this process mapped, if there are ranges for it.
+    fn map(self) -> sys::Result<Numbers> {
         self.channel.send(MADE, &[])?;
         let word = self.channel.receive()?;
         self.child.wait()?;
-        Ok(word.is_some_and(|word| word.bytes == MAPPED))
+        Ok(match word {
+            None => Numbers::Single,
+            Some(word) if word.bytes == MAPPED => Numbers::Mapped,
+            Some(word) if word.bytes == SINGLE => Numbers::Single,
+            Some(word) => Numbers::Refused(String::from_utf8_lossy(&word.bytes).into_owned()),
+        })
     }
 }
 
@@ -143,26 +176,33 @@ pub(super) fn map(mut args: impl Iterator<Item = OsString>) -> i32 {
         return 1;
     };
     let word = match map_ranges(number) {
-        true => MAPPED,
-        false => SINGLE,
+        Numbers::Mapped => MAPPED.to_vec(),
+        Numbers::Single => SINGLE.to_vec(),
+        Numbers::Refused(answer) => answer.into_bytes(),
     };
     // If nobody listens any more, nobody needs to know.
-    i32::from(channel.send(word, &[]).is_err())
+    i32::from(channel.send(&word, &[]).is_err())
 }
 
-/// Has the ranges mapped that the machine gives this user; tells whether there are any.
-fn map_ranges(pid: u32) -> bool {
+/// Has the ranges mapped that the machine gives this user, if it gives him any.
+fn map_ranges(pid: u32) -> Numbers {
     let owner = id::effective();
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let passwd = read("/etc/passwd");
     let name = ranges::name_of(&passwd, owner.uid);
     let users = ranges::map(&read("/etc/subuid"), name, owner.uid, owner.uid);
     let groups = ranges::map(&read("/etc/subgid"), name, owner.uid, owner.gid);
-    match (users, groups) {
-        (Some(users), Some(groups)) => {
-            map_with("newuidmap", pid, &users) && map_with("newgidmap", pid, &groups)
-        }
-        _ => false,
+    let (Some(users), Some(groups), Some((map_users, map_groups))) =
+        (users, groups, ranges::mapping_programs())
+    else {
+        return Numbers::Single;
+    };
+    if map_with(&map_users, pid, &users).is_err() {
+        return Numbers::Single;
+    }
+    match map_with(&map_groups, pid, &groups) {
+        Ok(()) => Numbers::Mapped,
+        Err(answer) => Numbers::Refused(answer),
     }
 }
 
@@ -170,7 +210,7 @@ fn map_ranges(pid: u32) -> bool {
     clippy::disallowed_methods,
     reason = "the machine's own programs decide which numbers a user may have"
 )]
-fn map_with(program: &str, pid: u32, rows: &[Row]) -> bool {
+fn map_with(program: &Path, pid: u32, rows: &[Row]) -> Result<(), String> {
     let numbers = rows
         .iter()
         .flat_map(|(inside, outside, count)| [inside, outside, count]);
@@ -178,10 +218,15 @@ fn map_with(program: &str, pid: u32, rows: &[Row]) -> bool {
         .arg(pid.to_string())
         .args(numbers.map(ToString::to_string))
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    done.is_ok_and(|status| status.success())
+        .output()
+        .map_err(|error| format!("{}: {error}", program.display()))?;
+    if done.status.success() {
+        return Ok(());
+    }
+    // The answer is one line, which begins with the program's name.
+    let said = String::from_utf8_lossy(&done.stderr);
+    let first = said.lines().next().map(str::to_owned);
+    Err(first.unwrap_or_else(|| format!("{}: {}", program.display(), done.status)))
 }
 
 /// Maps the user alone, as root.

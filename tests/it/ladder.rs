@@ -19,6 +19,7 @@ use crate::support::home::fail_with;
 use crate::support::home::succeed;
 use crate::support::modes::RANGES;
 use crate::support::modes::as_user;
+use crate::support::modes::as_user_with;
 use crate::support::modes::container;
 use crate::support::modes::users_folder;
 use crate::support::require;
@@ -169,6 +170,25 @@ fn a_user_makes_the_same_image() {
         let doctor: serde_json::Value = serde_json::from_str(&doctor.stdout).unwrap();
         assert_eq!(doctor["isolation"], "rootless", "{doctor}");
     }
+}
+
+#[test]
+fn ranges_of_groups_that_are_refused_are_told() {
+    let needs = [
+        &NEEDS[..],
+        &[Feature::UserNamespaces, Feature::Program("newuidmap")],
+    ]
+    .concat();
+    if !require(&needs) {
+        return;
+    }
+    let folder = users_folder();
+    // With his own group in the range, it would be mapped twice.
+    let mut rbuild = as_user_with(folder.path(), RANGES, "nobody:65000:1000\n");
+    rbuild.args(["build", "--progress=plain", "-f", "-", "context"]);
+    let said = fail_with(3, rbuild.stdin(Stdio::null())).stderr;
+    assert!(said.contains("newgidmap: "), "{said}");
+    assert!(said.contains("/etc/subgid"), "{said}");
 }
 
 #[test]

@@ -39,8 +39,14 @@ pub(crate) fn give(folder: &Path, user: u32) {
 
 /// rbuild as `nobody`, who has these ranges of numbers, in a folder of [`users_folder`].
 pub(crate) fn as_user(folder: &Path, ranges: &str) -> Command {
-    fs::write(folder.join("ranges"), ranges).unwrap();
-    let script = "mount --bind \"$0/ranges\" /etc/subuid && mount --bind \"$0/ranges\" /etc/subgid \
+    as_user_with(folder, ranges, ranges)
+}
+
+/// The same, with other ranges for groups than for users.
+pub(crate) fn as_user_with(folder: &Path, users: &str, groups: &str) -> Command {
+    fs::write(folder.join("users"), users).unwrap();
+    fs::write(folder.join("groups"), groups).unwrap();
+    let script = "mount --bind \"$0/users\" /etc/subuid && mount --bind \"$0/groups\" /etc/subgid \
                   && exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$0/rbuild\" \"$@\"";
     let mut command = Command::new("unshare");
     command
