@@ -152,12 +152,11 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
 }
 
 impl Ready {
-    /// Runs the process and gives its exit code: 128 and the signal's number if a signal killed
-    /// it. Of what it wrote to its root filesystem nothing is left. `started` is told when it runs.
+    /// Runs the process and tells how it ended. Of what it wrote to its root filesystem nothing is left. `started` is told when it runs.
     ///
     /// # Errors
     /// [`Error`] if the process could not be started, or nobody knows how it ended.
-    pub fn run(mut self, started: impl FnOnce() -> Result<(), Error>) -> Result<i32, Error> {
+    pub fn run(mut self, started: impl FnOnce() -> Result<(), Error>) -> Result<ExitStatus, Error> {
         if self.streams.has_terminal() {
             self.spec.terminal = Some(terminal::size());
         }
@@ -183,7 +182,7 @@ impl Ready {
         });
         // What still carries a connection would be waited for without end.
         self.runtime.shutdown_background();
-        status.map(|status| status.code)
+        status
     }
 }
 

@@ -11,8 +11,10 @@ use anstyle::Style;
 use super::error::Error;
 use crate::build::Place;
 use crate::dockerfile::blank_credentials;
+use crate::sandbox::Exceeded;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 const MARGIN: Style = AnsiColor::Blue.on_default().bold();
 /// How many lines are shown around the place.
@@ -29,6 +31,15 @@ const MESSAGE: usize = 2000;
 /// Prints an error on standard error.
 pub(super) fn error(error: &Error) {
     anstream::eprint!("{}", text(error));
+}
+
+/// Prints on standard error that a command which failed ran into a limit.
+pub(super) fn exceeded(code: i32, limit: Exceeded) {
+    let hint = limit.hint();
+    anstream::eprintln!(
+        "{WARNING}warning:{WARNING:#} the command ended with exit code {code}; {limit}\n\
+         {HINT}hint:{HINT:#} {hint}"
+    );
 }
 
 /// What the standard library, tokio and rayon panic with where the kernel lets them make no thread:

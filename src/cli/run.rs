@@ -238,17 +238,26 @@ pub(super) fn run(
     drop(display);
     let code = match keeper_of {
         Some(id) => keep(ready?, Kept::take(&request.root, &id)?, forget)?,
-        None => ready?.run(|| Ok(()))?,
+        None => foreground(ready?)?,
     };
     // Codes have eight bits; a process's own always fits.
     Ok(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+/// Runs the process to its end; whoever sees it fail is told of the limit that it ran into.
+fn foreground(ready: Ready) -> Result<i32, Error> {
+    let status = ready.run(|| Ok(()))?;
+    if let (Some(limit), 1..) = (status.exceeded, status.code) {
+        report::exceeded(status.code, limit);
+    }
+    Ok(status.code)
 }
 
 /// Does as a keeper what was asked for: nobody's terminal ends it, and others can see how it went.
 fn keep(ready: Ready, mut kept: Kept, forget: bool) -> Result<i32, Error> {
     // It fails only for who leads a session already.
     let _leads = sys::process::new_session();
-    let code = ready.run(|| kept.started())?;
+    let code = ready.run(|| kept.started())?.code;
     match forget {
         true => kept.remove()?,
         false => kept.ended(code)?,

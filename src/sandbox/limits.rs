@@ -1,5 +1,7 @@
 //! How much of the machine's memory, processors and process numbers a sandbox may take.
 
+use std::fmt;
+
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -52,4 +54,33 @@ pub enum Exceeded {
     Memory(u64),
     /// It could not start a process, since there were this many.
     Processes(u64),
+}
+
+impl Exceeded {
+    /// Says what to do about it.
+    #[must_use]
+    pub fn hint(self) -> &'static str {
+        match self {
+            Exceeded::Memory(_) => "give it more with --memory",
+            Exceeded::Processes(_) => "allow it more with --pids-limit",
+        }
+    }
+}
+
+/// What happened, as a sentence that may follow others.
+impl fmt::Display for Exceeded {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Exceeded::Memory(bytes) => write!(
+                formatter,
+                "the kernel killed a process of it: they needed more than the {} MiB of memory \
+                 that they may have",
+                bytes >> 20
+            ),
+            Exceeded::Processes(count) => write!(
+                formatter,
+                "it could not start more than the {count} processes that it may have"
+            ),
+        }
+    }
 }

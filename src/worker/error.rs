@@ -283,10 +283,7 @@ impl Error {
             Self::Unpack { source, .. } if source.is_archives() => {
                 Some("to copy the file as it is, write COPY or ADD --unpack=false".to_owned())
             }
-            Self::Exit { exceeded, .. } => exceeded.map(|limit| match limit {
-                Exceeded::Memory(_) => "give it more with --memory".to_owned(),
-                Exceeded::Processes(_) => "allow it more with --pids-limit".to_owned(),
-            }),
+            Self::Exit { exceeded, .. } => exceeded.map(|limit| limit.hint().to_owned()),
             Self::SecretMissing { id } => Some(format!("give it with --secret id={id},src=FILE")),
             Self::Remote(error) => error.hint(),
             Self::SshAgent { .. } => Some("install openssh-client".to_owned()),
@@ -308,12 +305,7 @@ impl Error {
 fn because(exceeded: Option<Exceeded>) -> String {
     match exceeded {
         None => String::new(),
-        Some(Exceeded::Memory(bytes)) => format!(
-            ", since the kernel killed a process of it: they needed more than the {} MiB of memory that they may have",
-            bytes >> 20
-        ),
-        Some(Exceeded::Processes(count)) => {
-            format!(", and it could not start more than the {count} processes that it may have")
-        }
+        Some(limit @ Exceeded::Memory(_)) => format!(", since {limit}"),
+        Some(limit @ Exceeded::Processes(_)) => format!(", and {limit}"),
     }
 }

@@ -148,6 +148,19 @@ fn the_exit_code_is_the_processs() {
 }
 
 #[test]
+fn who_takes_too_much_memory_is_told() {
+    let Some(home) = Home::new() else { return };
+    let script = "x=0123456789abcdef; while :; do x=$x$x; done";
+    let run = home.rbuild(&["run", "--memory=32m", "box", "sh", "-c", script]);
+    let said = String::from_utf8_lossy(&run.stderr);
+    if said.contains("cannot be kept") {
+        return crate::support::skip("this machine has no memory cgroup");
+    }
+    assert_eq!(run.status.code(), Some(137), "{said}");
+    assert!(said.contains("more than the 32 MiB of memory"), "{said}");
+}
+
+#[test]
 fn the_images_config_holds_unless_told_otherwise() {
     let Some(home) = Home::new() else { return };
     let plain = home.rbuild(&["run", "box"]);
