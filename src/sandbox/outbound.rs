@@ -7,6 +7,7 @@
 //! process or this one is killed, nothing is left.
 
 use std::ffi::CString;
+use std::fs;
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
@@ -29,6 +30,9 @@ use crate::sys::process;
 /// How long a program may take to bring a network up, and how often it is looked for.
 const TIMEOUT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(1);
+
+/// How many connections that have ended a network remembers.
+const ENDED_CONNECTIONS: &str = "/proc/sys/net/ipv4/tcp_max_tw_buckets";
 
 /// A program that leads a network outside.
 struct Carrier {
@@ -166,6 +170,9 @@ impl Outbound {
     fn comes_up(&self, is_wanted: &(impl Fn() -> bool + Sync)) -> Result<bool, Error> {
         let look = || {
             namespace::enter_network(&self.namespace)?;
+            // Ended connections would keep their ports for a minute, and so from the next sandbox.
+            // A kernel that does not let it be said leaves it at that.
+            let _kept = fs::write(ENDED_CONNECTIONS, "0");
             let begin = Instant::now();
             while is_wanted() && self.is_alive() && begin.elapsed() < TIMEOUT {
                 if namespace::has_default_route()? {

@@ -111,6 +111,24 @@ fn the_loopback_of_this_machine_is_there_only_if_asked_for() {
 }
 
 #[test]
+fn a_command_finds_no_connections_of_the_one_before() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = Home::new();
+    let context = home.context(
+        "FROM scratch\nCOPY --from=host busybox /bin/busybox\n\
+         RUN [\"/bin/busybox\", \"sh\", \"-c\", \"b=/bin/busybox; $b nc -l -p 5000 -e $b true & \
+         until $b nc 127.0.0.1 5000 < /dev/null; do :; done; wait\"]\n\
+         RUN [\"/bin/busybox\", \"cat\", \"/proc/net/tcp\"]\n",
+    );
+    let mut build = home.build(&context);
+    let built = succeed(build.args(["--no-cache", "--build-context", "host=/bin"]));
+    assert!(built.stderr.contains("local_address"), "{}", built.stderr);
+    assert!(!built.stderr.contains(":1388"), "{}", built.stderr);
+}
+
+#[test]
 fn a_killed_build_leaves_no_process_mount_network_or_group() {
     if !require(&NEEDS) {
         return;
