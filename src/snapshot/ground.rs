@@ -3,6 +3,7 @@
 //! A mount takes as long as it has layers, and each of the instructions that make a high chain
 //! needs several.
 
+use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,7 +51,9 @@ impl Grounds {
         if overlay.lowers.len() >= 2 * STEP && !self.refused.load(Ordering::Relaxed) {
             match self.mount_on_ground(overlay, place, held) {
                 Ok(root) => return Ok(root),
-                Err(_) => self.refused.store(true, Ordering::Relaxed),
+                Err(error) if is_refusal(&error) => self.refused.store(true, Ordering::Relaxed),
+                // Such as no more memory or open files: this once, it goes without.
+                Err(_) => {}
             }
         }
         mount(overlay, place)
@@ -111,6 +114,11 @@ impl Grounds {
         drop(oldest);
         Ok(made)
     }
+}
+
+/// Tells whether the kernel does not do at all what was asked for: that is an invalid argument.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error, Error::Mount { source, .. } if source.kind() == io::ErrorKind::InvalidInput)
 }
 
 /// Mounts directories over each other, attached nowhere unless the kernel is too old for that.
