@@ -1,9 +1,11 @@
 //! The digests of files that have not changed since they were last read.
 //!
 //! A file is known by its device, inode, size, modification and change time; the last is set by
-//! the kernel alone. One hole is left, known from git as "racy": a file written again within the
+//! the kernel alone. One hole is closed, known from git as "racy": a file written again within the
 //! same tick of the kernel's clock keeps its stamp. So an entry is kept only if the file's change
 //! time lay safely before the moment its content was read; a younger file is read again next time.
+//! One hole is left, as in git: a file that a program maps into its memory and keeps writing gets
+//! its stamp with the first write to each page, and is changed by later ones without a new stamp.
 //!
 //! The file is a header, entries of [`ENTRY_BYTES`] bytes sorted by inode and device, and a digest
 //! of all that. It is read in one go and searched where it lies.
