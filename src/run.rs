@@ -107,7 +107,7 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
     spec.hostname.clone_from(&request.hostname);
     let network = match (request.network, &spec.isolation) {
         (RunNetwork::Default, Isolation::Namespace) => {
-            Networks::default().take(&request.sink, || true)
+            Networks::default().take(&request.sink, || true)?
         }
         _ => None,
     };

@@ -76,7 +76,7 @@ pub(super) async fn run(worker: &Worker, op: ExecOp, task: &Task) -> Result<Made
         let network = match (chosen(&worker, &op), &isolation) {
             (Network::Default, Isolation::Namespace) => {
                 let is_wanted = || !cancel.is_canceled();
-                worker.networks.take(step.sink(), is_wanted)
+                worker.networks.take(step.sink(), is_wanted)?
             }
             _ => None,
         };

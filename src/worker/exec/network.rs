@@ -28,6 +28,7 @@ struct State {
     /// One that is being made for whoever asks first.
     ahead: Option<Ahead>,
     is_refused: bool,
+    can_be_made: bool,
 }
 
 #[derive(Debug)]
@@ -54,17 +55,24 @@ impl Networks {
 
     /// Gives a network to use alone; none if this machine cannot make one, which is said once, or
     /// if it is not wanted any more.
-    #[must_use]
-    pub fn take(&self, sink: &Sink, is_wanted: impl Fn() -> bool + Sync) -> Option<Outbound> {
+    ///
+    /// # Errors
+    /// If this machine could make one before: a command that brings it to its limits does not gain
+    /// the machine's own network for the next one.
+    pub fn take(
+        &self,
+        sink: &Sink,
+        is_wanted: impl Fn() -> bool + Sync,
+    ) -> Result<Option<Outbound>, sandbox::Error> {
         let ahead = {
             let mut state = self.state();
             while let Some(network) = state.idle.pop() {
                 if network.is_alive() {
-                    return Some(network);
+                    return Ok(Some(network));
                 }
             }
             if state.is_refused {
-                return None;
+                return Ok(None);
             }
             state.ahead.take()
         };
@@ -73,18 +81,24 @@ impl Networks {
             Some(ahead) => ahead.wait(),
             None => Outbound::open(is_wanted),
         };
-        let refusal = match opened {
-            Ok(network) => return Some(network),
-            Err(sandbox::Error::Unwanted) => return None,
-            Err(refusal) => refusal,
-        };
-        if !std::mem::replace(&mut self.state().is_refused, true) {
-            sink.warn(format!(
-                "commands run on the network of this machine, since {}",
-                in_one_line(&refusal)
-            ));
+        let mut state = self.state();
+        match opened {
+            Ok(network) => {
+                state.can_be_made = true;
+                Ok(Some(network))
+            }
+            Err(sandbox::Error::Unwanted) => Ok(None),
+            Err(refusal) if state.can_be_made => Err(refusal),
+            Err(refusal) => {
+                if !std::mem::replace(&mut state.is_refused, true) {
+                    sink.warn(format!(
+                        "commands run on the network of this machine, since {}",
+                        in_one_line(&refusal)
+                    ));
+                }
+                Ok(None)
+            }
         }
-        None
     }
 
     /// Has those end that nobody uses, all at once.
