@@ -85,6 +85,23 @@ pub fn reserve(file: &File, size_bytes: u64) -> Result<()> {
     }
 }
 
+/// Finds the next bytes of a file of `size` bytes that are not a hole, from an offset on: where they
+/// begin and end; nothing if only holes follow.
+pub fn data_from(file: &File, at: u64, size: u64) -> Result<Option<(u64, u64)>> {
+    if at >= size {
+        return Ok(None);
+    }
+    let begin = match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(at)) {
+        Err(Errno::NXIO) => return Ok(None),
+        // A file system that knows of no holes.
+        Err(Errno::INVAL) => return Ok(Some((at, size))),
+        found => found.call(|| "lseek(SEEK_DATA)".to_owned())?,
+    };
+    let end = rustix::fs::seek(file, rustix::fs::SeekFrom::Hole(begin));
+    let end = end.call(|| "lseek(SEEK_HOLE)".to_owned())?.min(size);
+    Ok((begin < end).then_some((begin, end)))
+}
+
 /// Sets user and group of an open file; this clears set-uid and set-gid.
 pub fn set_owner(file: impl AsFd, owner: Owner) -> Result<()> {
     let uid = rustix::fs::Uid::from_raw(owner.uid);

@@ -8,6 +8,8 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io::Read;
+use std::io::Seek;
+use std::io::SeekFrom;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::path::PathBuf;
@@ -141,24 +143,36 @@ fn counts(key: &OsStr) -> bool {
     !whiteout::is_overlay_attribute(key) || key.as_bytes().ends_with(b".opaque")
 }
 
+/// Reads what lies between the holes of a file, which may be far larger than that.
 fn read(root: &Root, path: &Path) -> sys::Result<ContentDigest> {
     let mut file = root.open_file(path)?;
+    let failed = |source| sys::Error::new(format!("read({path:?})"), source);
+    let size = sys::file::stat(&file)?.size;
     let mut hasher = ContentHasher::new();
+    hasher.update(&size.to_le_bytes());
     let mut buffer = vec![0; BUFFER_BYTES];
-    loop {
-        let count = file
-            .read(&mut buffer)
-            .map_err(|source| sys::Error::new(format!("read({path:?})"), source))?;
-        if count == 0 {
-            return Ok(hasher.finish());
+    let mut at = 0;
+    while let Some((begin, end)) = sys::file::data_from(&file, at, size)? {
+        hasher.update(&begin.to_le_bytes());
+        hasher.update(&(end - begin).to_le_bytes());
+        file.seek(SeekFrom::Start(begin)).map_err(failed)?;
+        let mut piece = (&file).take(end - begin);
+        loop {
+            let count = piece.read(&mut buffer).map_err(failed)?;
+            if count == 0 {
+                break;
+            }
+            hasher.update(&buffer[..count]);
         }
-        hasher.update(&buffer[..count]);
+        at = end;
     }
+    Ok(hasher.finish())
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::FileExt;
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::fs::symlink;
     use std::path::Path;
@@ -192,6 +206,20 @@ mod tests {
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(5))
             .unwrap();
         assert_eq!(of(one.path()), of(two.path()));
+    }
+
+    #[test]
+    fn a_file_with_holes_is_not_read_whole() {
+        let sparse = |bytes: u64| {
+            let folder = folder();
+            let file = fs::File::create(folder.path().join("sparse")).unwrap();
+            file.write_all_at(b"x", 1 << 20).unwrap();
+            file.set_len(bytes).unwrap();
+            of(folder.path())
+        };
+        // Whoever read it would be at it for days.
+        assert_eq!(sparse(1 << 43), sparse(1 << 43));
+        assert_ne!(sparse(1 << 43), sparse((1 << 43) + 1));
     }
 
     #[test]
