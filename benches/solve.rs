@@ -127,6 +127,7 @@ fn cached_chain(cache: &Local, length: usize) -> (Graph, VertexId) {
         let record = Record {
             change_set: change_set.clone(),
             content: Some(content),
+            times: None,
             base: Some(base),
             components: components(&op, &inputs),
             facts: Vec::new(),

@@ -15,6 +15,10 @@ pub struct Record {
     pub change_set: SnapshotId,
     /// The digest of what the change set holds, times left out; none if it is not known.
     pub content: Option<ContentDigest>,
+    /// The digest of those times in it that the work itself gave to files, such as by `touch -d`;
+    /// none if they are not known.
+    #[serde(default)]
+    pub times: Option<ContentDigest>,
     /// The root filesystem the change set was made upon; none if it is the same upon any. The
     /// change set fits no other: a command may have read anything there.
     pub base: Option<CacheKey>,

@@ -25,7 +25,7 @@ enum Answer {
     /// It is there: its key, and its record if it is made of one.
     Found {
         key: CacheKey,
-        record: Option<Record>,
+        record: Option<Box<Record>>,
     },
 }
 
@@ -65,7 +65,7 @@ impl Hits {
     /// Gives the record of a result that is there.
     pub(super) fn record(&self, id: VertexId) -> Option<&Record> {
         match &self.0[id.index()] {
-            Answer::Found { record, .. } => record.as_ref(),
+            Answer::Found { record, .. } => record.as_deref(),
             _ => None,
         }
     }
@@ -133,7 +133,7 @@ impl Hits {
                 let key = result_key(&base, &record);
                 Answer::Found {
                     key,
-                    record: Some(record),
+                    record: Some(Box::new(record)),
                 }
             }
             _ => Answer::Missing { was_asked: true },

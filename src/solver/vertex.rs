@@ -11,6 +11,7 @@ use tokio::sync::SemaphorePermit;
 
 use crate::cache::Cache;
 use crate::cache::CacheKey;
+use crate::cache::ContentDigest;
 use crate::cache::InputKey;
 use crate::cache::Record;
 use crate::cache::components;
@@ -226,11 +227,12 @@ impl<C: Cache + 'static, W: Worker> Shared<C, W> {
         let record = Record {
             change_set: made.change_set,
             content: made.content,
+            times: made.times,
             base: keys::reads_base(&item.vertex.op).then(|| item.base()),
             components: components(&item.vertex.op, &counts),
             facts: made.facts,
         };
-        let earlier = self.find_equal(item, by_result, key);
+        let earlier = self.find_equal(item, (by_result, record.times), key);
         let record = match earlier {
             Some(earlier) => {
                 if earlier.change_set != record.change_set {
@@ -239,6 +241,7 @@ impl<C: Cache + 'static, W: Worker> Shared<C, W> {
                 Record {
                     change_set: earlier.change_set,
                     content: earlier.content,
+                    times: earlier.times,
                     ..record
                 }
             }
@@ -255,19 +258,22 @@ impl<C: Cache + 'static, W: Worker> Shared<C, W> {
 
     /// Gives the record of an equal result that is there, or of the same work that another
     /// process was faster to do: so all later builds agree upon one. A vertex that must not use
-    /// the cache gets none.
+    /// the cache gets none, nor one that gave its files other times than before: they would be lost
+    /// in the image.
     fn find_equal(
         &self,
         item: &Item,
-        by_result: Option<CacheKey>,
+        (by_result, times): (Option<CacheKey>, Option<ContentDigest>),
         by_work: Option<CacheKey>,
     ) -> Option<Record> {
         if item.vertex.uncached {
             return None;
         }
         let by_work = by_work.filter(|_| item.vertex.op.changes_root());
-        let mut keys = [by_result, by_work].into_iter().flatten();
-        keys.find_map(|key| self.find(item, &key))
+        let equal = by_result.and_then(|key| self.find(item, &key));
+        equal
+            .filter(|record| record.times == times)
+            .or_else(|| by_work.and_then(|key| self.find(item, &key)))
     }
 
     /// Makes the layers of an image ready, unless that has been done.

@@ -120,6 +120,9 @@ pub struct Made {
     /// The digest of what the change set holds, times left out; none if it is not known. Equal
     /// content is taken for equal work.
     pub content: Option<ContentDigest>,
+    /// The digest of those times that say more than when the work was done; none if they are not
+    /// known.
+    pub times: Option<ContentDigest>,
     /// What the worker wants to find in [`Task::previous`].
     pub facts: Vec<(String, String)>,
     /// The layer, if it was made on the way.

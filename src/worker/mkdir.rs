@@ -21,6 +21,7 @@ pub(super) async fn run(worker: &Worker, op: MkdirOp, task: &Task) -> Result<Mad
         let snapshots = &worker.snapshots;
         let chain = change_set::whole(&worker, input.chain())?;
         let active = snapshots.prepare(&chain)?;
+        let began = change_set::began(active.stack())?;
         let root = active.mount()?;
         let owner = files::look_up(&root, &op.owner);
         if owner.unknown {
@@ -34,7 +35,7 @@ pub(super) async fn run(worker: &Worker, op: MkdirOp, task: &Task) -> Result<Mad
         };
         files::make_dirs(&root, Path::new(&op.path), &options)?;
         drop(root);
-        change_set::commit(&**snapshots, active)
+        change_set::commit(&**snapshots, active, began)
     })
     .await
 }

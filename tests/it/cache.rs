@@ -38,6 +38,7 @@ fn record(name: &str) -> Record {
     Record {
         change_set: snapshot(name),
         content: Some(ContentDigest::of(name.as_bytes())),
+        times: Some(ContentDigest::of(b"times")),
         base: Some(key("base")),
         components: vec![Component {
             name: "args".to_owned(),
@@ -53,6 +54,7 @@ fn check_contract(cache: &impl Cache) {
     cache.put(&key("a"), &record("one")).unwrap();
     let bare = Record {
         content: None,
+        times: None,
         base: None,
         components: Vec::new(),
         facts: Vec::new(),

@@ -521,6 +521,29 @@ fn a_command_that_changed_without_effect_changes_nothing_after_it() {
 }
 
 #[test]
+fn other_times_are_in_the_image_and_change_nothing_after_it() {
+    let bench = Bench::packing();
+    let solve = |command: &str, times: &str| {
+        let dated = Behaviour {
+            times: Some(times.to_owned()),
+            ..Behaviour::default()
+        };
+        bench.worker.behave("a", dated);
+        let mut plan = Plan::default();
+        let scratch = plan.scratch();
+        let a = plan.run_changed("a", command, scratch);
+        let b = plan.run("b", a);
+        let solved = bench.solve(&plan, b).unwrap();
+        bench.solve_warm(&plan, b);
+        chain(&solved)
+    };
+    assert_eq!(solve("one", "2020"), ["a-0", "b-1"]);
+    assert_eq!(solve("two", "2021"), ["a-2", "b-1"]);
+    assert_eq!(solve("three", "2021"), ["a-2", "b-1"]);
+    assert_eq!(solve("one", "2020"), ["a-0", "b-1"]);
+}
+
+#[test]
 fn what_another_process_was_faster_to_do_is_taken() {
     let bench = Bench::packing();
     let mut plan = Plan::default();
@@ -536,6 +559,7 @@ fn what_another_process_was_faster_to_do_is_taken() {
     let theirs = Record {
         change_set: SnapshotId::new("theirs").unwrap(),
         content: None,
+        times: None,
         base: Some(base),
         components: Vec::new(),
         facts: Vec::new(),

@@ -3,7 +3,8 @@
 //! Equal digests mean equal change sets, whenever and by whatever they were made: a command that
 //! ran again and made the same is taken for the one that ran before, and what follows is a hit.
 //! Names, kinds, modes, owners, attributes, contents, link targets, which names are one file and
-//! what is hidden count; times do not.
+//! what is hidden count; times do not. Those that are older than the work, because a command set them
+//! or took them over, are digested on their own: the image has to have them.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -21,12 +22,14 @@ use crate::cache::ContentHasher;
 use crate::layer::whiteout;
 use crate::snapshot::Active;
 use crate::snapshot::Snapshotter;
+use crate::snapshot::Stack;
 use crate::solver::Made;
 use crate::sys;
 use crate::sys::Dir;
 use crate::sys::FileKind;
 use crate::sys::Root;
 use crate::sys::Stat;
+use crate::sys::Timestamp;
 use crate::worker::Error;
 use crate::worker::files;
 
@@ -34,26 +37,36 @@ use crate::worker::files;
 const SEQUENTIAL_MAX: usize = 16;
 const BUFFER_BYTES: usize = 128 << 10;
 
+/// Gives the time at which a change set was begun, by the clock that files get their times from.
+pub(in crate::worker) fn began(stack: &Stack) -> sys::Result<Timestamp> {
+    let (Stack::Overlay { work: path, .. } | Stack::Directory(path)) = stack;
+    Ok(Dir::open(path)?.stat(".")?.modified)
+}
+
 /// Makes a change set a snapshot of a new name, and digests it.
 pub(in crate::worker) fn commit(
     snapshots: &dyn Snapshotter,
     active: Active,
+    began: Timestamp,
 ) -> Result<Made, Error> {
     let id = snapshots.commit(active, None)?;
     let tree = snapshots.change_set(&id)?;
+    // A change set that cannot be digested, because a path in it is too long to be opened, is like
+    // no other.
+    let (content, times) = digest(tree.root(), began).ok().unzip();
     Ok(Made {
         change_set: id,
-        // A change set that cannot be digested, because a path in it is too long to be opened, is
-        // like no other.
-        content: digest(tree.root()).ok(),
+        content,
+        times,
         facts: Vec::new(),
         layer: None,
     })
 }
 
-/// Digests a change set as it lies on disk, with the root directory's own metadata.
-fn digest(root: &Root) -> sys::Result<ContentDigest> {
-    let mut walk = Walk::default();
+/// Digests a change set as it lies on disk, with the root directory's own metadata; and the times in
+/// it from before it `began`.
+fn digest(root: &Root, began: Timestamp) -> sys::Result<(ContentDigest, ContentDigest)> {
+    let mut walk = Walk::new(began);
     let top = root.dir();
     walk.describe(top, OsStr::new("."), Path::new(""), &top.stat(".")?)?;
     walk.list(top, Path::new(""))?;
@@ -69,13 +82,15 @@ fn digest(root: &Root) -> sys::Result<ContentDigest> {
     for content in contents? {
         walk.hasher.update(content.as_bytes());
     }
-    Ok(walk.hasher.finish())
+    Ok((walk.hasher.finish(), walk.times.finish()))
 }
 
 /// A walk under way.
-#[derive(Default)]
 struct Walk {
     hasher: ContentHasher,
+    /// Takes the times from before the work began. Later ones only tell when it was done.
+    times: ContentHasher,
+    began: Timestamp,
     /// The directories that are not listed yet.
     directories: Vec<PathBuf>,
     /// The files whose contents are to be read, in the order of the walk.
@@ -85,6 +100,17 @@ struct Walk {
 }
 
 impl Walk {
+    fn new(began: Timestamp) -> Self {
+        Self {
+            hasher: ContentHasher::new(),
+            times: ContentHasher::new(),
+            began,
+            directories: Vec::new(),
+            files: Vec::new(),
+            names: HashMap::new(),
+        }
+    }
+
     /// Takes what is in a directory, by name.
     fn list(&mut self, dir: &Dir, path: &Path) -> sys::Result<()> {
         let mut names: Vec<_> = dir.entries()?.into_iter().map(|entry| entry.name).collect();
@@ -93,6 +119,7 @@ impl Walk {
             let stat = dir.stat(&name)?;
             let path = path.join(&name);
             self.describe(dir, &name, &path, &stat)?;
+            self.date(&path, stat.modified);
             match stat.kind {
                 FileKind::Directory => self.directories.push(path),
                 FileKind::File if !self.is_known(&path, &stat) => self.files.push(path),
@@ -128,6 +155,15 @@ impl Walk {
             hasher.update_sized(&dir.xattr(name, &key)?.unwrap_or_default());
         }
         Ok(())
+    }
+
+    /// Takes the time of a file, if it says more than when the work was done.
+    fn date(&mut self, path: &Path, modified: Timestamp) {
+        if modified < self.began {
+            self.times.update_sized(path.as_os_str().as_bytes());
+            self.times.update(&modified.seconds.to_le_bytes());
+            self.times.update(&modified.nanoseconds.to_le_bytes());
+        }
     }
 
     /// Says whether a file was met under another name.
@@ -182,6 +218,7 @@ mod tests {
     use super::digest;
     use crate::cache::ContentDigest;
     use crate::sys::Root;
+    use crate::sys::Timestamp;
 
     fn folder() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -196,16 +233,32 @@ mod tests {
     }
 
     fn of(folder: &Path) -> ContentDigest {
-        digest(&Root::open(folder).unwrap()).unwrap()
+        dated(folder).0
+    }
+
+    /// Digests what was begun in the tenth second of all times.
+    fn dated(folder: &Path) -> (ContentDigest, ContentDigest) {
+        let began = Timestamp {
+            seconds: 10,
+            nanoseconds: 0,
+        };
+        digest(&Root::open(folder).unwrap(), began).unwrap()
     }
 
     #[test]
-    fn times_do_not_count() {
+    fn times_count_on_their_own_if_they_are_older_than_the_work() {
         let (one, two) = (folder(), folder());
-        let file = fs::File::open(two.path().join("dir/file3")).unwrap();
-        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(5))
-            .unwrap();
-        assert_eq!(of(one.path()), of(two.path()));
+        let at = |seconds| {
+            let file = fs::File::open(two.path().join("dir/file3")).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+                .unwrap();
+            dated(two.path())
+        };
+        assert_eq!(at(11), dated(one.path()));
+        let (content, times) = at(5);
+        assert_eq!(content, of(one.path()));
+        assert_ne!(times, dated(one.path()).1);
+        assert_ne!(times, at(6).1);
     }
 
     #[test]

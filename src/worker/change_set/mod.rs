@@ -8,6 +8,7 @@ mod pack;
 mod pieces;
 mod tree;
 
+pub(super) use self::commit::began;
 pub(super) use self::commit::commit;
 pub(super) use self::pack::EmptyLayer;
 pub(super) use self::pack::pack;

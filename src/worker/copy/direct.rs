@@ -49,6 +49,7 @@ pub(super) fn run(worker: &Worker, op: &CopyOp, task: &Task) -> Result<Option<Ma
     Ok(Some(Made {
         change_set: keep(worker, &layer)?,
         content: None,
+        times: None,
         facts: Vec::new(),
         layer: Some(layer),
     }))

@@ -163,6 +163,7 @@ fn commit(snapshots: &dyn Snapshotter, active: Active) -> Result<Made, Error> {
     Ok(Made {
         change_set: id,
         content: None,
+        times: None,
         facts: Vec::new(),
         layer: None,
     })

@@ -70,7 +70,7 @@ pub(super) async fn run(worker: &Worker, op: ExecOp, task: &Task) -> Result<Made
     let running = blocking(move || {
         let chain = change_set::whole(&worker, inputs[0].chain())?;
         let active = worker.snapshots.prepare(&chain)?;
-        let began = mount_points::began(active.stack())?;
+        let began = change_set::began(active.stack())?;
         let prepared = mounts::prepare(&worker, &op, &inputs, &cancel)?;
         let isolation = worker.options.ladder.isolation()?;
         let network = match (chosen(&worker, &op), &isolation) {
@@ -99,7 +99,7 @@ pub(super) async fn run(worker: &Worker, op: ExecOp, task: &Task) -> Result<Made
             0 => {
                 mount_points::date(active.stack(), began)?;
                 mount_points::leave(active.stack(), began)?;
-                change_set::commit(&*worker.snapshots, active)
+                change_set::commit(&*worker.snapshots, active, began)
             }
             code => Err(Error::Exit {
                 command: command_line(&op.args),

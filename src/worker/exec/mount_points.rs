@@ -119,12 +119,6 @@ fn missing(top: &Path, lowers: &[PathBuf]) -> sys::Result<Vec<&'static str>> {
     Ok(missing)
 }
 
-/// Gives the time at which the change set was begun.
-pub(super) fn began(stack: &Stack) -> sys::Result<Timestamp> {
-    let (Stack::Overlay { work: path, .. } | Stack::Directory(path)) = stack;
-    Ok(Dir::open(path)?.stat(".")?.modified)
-}
-
 fn open(snapshots: &dyn Snapshotter) -> Result<Active> {
     let id = SnapshotId::new(NAME)?;
     if !snapshots.exists(&id) {

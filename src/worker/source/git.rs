@@ -61,6 +61,7 @@ pub(in crate::worker) async fn run(worker: &Worker, op: GitOp, task: &Task) -> R
         Ok(Made {
             change_set: worker.snapshots.commit(active, None)?,
             content: Some(hasher.finish()),
+            times: None,
             facts: vec![(COMMIT.to_owned(), commit)],
             layer: None,
         })

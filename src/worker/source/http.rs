@@ -48,6 +48,7 @@ pub(in crate::worker) async fn run(
         (None, Some(record)) => Ok(Made {
             change_set: record.change_set.clone(),
             content: record.content,
+            times: record.times,
             facts: record.facts.clone(),
             layer: None,
         }),
@@ -104,6 +105,7 @@ fn keep(
     Ok(Made {
         change_set: id,
         content: Some(hasher.finish()),
+        times: None,
         facts: facts
             .into_iter()
             .filter_map(|(name, value)| Some((name.to_owned(), value?)))

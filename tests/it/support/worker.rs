@@ -45,6 +45,8 @@ pub(crate) struct Behaviour {
     pub(crate) lasts: Option<Duration>,
     /// The content of what it makes: by default its name, empty for one not known.
     pub(crate) content: Option<String>,
+    /// The times that it gives to what it makes.
+    pub(crate) times: Option<String>,
     /// What another vertex reads of an input from then on.
     pub(crate) selects: Option<(String, usize, String)>,
 }
@@ -199,6 +201,9 @@ impl Worker for Fake {
         Ok(Made {
             change_set: SnapshotId::new(format!("{name}-{number}")).unwrap(),
             content: is_known.then(|| ContentDigest::of(content.as_bytes())),
+            times: behaviour
+                .times
+                .map(|times| ContentDigest::of(times.as_bytes())),
             facts: vec![("made by".to_owned(), name)],
             layer: None,
         })
