@@ -207,3 +207,33 @@ fn a_layer_alone_outlives_pruning_and_keeps_its_time() {
     assert_eq!(layers_alone(&home.path("root")), 0);
     assert_eq!(image(), first);
 }
+
+/// A file whose size is not what its metadata says, as that of a log to which somebody writes while
+/// the build reads it; the kernel's own do so at any time.
+#[test]
+fn a_file_of_another_size_than_it_said_is_copied_first() {
+    if !require(&[Feature::Root, Feature::Namespaces]) {
+        return;
+    }
+    let folder = Path::new("/sys/devices/system/cpu");
+    let Ok(content) = fs::read(folder.join("online")) else {
+        return;
+    };
+    if fs::metadata(folder.join("online")).unwrap().len() <= content.len() as u64 {
+        return;
+    }
+    let home = Home::new();
+    let context = home.context("FROM scratch\nCOPY --from=cpu online /\n");
+    let out = home.path("out");
+    let mut command = home.build(&context);
+    command.arg("--build-context");
+    command.arg(format!("cpu={}", folder.display()));
+    command.args(["-t", "sizes"]);
+    succeed(&mut command);
+    let mut command = home.build(&context);
+    command.arg("--build-context");
+    command.arg(format!("cpu={}", folder.display()));
+    command.arg("-o").arg(&out);
+    succeed(&mut command);
+    assert_eq!(fs::read(out.join("online")).unwrap(), content);
+}

@@ -61,9 +61,15 @@ fn wish<'a>(op: &'a CopyOp, path: &'a str, tree: &'a Tree) -> Wish<'a> {
 /// Copies what `op` says.
 pub(super) async fn run(worker: &Worker, op: CopyOp, task: &Task) -> Result<Made, Error> {
     let (worker, task) = (worker.clone(), task.clone());
-    blocking(move || match direct::run(&worker, &op, &task)? {
-        Some(made) => Ok(made),
-        None => copy(&worker, &op, &task),
+    blocking(move || match direct::run(&worker, &op, &task) {
+        Ok(Some(made)) => Ok(made),
+        // A layer tells a file's size before its content, so nobody may write to it meanwhile: of a
+        // log in the context, a copy is made first.
+        Ok(None)
+        | Err(Error::Layer {
+            source: layer::Error::Changed { .. },
+        }) => copy(&worker, &op, &task),
+        Err(error) => Err(error),
     })
     .await
 }
