@@ -34,11 +34,18 @@ pub(super) fn resolve(root: &Root, user: &str) -> Result<Identity, Problem> {
     identify(user, &passwd, &group)
 }
 
-/// Reads a file; one that is not there is empty.
+/// Reads a file; one that is not there, or a device or pipe in its place, is empty.
 fn read(root: &Root, path: &str) -> Result<String, Problem> {
     let file = match root.open_file(Path::new(path)) {
         Err(error) if error.is_not_found() => return Ok(String::new()),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(String::new()),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotADirectory | io::ErrorKind::Unsupported
+            ) =>
+        {
+            return Ok(String::new());
+        }
         file => file?,
     };
     let mut bytes = Vec::new();

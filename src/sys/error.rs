@@ -55,10 +55,14 @@ impl Error {
     }
 
     pub(super) fn not_a_file(call: impl Into<String>, kind: FileKind) -> Self {
-        Error::new(
-            call,
-            io::Error::other(format!("it is {kind}, no regular file")),
-        )
+        let source = match kind {
+            FileKind::Directory => io::Error::from_raw_os_error(libc::EISDIR),
+            _ => {
+                let text = format!("it is {kind}, no regular file");
+                io::Error::new(io::ErrorKind::Unsupported, text)
+            }
+        };
+        Error::new(call, source)
     }
 
     pub(super) fn invalid(call: impl Into<String>) -> Self {

@@ -34,6 +34,8 @@ use rbuild::sandbox::Template;
 use rbuild::sandbox::TerminalSize;
 use rbuild::sandbox::Ulimit;
 use rbuild::sandbox::spawn;
+use rbuild::sys::Dir;
+use rbuild::sys::Node;
 
 use crate::support::Feature;
 use crate::support::require;
@@ -997,6 +999,10 @@ fn hostile_files_for_users_are_survived() {
     let passwd = case.home.path().join("base/etc/passwd");
     fs::remove_file(&passwd).unwrap();
     symlink("../../../../../../etc/shadow", &passwd).unwrap();
+    assert_eq!(case.output(), "0");
+    fs::remove_file(&passwd).unwrap();
+    let etc = Dir::open(passwd.parent().unwrap()).unwrap();
+    etc.make_node("passwd", Node::Socket, 0o644).unwrap();
     assert_eq!(case.output(), "0");
     fs::remove_file(&passwd).unwrap();
     fs::create_dir(&passwd).unwrap();
