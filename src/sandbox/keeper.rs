@@ -74,7 +74,6 @@ pub(super) fn launch_in(
     birth::launch(&Launch {
         program,
         args,
-        env: &[],
         files: &all,
         namespaces,
     })

@@ -17,15 +17,13 @@ use crate::sys::process;
 use crate::sys::process::Child;
 use crate::sys::process::pointers;
 
-/// A program to start in a process of its own.
+/// A program to start in a process of its own, with an empty environment.
 #[derive(Debug)]
 pub struct Launch<'a> {
     /// The program's path.
     pub program: &'a Path,
     /// Its arguments, its own name first.
     pub args: &'a [CString],
-    /// Its environment, as `KEY=value`.
-    pub env: &'a [CString],
     /// Its open files: the first becomes descriptor 0, and so on.
     pub files: &'a [BorrowedFd<'a>],
     /// The namespaces it has for itself.
@@ -54,7 +52,7 @@ pub fn launch(launch: &Launch<'_>) -> Result<Child> {
     let mut birth = Birth {
         program,
         args: pointers(launch.args),
-        env: pointers(launch.env),
+        env: pointers(&[]),
         files: launch.files.iter().map(AsRawFd::as_raw_fd).collect(),
         open_files: process::original_open_files(),
         errno: 0,
