@@ -85,10 +85,15 @@ fn one_that_ends_or_is_missing_is_told() {
 
 /// A template that does this before its work; its anchor does not.
 fn beginning_with(folder: &Path, lines: &str) -> Template {
+    scripted(folder, lines, "")
+}
+
+/// A template that does this before its work, and is started with these arguments.
+fn scripted(folder: &Path, lines: &str, arguments: &str) -> Template {
     let program = env!("CARGO_BIN_EXE_rbuild");
     let script = format!(
         "#!/bin/bash\n[ \"$1\" != anchor ] || exec -a 'rbuild: anchor' '{program}'\n\
-         {lines}\nexec -a 'rbuild: sandbox' '{program}'\n"
+         {lines}\nexec -a 'rbuild: sandbox' '{program}' {arguments}\n"
     );
     let path = folder.join("template");
     fs::write(&path, script).unwrap();
@@ -158,17 +163,9 @@ fn one_that_did_not_go_under_the_list_of_devices_lets_mounts_forbid_them() {
     let case = shell(script);
     // Not told of a way in, and told of one through which there is no going in.
     for arguments in ["", "\"$@\" 4</dev/null"] {
-        let program = env!("CARGO_BIN_EXE_rbuild");
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("template");
-        let text = format!(
-            "#!/bin/bash\n[ \"$1\" != anchor ] || exec -a 'rbuild: anchor' '{program}'\n\
-             exec -a 'rbuild: sandbox' '{program}' {arguments}\n"
-        );
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         let options = SpawnOptions {
-            template: Template::new(path),
+            template: scripted(folder.path(), "", arguments),
             ..options()
         };
         let running = spawn(&case.spec, &options);
