@@ -1,5 +1,18 @@
 //! What is in a key, what is not, and that a key stays what it is.
 
+mod samples;
+
+use self::samples::copy;
+use self::samples::exec;
+use self::samples::git;
+use self::samples::http;
+use self::samples::image;
+use self::samples::inputs;
+use self::samples::key;
+use self::samples::layer;
+use self::samples::mount;
+use self::samples::pair;
+use self::samples::text;
 use super::CacheKey;
 use super::ContentDigest;
 use super::ContentHasher;
@@ -14,173 +27,14 @@ use crate::graph::GitOp;
 use crate::graph::HttpOp;
 use crate::graph::ImageOp;
 use crate::graph::MkdirOp;
-use crate::graph::Mount;
 use crate::graph::MountKind;
 use crate::graph::Network;
 use crate::graph::Op;
 use crate::graph::SecretMount;
 use crate::graph::Security;
 use crate::graph::Sharing;
-use crate::graph::Ulimit;
-use crate::oci::Descriptor;
-use crate::oci::DiffId;
 use crate::oci::Digest;
-use crate::oci::Layer;
 use crate::snapshot::SnapshotId;
-
-fn text(text: &str) -> String {
-    text.to_owned()
-}
-
-fn pair(name: &str, value: &str) -> (String, String) {
-    (text(name), text(value))
-}
-
-fn exec() -> ExecOp {
-    ExecOp {
-        args: vec![text("/bin/sh"), text("-c"), text("make")],
-        env: vec![pair("PATH", "/bin"), pair("A", "1")],
-        hidden_env: vec![pair("http_proxy", "http://proxy")],
-        cwd: text("/src"),
-        user: text("me"),
-        hostname: text("buildkitsandbox"),
-        network: Network::Default,
-        security: Security::Sandbox,
-        mounts: vec![bind(), cache_mount(), secret(), ssh(), tmpfs(), script()],
-        extra_hosts: vec![pair("db", "10.0.0.1")],
-        shm_size_bytes: Some(1 << 20),
-        ulimits: vec![Ulimit {
-            name: text("nofile"),
-            soft: 10,
-            hard: 20,
-        }],
-    }
-}
-
-fn mount(kind: MountKind) -> Mount {
-    Mount {
-        target: text("/mnt"),
-        kind,
-    }
-}
-
-fn bind() -> Mount {
-    mount(MountKind::Bind {
-        input: 1,
-        source: text("/a"),
-        writable: false,
-    })
-}
-
-fn cache_mount() -> Mount {
-    mount(MountKind::Cache(CacheMount {
-        id: text("id"),
-        sharing: Sharing::Shared,
-        input: Some(1),
-        source: text("/a"),
-        readonly: false,
-        mode: 0o755,
-        uid: 0,
-        gid: 0,
-    }))
-}
-
-fn secret() -> Mount {
-    mount(MountKind::Secret(SecretMount {
-        id: text("token"),
-        env: None,
-        required: false,
-        mode: 0o400,
-        uid: 0,
-        gid: 0,
-    }))
-}
-
-fn ssh() -> Mount {
-    mount(MountKind::Ssh {
-        id: text("default"),
-        required: false,
-        mode: 0o600,
-        uid: 0,
-        gid: 0,
-    })
-}
-
-fn tmpfs() -> Mount {
-    mount(MountKind::Tmpfs { size_bytes: None })
-}
-
-fn script() -> Mount {
-    mount(MountKind::Script { data: text("#!") })
-}
-
-fn copy() -> CopyOp {
-    CopyOp {
-        sources: vec![
-            CopySource::Path {
-                input: 1,
-                path: text("/a"),
-                unpack: false,
-            },
-            CopySource::Inline {
-                name: text("file"),
-                data: text("content"),
-            },
-        ],
-        destination: text("/to/"),
-        owner: Some(text("me")),
-        mode: None,
-        excludes: vec![text("*.o")],
-        parents: false,
-        link: false,
-    }
-}
-
-fn http() -> HttpOp {
-    HttpOp {
-        url: text("http://host/file"),
-        file_name: text("file"),
-        checksum: None,
-    }
-}
-
-fn git() -> GitOp {
-    GitOp {
-        remote: text("https://host/repo"),
-        reference: Some(text("main")),
-        subdir: None,
-        keep_git_dir: false,
-        submodules: true,
-        checksum: None,
-        commit_mtime: false,
-    }
-}
-
-fn image() -> ImageOp {
-    ImageOp {
-        name: text("debian"),
-        source: None,
-        layers: vec![layer("a", "application/x"), layer("b", "application/x")],
-    }
-}
-
-fn layer(content: &str, media_type: &str) -> Layer {
-    let digest = Digest::of(content.as_bytes());
-    Layer {
-        diff_id: DiffId(digest),
-        blob: Descriptor::of(media_type, media_type.as_bytes()),
-    }
-}
-
-fn inputs() -> [InputKey; 2] {
-    let base = CacheKey::of_op(&Op::Scratch, &[]);
-    let content = ContentDigest::of(b"content");
-    [InputKey::Key(base), InputKey::Content(content)]
-}
-
-fn key(op: Op) -> CacheKey {
-    CacheKey::of_op(&op, &inputs())
-}
 
 /// Whoever makes this test fail has changed what keys mean, and raises `KEY_VERSION`.
 #[test]
