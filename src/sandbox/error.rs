@@ -140,10 +140,12 @@ pub enum Error {
     #[error("neither slirp4netns nor pasta is installed")]
     NoNetworkProgram,
     /// A network could not be made or led outside.
-    #[error("{program} did not lead the sandbox's network outside")]
+    #[error("{program} leads no network outside: {because}")]
     Outbound {
         /// The program that was to do it.
         program: &'static str,
+        /// What it said, or how it ended.
+        because: String,
     },
     /// A network was given up, since nobody wants it any more.
     #[error("the network is no longer wanted")]

@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::Path;
 
+use crate::sandbox::carrier::CARRIERS;
 use crate::sandbox::cgroup::DeviceList;
-use crate::sandbox::outbound;
 use crate::sandbox::program;
 use crate::sandbox::ranges;
 use crate::sys::file;
@@ -195,7 +195,7 @@ fn cgroups() -> Finding {
 }
 
 fn network() -> Finding {
-    let mut known = outbound::carriers();
+    let mut known = CARRIERS.iter().map(|carrier| carrier.name);
     let result = match known.find(|name| program::find_here(name).is_some()) {
         Some(name) => Ok(format!("{name} is there")),
         None => Err("neither pasta nor slirp4netns is there".to_owned()),

@@ -60,8 +60,28 @@ pub(super) fn launch(
     launch_in(&[], program, args, files)
 }
 
+/// Starts such a program, and has what it says as errors go to a file.
+pub(super) fn launch_heard(
+    errors: BorrowedFd<'_>,
+    program: &Path,
+    args: &[CString],
+    files: &[BorrowedFd<'_>],
+) -> sys::Result<Child> {
+    start(Some(errors), &[], program, args, files)
+}
+
 /// Starts such a program in namespaces of its own.
 pub(super) fn launch_in(
+    namespaces: &[Namespace],
+    program: &Path,
+    args: &[CString],
+    files: &[BorrowedFd<'_>],
+) -> sys::Result<Child> {
+    start(None, namespaces, program, args, files)
+}
+
+fn start(
+    errors: Option<BorrowedFd<'_>>,
     namespaces: &[Namespace],
     program: &Path,
     args: &[CString],
@@ -70,6 +90,9 @@ pub(super) fn launch_in(
     let null = File::options().read(true).write(true).open("/dev/null");
     let null = null.map_err(|error| sys::Error::new("open(\"/dev/null\")", error))?;
     let mut all = vec![null.as_fd(); FIRST_FILE];
+    if let Some(errors) = errors {
+        all[FIRST_FILE - 1] = errors;
+    }
     all.extend(files);
     birth::launch(&Launch {
         program,

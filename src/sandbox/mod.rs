@@ -39,6 +39,7 @@
 
 mod anchor;
 mod apart;
+mod carrier;
 mod cgroup;
 mod confine;
 mod entrance;

@@ -6,21 +6,19 @@
 //! changed for this, no firewall and no setting, so nothing has to be put back, and when that
 //! process or this one is killed, nothing is left.
 
-use std::ffi::CString;
 use std::fs;
 use std::fs::File;
 use std::net::Ipv4Addr;
-use std::os::fd::AsFd;
 use std::os::fd::AsRawFd;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 use std::time::Instant;
 
 use crate::sandbox::Error;
-use crate::sandbox::keeper;
+use crate::sandbox::carrier::CARRIERS;
+use crate::sandbox::carrier::Carrier;
 use crate::sandbox::keeper::Keeper;
 use crate::sandbox::program;
 use crate::sys;
@@ -33,55 +31,6 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// How many connections that have ended a network remembers.
 const ENDED_CONNECTIONS: &str = "/proc/sys/net/ipv4/tcp_max_tw_buckets";
-
-/// A program that leads a network outside.
-struct Carrier {
-    name: &'static str,
-    /// How it is called; the network namespace is its open file number 3.
-    args: &'static [&'static str],
-    /// Where it answers to name servers' clients, with the host's name servers behind it.
-    name_server: Ipv4Addr,
-}
-
-/// In the order in which they are tried: the first takes a few milliseconds, the second a few
-/// tens.
-const CARRIERS: [Carrier; 2] = [
-    Carrier {
-        name: "slirp4netns",
-        args: &[
-            "--configure",
-            "--mtu=65520",
-            "--disable-host-loopback",
-            "--enable-sandbox",
-            "--netns-type=path",
-            "/proc/self/fd/3",
-            "tap0",
-        ],
-        name_server: Ipv4Addr::new(10, 0, 2, 3),
-    },
-    Carrier {
-        name: "pasta",
-        args: &[
-            "--foreground",
-            "--quiet",
-            "--runas=0:0",
-            "--config-net",
-            "--no-map-gw",
-            "--dns-forward=169.254.1.1",
-            "--tcp-ports=none",
-            "--udp-ports=none",
-            "--tcp-ns=none",
-            "--udp-ns=none",
-            "--netns=/proc/self/fd/3",
-        ],
-        name_server: Ipv4Addr::new(169, 254, 1, 1),
-    },
-];
-
-/// The programs that can lead a network outside, in the order in which they are tried.
-pub(super) fn carriers() -> impl Iterator<Item = &'static str> {
-    CARRIERS.iter().map(|carrier| carrier.name)
-}
 
 /// A network that sandboxes can be put on, one after the other. Dropped, it is no more.
 #[derive(Debug)]
@@ -146,14 +95,12 @@ impl Outbound {
         let handed = handed.map_err(|error| sys::Error::new("dup()", error));
         let handed = handed.map_err(Error::Network)?;
         let (tell, told) = mpsc::sync_channel(1);
-        let keeper = Keeper::start("network", move || keep(carrier, &path, handed, &tell))?;
-        let failed = Error::Outbound {
-            program: carrier.name,
-        };
+        let keep = move || carrier.keep(&path, handed, &tell);
+        let mut keeper = Keeper::start("network", keep)?;
         let Ok(started) = told.recv() else {
-            return Err(failed);
+            return Err(why(carrier, &mut keeper));
         };
-        let network = Outbound {
+        let mut network = Outbound {
             namespace,
             name_server: carrier.name_server,
             carrier: started,
@@ -162,7 +109,10 @@ impl Outbound {
         match network.comes_up(is_wanted)? {
             true => Ok(network),
             false if !is_wanted() => Err(Error::Unwanted),
-            false => Err(failed),
+            false if network.is_alive() => {
+                Err(carrier.failed(format!("there is none after {} seconds", TIMEOUT.as_secs())))
+            }
+            false => Err(why(carrier, &mut network.keeper)),
         }
     }
 
@@ -193,27 +143,12 @@ impl Outbound {
     }
 }
 
-/// Starts the carrier, tells how to end it, and stays until it has ended. Whoever waits learns of a
-/// failure by not being told.
-fn keep(
-    carrier: &Carrier,
-    path: &Path,
-    namespace: File,
-    tell: &mpsc::SyncSender<OwnedFd>,
-) -> Result<(), Error> {
-    let text = |text: &str| CString::new(text).expect("the names have no NUL");
-    let words = [carrier.name]
-        .into_iter()
-        .chain(carrier.args.iter().copied());
-    let args: Vec<CString> = words.map(text).collect();
-    let child = keeper::launch(path, &args, &[namespace.as_fd()]).map_err(Error::Start)?;
-    drop(namespace);
-    let handle = child.pidfd();
-    let is_told = handle.is_ok_and(|handle| tell.send(handle).is_ok());
-    if !is_told {
-        process::signal(&child, process::KILL).map_err(Error::Signal)?;
+/// Says why a carrier that has ended did so.
+fn why(carrier: &Carrier, keeper: &mut Keeper) -> Error {
+    match keeper.join() {
+        Some(Err(error)) => error,
+        _ => carrier.failed("it ended".to_owned()),
     }
-    child.wait().map(|_| ()).map_err(Error::Wait)
 }
 
 impl Drop for Outbound {

@@ -1,0 +1,188 @@
+//! The programs that lead a network outside, and why one of them does not.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::io::PipeReader;
+use std::io::Read;
+use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::mpsc;
+
+use crate::sandbox::Error;
+use crate::sandbox::keeper;
+use crate::sys;
+use crate::sys::process;
+use crate::sys::process::Ended;
+
+/// A program that leads a network outside.
+#[derive(Debug)]
+pub(super) struct Carrier {
+    pub(super) name: &'static str,
+    /// How it is called; the network namespace is its open file number 3.
+    args: &'static [&'static str],
+    /// Where it answers to name servers' clients, with the host's name servers behind it.
+    pub(super) name_server: Ipv4Addr,
+}
+
+/// In the order in which they are tried: the first takes a few milliseconds, the second a few
+/// tens.
+pub(super) const CARRIERS: [Carrier; 2] = [
+    Carrier {
+        name: "slirp4netns",
+        args: &[
+            "--configure",
+            "--mtu=65520",
+            "--disable-host-loopback",
+            "--enable-sandbox",
+            "--netns-type=path",
+            "/proc/self/fd/3",
+            "tap0",
+        ],
+        name_server: Ipv4Addr::new(10, 0, 2, 3),
+    },
+    Carrier {
+        name: "pasta",
+        args: &[
+            "--foreground",
+            "--quiet",
+            "--runas=0:0",
+            "--config-net",
+            "--no-map-gw",
+            "--dns-forward=169.254.1.1",
+            "--tcp-ports=none",
+            "--udp-ports=none",
+            "--tcp-ns=none",
+            "--udp-ns=none",
+            "--netns=/proc/self/fd/3",
+        ],
+        name_server: Ipv4Addr::new(169, 254, 1, 1),
+    },
+];
+
+/// How lines begin that say nothing about a failure: slirp4netns' steps, and that pasta finds no
+/// system log.
+const SAID_IN_PASSING: [&str; 3] = ["sent tapfd", "received tapfd", "Failed to send"];
+
+/// How much of what a program says is kept: why it failed comes first.
+const KEPT_BYTES: usize = 4096;
+
+impl Carrier {
+    /// Starts the program, tells how to end it, stays until it has ended, and says why it did.
+    pub(super) fn keep(
+        &self,
+        path: &Path,
+        namespace: File,
+        tell: &mpsc::SyncSender<OwnedFd>,
+    ) -> Result<(), Error> {
+        let text = |text: &str| CString::new(text).expect("the names have no NUL");
+        let words = [self.name].into_iter().chain(self.args.iter().copied());
+        let args: Vec<CString> = words.map(text).collect();
+        let pipe = |source| Error::Start(sys::Error::new("pipe2()", source));
+        let (errors, end) = io::pipe().map_err(pipe)?;
+        let child = keeper::launch_heard(end.as_fd(), path, &args, &[namespace.as_fd()]);
+        // Only the program is to have them: else neither would end with it.
+        drop((end, namespace));
+        let child = child.map_err(Error::Start)?;
+        let handle = child.pidfd();
+        let is_told = handle.is_ok_and(|handle| tell.send(handle).is_ok());
+        if !is_told {
+            process::signal(&child, process::KILL).map_err(Error::Signal)?;
+        }
+        let said = listen(errors);
+        let ended = child.wait().map_err(Error::Wait)?;
+        Err(self.failed(reason(&said).unwrap_or_else(|| silent(ended))))
+    }
+
+    /// Makes an error of why there is no way out.
+    pub(super) fn failed(&self, because: String) -> Error {
+        Error::Outbound {
+            program: self.name,
+            because,
+        }
+    }
+}
+
+/// Reads all that a program says, and keeps the lines it begins with.
+fn listen(mut errors: PipeReader) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let mut buffer = [0; KEPT_BYTES];
+    // What cannot be read is as good as not said.
+    while let Ok(count @ 1..) = errors.read(&mut buffer) {
+        let room = KEPT_BYTES - kept.len();
+        kept.extend_from_slice(&buffer[..count.min(room)]);
+    }
+    if kept.len() == KEPT_BYTES {
+        let cut_off = kept.iter().rposition(|byte| *byte == b'\n');
+        kept.truncate(cut_off.unwrap_or(KEPT_BYTES));
+    }
+    kept
+}
+
+/// Finds the line that says why a program failed.
+fn reason(said: &[u8]) -> Option<String> {
+    let said = String::from_utf8_lossy(said);
+    let is_reason = |line: &&str| {
+        let in_passing = SAID_IN_PASSING.iter().any(|begin| line.starts_with(begin));
+        !line.is_empty() && !in_passing
+    };
+    said.lines()
+        .map(str::trim)
+        .find(is_reason)
+        .map(str::to_owned)
+}
+
+fn silent(ended: Ended) -> String {
+    match ended {
+        Ended::Exited(code) => format!("it exited with code {code}"),
+        Ended::Killed(signal) => format!("signal {signal} killed it"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes of a program that is no carrier.
+    fn failure(path: &str, args: &'static [&'static str]) -> String {
+        let carrier = Carrier {
+            name: "carrier",
+            args,
+            name_server: Ipv4Addr::LOCALHOST,
+        };
+        let namespace = File::open("/dev/null").unwrap();
+        let (tell, _told) = mpsc::sync_channel(1);
+        carrier
+            .keep(Path::new(path), namespace, &tell)
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn the_programs_own_reason_is_told() {
+        const SCRIPT: &str =
+            "echo sent tapfd=5 >&2; echo no tun >&2; echo child failed >&2; exit 1";
+        let said = failure("/bin/sh", &["-c", SCRIPT]);
+        assert_eq!(said, "carrier leads no network outside: no tun");
+    }
+
+    #[test]
+    fn a_program_that_says_too_much_or_nothing_is_no_matter() {
+        const FLOOD: &str =
+            "i=0; while [ $i -lt 20000 ]; do echo sent tapfd >&2; i=$((i+1)); done; exit 3";
+        let said = failure("/bin/sh", &["-c", FLOOD]);
+        assert_eq!(
+            said,
+            "carrier leads no network outside: it exited with code 3"
+        );
+        let said = failure("/bin/sh", &["-c", "kill -9 $$"]);
+        assert_eq!(said, "carrier leads no network outside: signal 9 killed it");
+    }
+
+    #[test]
+    fn a_program_that_cannot_be_started_is_told() {
+        assert!(failure("/dev/null", &[]).contains("cannot start"));
+    }
+}
