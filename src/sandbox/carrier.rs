@@ -182,6 +182,15 @@ mod tests {
     }
 
     #[test]
+    fn a_program_does_not_ignore_broken_pipes_as_this_process_does() {
+        let said = failure("/bin/sh", &["-c", "grep SigIgn /proc/self/status >&2"]);
+        let mask = said.rsplit(char::is_whitespace).next().unwrap();
+        let mask = u64::from_str_radix(mask, 16).unwrap();
+        // SIGPIPE is number 13, and the first number is 1.
+        assert_eq!(mask & (1 << 12), 0, "{said}");
+    }
+
+    #[test]
     fn a_program_that_cannot_be_started_is_told() {
         assert!(failure("/dev/null", &[]).contains("cannot start"));
     }

@@ -44,7 +44,8 @@ pub enum Side {
 ///
 /// Until the program is executed the new process shares this one's memory and this thread waits,
 /// as with `vfork`: the pages of a large process are not copied, and the other threads, whose
-/// locks the new process may not touch, are none of its business. All signals are blocked in it.
+/// locks the new process may not touch, are none of its business. All signals are blocked in it,
+/// and `SIGPIPE` is not ignored, as it is in this process: pasta takes that for a failure.
 pub fn launch(launch: &Launch<'_>) -> Result<Child> {
     let text = || format!("clone({:?})", launch.program);
     let program = CString::new(launch.program.as_os_str().as_encoded_bytes())
@@ -115,6 +116,7 @@ extern "C" fn be_born(birth: *mut libc::c_void) -> libc::c_int {
     unsafe {
         let birth = &mut *birth.cast::<Birth>();
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
         if arrange(&mut birth.files) {
             if let Some(limit) = &birth.open_files {
                 libc::setrlimit(libc::RLIMIT_NOFILE, limit);
