@@ -1,6 +1,8 @@
 //! Every way of keeping commands apart, for real: as root, as a user with and without ranges of
 //! numbers, and inside a container with default rights. All make the same image.
 
+mod docker;
+
 use std::fs;
 use std::fs::File;
 use std::io::BufRead;

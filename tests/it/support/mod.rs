@@ -1,5 +1,6 @@
 //! What several test files share.
 
+pub(crate) mod docker;
 pub(crate) mod docker_registry;
 pub(crate) mod golden;
 pub(crate) mod guard;
