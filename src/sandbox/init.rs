@@ -52,7 +52,8 @@ use crate::sys::seccomp::Instruction;
 use crate::sys::tty;
 
 /// The numbers of the files that the outside hands over, after standard input, output and error:
-/// the doors to control groups come behind these.
+/// the doors to control groups come behind these, and then the network it is to be on, if it is one
+/// that exists.
 const SPEC_FILE: i32 = 3;
 const CHANNEL_FILE: i32 = 4;
 const FIRST_DOOR: i32 = 5;
@@ -72,6 +73,8 @@ pub(super) struct Inside {
     pub(super) spec: Spec,
     channel: Channel,
     pub(super) doors: Vec<Door>,
+    /// The network that it joins, if it does.
+    network: Option<OwnedFd>,
     pub(super) filter: Option<Rc<Vec<Instruction>>>,
     device_rule: DeviceRule,
     root: Option<Root>,
@@ -145,7 +148,8 @@ pub(super) fn run(birth: Birth<'_>) -> i32 {
         file: File::from(process::adopt(number)),
         is_asked: *is_asked,
     };
-    let doors = (FIRST_DOOR..).zip(birth.groups).map(door).collect();
+    let doors: Vec<Door> = (FIRST_DOOR..).zip(birth.groups).map(door).collect();
+    let behind_doors = (FIRST_DOOR..).nth(doors.len()).expect("they are few");
     // A word from the outside after this process asked to die with it: it is still there.
     if !matches!(channel.receive(), Ok(Some(_))) {
         return 1;
@@ -153,6 +157,9 @@ pub(super) fn run(birth: Birth<'_>) -> i32 {
     match read_spec(spec) {
         Ok(spec) => {
             let mut inside = Inside::new(spec, channel);
+            if let Network::Join(_) = inside.spec.network {
+                inside.network = Some(process::adopt(behind_doors));
+            }
             (inside.doors, inside.filter) = (doors, birth.filter);
             inside.device_rule = birth.device_rule;
             let (step, problem) = go(&mut inside);
@@ -200,6 +207,7 @@ impl Inside {
             spec,
             channel,
             doors: Vec::new(),
+            network: None,
             filter: None,
             device_rule: DeviceRule::Mounted,
             root: None,
@@ -283,10 +291,10 @@ fn send(channel: &Channel, report: &Report, file: Option<&OwnedFd>) -> Result<()
 }
 
 fn reach_network(inside: &mut Inside) -> Result<(), Problem> {
-    match &inside.spec.network {
-        Network::Host => Ok(()),
-        Network::None => Ok(namespace::raise_loopback()?),
-        Network::Join(path) => Ok(namespace::enter_network(namespace::network_at(path)?)?),
+    match (&inside.spec.network, inside.network.take()) {
+        (Network::None, _) => Ok(namespace::raise_loopback()?),
+        (_, Some(network)) => Ok(namespace::enter_network(network)?),
+        (_, None) => Ok(()),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::sandbox::confine;
 use crate::sandbox::life::Around;
 use crate::sandbox::life::Life;
 use crate::sandbox::running::Running;
+use crate::sandbox::spec::Network;
 use crate::sandbox::spec::Spec;
 use crate::sandbox::stdio::Files;
 use crate::sandbox::stdio::Input;
@@ -22,6 +23,7 @@ use crate::sandbox::template::Template;
 use crate::sys;
 use crate::sys::channel::Channel;
 use crate::sys::file;
+use crate::sys::namespace;
 
 /// What is not part of the sandbox but of how it is started.
 #[derive(Debug, Clone)]
@@ -73,6 +75,8 @@ fn copy(
     let mut files: Vec<BorrowedFd<'_>> = standard.iter().map(AsFd::as_fd).collect();
     files.extend([text.as_fd(), inside.as_fd()]);
     files.extend(doors.iter().map(|door| door.file.as_fd()));
+    let network = joined(spec)?;
+    files.extend(network.as_ref().map(AsFd::as_fd));
     let order = Order {
         namespaces: apart::namespaces(spec),
         filtered: confine::filtered(spec)
@@ -80,6 +84,17 @@ fn copy(
         groups: doors.iter().map(|door| door.is_asked).collect(),
     };
     Ok((template.copy(&order, &files)?, channel))
+}
+
+/// The network that the sandbox is to join. It is opened here: what is this process's own, others may
+/// not look at in a container that lacks `CAP_SYS_PTRACE`.
+fn joined(spec: &Spec) -> Result<Option<File>, Error> {
+    match &spec.network {
+        Network::Join(path) => namespace::network_at(path)
+            .map(Some)
+            .map_err(Error::Network),
+        Network::Host | Network::None => Ok(None),
+    }
 }
 
 /// The spec as a file to read from its beginning.

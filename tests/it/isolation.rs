@@ -110,6 +110,26 @@ fn the_loopback_of_this_machine_is_there_only_if_asked_for() {
     assert!(said(allowed).contains(" reached\n"));
 }
 
+/// In a container that may mount, but lacks `CAP_SYS_PTRACE`.
+#[test]
+fn a_network_is_reached_without_the_right_to_look_at_processes() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = Home::new();
+    let build = build(&home, "cat /proc/net/dev");
+    let mut confined = Command::new("setpriv");
+    confined.args(["--bounding-set=-sys_ptrace", "--"]);
+    confined.arg(build.get_program()).args(build.get_args());
+    confined.envs(
+        build
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    let built = succeed(&mut confined);
+    assert!(built.stderr.contains(" tap0:"), "{}", built.stderr);
+}
+
 #[test]
 fn a_command_finds_no_connections_of_the_one_before() {
     if !require(&NEEDS) {
