@@ -8,18 +8,8 @@ use crate::sandbox::spec::Isolation;
 use crate::sandbox::spec::Network;
 use crate::sandbox::spec::Rootfs;
 use crate::sandbox::spec::Spec;
-use crate::sys::family;
 use crate::sys::namespace::Namespace;
 use crate::sys::process;
-
-/// The signal that ends all of it: where it has no process namespace, its first process has to see
-/// to that.
-pub(super) fn kill_signal(isolation: &Isolation) -> i32 {
-    match isolation {
-        Isolation::Namespace => process::KILL,
-        Isolation::Chroot { .. } => family::END,
-    }
-}
 
 /// Refuses what only namespaces give, rather than run without.
 pub(super) fn check(spec: &Spec) -> Result<(), Error> {

@@ -108,6 +108,9 @@ pub enum Error {
         /// How it ended.
         status: String,
     },
+    /// What the sandbox's watching process left behind when it was killed cannot be found.
+    #[error("cannot end what the sandbox left behind")]
+    Strays(#[source] sys::Error),
     /// It cannot be known how the program ended.
     #[error("cannot wait for the sandbox")]
     Wait(#[source] sys::Error),

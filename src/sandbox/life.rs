@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crate::sandbox::Error;
-use crate::sandbox::apart;
 use crate::sandbox::cgroup::Cgroup;
 use crate::sandbox::cgroup::DeviceList;
 use crate::sandbox::cgroup::Door;
 use crate::sandbox::furnish::Furnished;
 use crate::sandbox::limits::Limits;
+use crate::sandbox::overseer::Overseer;
+use crate::sandbox::overseer::Supervised;
 use crate::sandbox::report::Report;
 use crate::sandbox::running::ExitStatus;
 use crate::sandbox::running::Killer;
@@ -22,6 +23,7 @@ use crate::sandbox::template::Copy;
 use crate::sys::Dir;
 use crate::sys::channel::Channel;
 use crate::sys::gift;
+use crate::sys::process::Ended;
 
 /// A sandbox that was born. Dropped, it is killed.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub(super) struct Life {
     around: Around,
     /// Answers the calls by which it gives files away.
     gifts: Option<JoinHandle<()>>,
+    supervised: Option<Supervised>,
+    overseer: Option<Overseer>,
     is_over: bool,
 }
 
@@ -93,12 +97,21 @@ impl Around {
 
 impl Life {
     pub(super) fn new(copy: Copy, isolation: &Isolation, around: Around) -> Life {
-        let child = Arc::clone(&copy.child);
+        let child = &copy.child;
+        let supervised = match (isolation, &around.root) {
+            (Isolation::Chroot { .. }, Rootfs::Directory(root)) => Some(Supervised {
+                child: Arc::clone(child),
+                root: root.clone(),
+            }),
+            _ => None,
+        };
         Life {
+            killer: Killer::new(Arc::clone(child), supervised.clone()),
             copy,
-            killer: Killer::new(child, apart::kill_signal(isolation)),
             around,
             gifts: None,
+            supervised,
+            overseer: None,
             is_over: false,
         }
     }
@@ -113,7 +126,12 @@ impl Life {
 
     /// Follows it until its program is executed; gives the user's end of its terminal.
     pub(super) fn begin(&mut self, channel: &Channel) -> Result<Option<OwnedFd>, Error> {
-        let known = match self.listen(channel) {
+        let begun = self.listen(channel).and_then(|terminal| {
+            let overseer = self.supervised.clone().map(Overseer::start);
+            self.overseer = overseer.transpose().map_err(Some)?;
+            Ok(terminal)
+        });
+        let known = match begun {
             Ok(terminal) => return Ok(terminal),
             Err(known) => known,
         };
@@ -156,14 +174,22 @@ impl Life {
     /// Waits until its first process, and so all in it, has ended, and removes what is left.
     pub(super) fn end(&mut self) -> Result<ExitStatus, Error> {
         self.is_over = true;
-        let ended = self.copy.child.wait();
+        let ended = self.wait();
         if let Some(gifts) = self.gifts.take() {
             // A panic in it has been reported where it happened.
             let _ended = gifts.join();
         }
         self.around.clear()?;
         let exceeded = self.around.cgroup.exceeded(&self.around.limits);
-        Ok(ExitStatus::of(ended.map_err(Error::Wait)?, exceeded))
+        Ok(ExitStatus::of(ended?, exceeded))
+    }
+
+    fn wait(&mut self) -> Result<Ended, Error> {
+        match (self.overseer.take(), &self.supervised) {
+            (Some(overseer), _) => overseer.join(),
+            (None, Some(supervised)) => supervised.wait(),
+            (None, None) => self.copy.child.wait().map_err(Error::Wait),
+        }
     }
 }
 

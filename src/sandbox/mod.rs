@@ -53,6 +53,7 @@ mod life;
 mod limits;
 mod network;
 mod outbound;
+mod overseer;
 mod program;
 mod ranges;
 mod report;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::sandbox::Error;
 use crate::sandbox::life::Life;
 use crate::sandbox::limits::Exceeded;
+use crate::sandbox::overseer::Supervised;
 use crate::sys::process;
 use crate::sys::process::Child;
 use crate::sys::process::Ended;
@@ -41,7 +42,8 @@ pub struct Running {
 #[derive(Debug, Clone)]
 pub struct Killer {
     child: Arc<Child>,
-    kill_signal: i32,
+    /// Where it has no process namespace, its first process has to end the others.
+    supervised: Option<Supervised>,
 }
 
 impl Running {
@@ -62,13 +64,16 @@ impl Running {
 }
 
 impl Killer {
-    pub(super) fn new(child: Arc<Child>, kill_signal: i32) -> Killer {
-        Killer { child, kill_signal }
+    pub(super) fn new(child: Arc<Child>, supervised: Option<Supervised>) -> Killer {
+        Killer { child, supervised }
     }
 
     /// Kills all processes in the sandbox.
     pub fn kill(&self) -> Result<(), Error> {
-        self.signal(self.kill_signal)
+        match &self.supervised {
+            Some(supervised) => supervised.end(),
+            None => self.signal(process::KILL),
+        }
     }
 
     /// Sends a signal to its first process, which may ignore it: the kernel protects the first

@@ -1,17 +1,27 @@
 //! A process that watches over others: whatever they start stays below it, whoever dies on the way.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::Pid;
 use rustix::process::PidfdFlags;
-use rustix::process::Signal;
 use rustix::process::WaitOptions;
 
 use crate::sys::Error;
+use crate::sys::Owner;
 use crate::sys::Result;
 use crate::sys::error::Call;
+use crate::sys::id;
+use crate::sys::process;
+use crate::sys::process::Child;
 use crate::sys::process::Ended;
+
+/// How often it is looked again whether processes that were killed are gone.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// The signal by which a watching process is told to end all it watches over; the last real-time
 /// signal, which programs do not use.
@@ -42,7 +52,7 @@ pub enum Heard {
 pub fn watch_over() -> Result<()> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .call(|| "prctl(PR_SET_CHILD_SUBREAPER)".to_owned())?;
-    super::process::signal_at_parents_end(END)
+    process::signal_at_parents_end(END)
 }
 
 /// Becomes the program that this process is running, from its beginning; returns only if that
@@ -58,7 +68,7 @@ pub fn execute_same(args: &[std::ffi::CString]) -> Error {
         std::ffi::CString::new(line).ok()
     });
     let env: Vec<_> = env.collect();
-    super::process::execute(std::path::Path::new("/proc/self/exe"), args, &env)
+    process::execute(Path::new("/proc/self/exe"), args, &env)
 }
 
 /// Makes a copy of this process, which must have one thread.
@@ -116,7 +126,7 @@ pub fn end_all() {
         }
         match reap() {
             Ok(Some(_)) => {}
-            Ok(None) => std::thread::sleep(std::time::Duration::from_millis(1)),
+            Ok(None) => std::thread::sleep(PAUSE),
             Err(_) => return,
         }
     }
@@ -155,7 +165,7 @@ pub fn die_by(number: i32) -> ! {
     };
     // The core file, if any, was written by the process that this one stands for.
     let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
-    super::process::reset_signals();
+    process::reset_signals();
     // SAFETY: plain numbers.
     unsafe {
         libc::kill(libc::getpid(), number);
@@ -163,39 +173,72 @@ pub fn die_by(number: i32) -> ! {
     }
 }
 
-/// Kills a process that is what it was taken for: its number may be another's by now.
-fn kill_if(pid: Pid, is_it: impl Fn() -> bool) -> Result<()> {
-    let killed =
-        rustix::process::pidfd_open(pid, PidfdFlags::empty()).and_then(|held| match is_it() {
-            true => rustix::process::pidfd_send_signal(held, Signal::KILL),
-            false => Ok(()),
-        });
-    match killed {
-        Ok(()) | Err(Errno::SRCH) => Ok(()),
-        Err(errno) => Err(errno).call(|| format!("kill({pid:?})")),
+/// Kills the processes whose root directory is the given one or lies below it, until there are none:
+/// what a watching process left behind that was itself killed.
+///
+/// # Errors
+/// If `/proc` cannot be read. A process that became another user's with its rights is overlooked
+/// by who may not see that user's processes (`CAP_SYS_PTRACE`).
+pub fn end_strays(root: &Path) -> Result<()> {
+    // The kernel tells where a root directory really is.
+    let root = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
+    while end_strays_there(&root)? {
+        std::thread::sleep(PAUSE);
     }
+    Ok(())
 }
 
-/// Kills the processes whose root directory is the given one: what a watching process that was
-/// itself killed left behind.
-pub fn end_strays(root: &std::path::Path) -> Result<()> {
+/// Kills those that there are now; tells whether there were any.
+fn end_strays_there(root: &Path) -> Result<bool> {
     let failed = |source| Error::new("read(\"/proc\")", source);
+    let mut found = false;
     for entry in std::fs::read_dir("/proc").map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let number = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok());
+        let name = entry.map_err(failed)?.file_name();
+        let number = name.to_str().and_then(|name| name.parse().ok());
         let Some(pid) = number.and_then(Pid::from_raw) else {
             continue;
         };
-        let lives_there = || {
-            let its = std::fs::read_link(entry.path().join("root"));
-            its.is_ok_and(|its| its.starts_with(root))
-        };
+        let lives_there = || root_of(pid).is_some_and(|its| its.starts_with(root));
         if lives_there() {
-            kill_if(pid, lives_there)?;
+            found |= kill_if(pid, lives_there)?;
         }
     }
-    Ok(())
+    Ok(found)
+}
+
+/// The root directory of a process, if it lives and can be seen.
+fn root_of(pid: Pid) -> Option<PathBuf> {
+    let folder = PathBuf::from(format!("/proc/{}", pid.as_raw_nonzero()));
+    let read = || std::fs::read_link(folder.join("root"));
+    match read() {
+        // In a container, root may not see into other users' processes, but may become them.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let its = std::fs::metadata(&folder).ok()?;
+            let owner = Owner {
+                uid: its.uid(),
+                gid: its.gid(),
+            };
+            id::looking_as(owner, read).ok()
+        }
+        read => read.ok(),
+    }
+}
+
+/// Kills a process that is what it was taken for: its number may be another's by now. Tells whether
+/// it did.
+fn kill_if(pid: Pid, is_it: impl Fn() -> bool) -> Result<bool> {
+    let held = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+        Err(Errno::SRCH) => return Ok(false),
+        held => held.call(|| format!("pidfd_open({pid:?})"))?,
+    };
+    let Ok(held) = Child::given(held) else {
+        // It is gone.
+        return Ok(false);
+    };
+    // In a `/proc` of other numbers than ours, one number is two processes.
+    let is_one = i32::try_from(held.pid()) == Ok(pid.as_raw_nonzero().get());
+    if !is_one || !is_it() {
+        return Ok(false);
+    }
+    process::signal(&held, process::KILL).map(|()| true)
 }

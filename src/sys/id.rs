@@ -112,6 +112,24 @@ pub fn is_initial_user_namespace() -> bool {
     map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
+/// Does something with this thread's rights on files, and on what the kernel tells of processes, being
+/// a user's. They stay its own if it may not become that user.
+pub fn looking_as<T>(owner: Owner, look: impl FnOnce() -> T) -> T {
+    let own = effective();
+    // SAFETY: plain numbers; the kernel checks them.
+    unsafe {
+        libc::setfsgid(owner.gid);
+        libc::setfsuid(owner.uid);
+    }
+    let seen = look();
+    // SAFETY: as above; what this thread is otherwise, it may always be here.
+    unsafe {
+        libc::setfsuid(own.uid);
+        libc::setfsgid(own.gid);
+    }
+    seen
+}
+
 /// Becomes root, as far as the user namespace knows one.
 pub fn become_root() -> Result<()> {
     let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));

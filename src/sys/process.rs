@@ -9,7 +9,12 @@ use std::os::fd::OwnedFd;
 use std::os::fd::RawFd;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::Duration;
+use std::time::Instant;
 
+use rustix::event::PollFd;
+use rustix::event::PollFlags;
+use rustix::event::Timespec;
 use rustix::io::Errno;
 use rustix::process::Gid;
 use rustix::process::Resource;
@@ -76,19 +81,42 @@ impl Child {
 
     /// Waits until it has ended and releases its number; to be called once.
     pub fn wait(&self) -> Result<Ended> {
+        self.wait_for(WaitIdOptions::EXITED)
+    }
+
+    /// Waits as [`wait`](Child::wait) does, and has it go on whenever it was stopped.
+    pub fn wait_unstopped(&self) -> Result<Ended> {
+        self.wait_for(WaitIdOptions::EXITED | WaitIdOptions::STOPPED)
+    }
+
+    fn wait_for(&self, events: WaitIdOptions) -> Result<Ended> {
         loop {
-            match rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED)
-            {
+            match rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), events) {
                 Err(Errno::INTR) | Ok(None) => {}
                 Err(errno) => {
                     return Err(errno).call(|| format!("waitid(P_PIDFD, {})", self.pid));
                 }
+                Ok(Some(status)) if status.stopped() => signal(self, libc::SIGCONT)?,
                 Ok(Some(status)) => {
                     return Ok(match (status.exit_status(), status.terminating_signal()) {
                         (Some(code), _) => Ended::Exited(code),
                         (None, signal) => Ended::Killed(signal.unwrap_or(libc::SIGKILL)),
                     });
                 }
+            }
+        }
+    }
+
+    /// Tells whether it ends within a time; nobody has to wait for it for that.
+    pub fn ends_within(&self, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        let mut files = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let timeout = Timespec::try_from(left).expect("it is short");
+            match rustix::event::poll(&mut files, Some(&timeout)) {
+                Err(Errno::INTR) => {}
+                polled => return polled.is_ok_and(|count| count > 0),
             }
         }
     }

@@ -36,6 +36,7 @@ mod snapshot;
 mod solver;
 mod speed;
 mod store;
+mod supervised;
 mod support;
 mod sys;
 mod transfer;
