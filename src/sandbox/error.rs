@@ -49,9 +49,6 @@ pub enum Error {
         /// What was asked for.
         what: String,
     },
-    /// What the sandbox is to find at its mount points could not be put there.
-    #[error("cannot put the sandbox's mounts in place")]
-    Furnish(#[source] sys::Error),
     /// No thread could be started to watch the sandbox.
     #[error("cannot start a thread for the sandbox")]
     Thread(#[source] io::Error),
@@ -120,7 +117,7 @@ pub enum Error {
     /// A terminal could not be read or set.
     #[error("cannot set up the terminal")]
     Terminal(#[source] sys::Error),
-    /// The mount points made for the sandbox could not be removed.
+    /// The mount points made for the sandbox, or what was put there, could not be removed.
     #[error("cannot remove the sandbox's mount points")]
     CleanUp(#[source] sys::Error),
     /// No connection could be made on the sandbox's network.

@@ -7,6 +7,7 @@
 use std::ffi::OsStr;
 use std::ffi::OsString;
 use std::fs;
+use std::fs::File;
 use std::io;
 use std::io::Write;
 use std::path::Path;
@@ -49,6 +50,8 @@ const PROC_FILES: [&str; 8] = [
 pub(super) struct Furnished {
     root: PathBuf,
     aside: Dir,
+    /// Tells whoever looks for what the dead left behind that this is not yet that.
+    _lock: File,
     stubs: Stubs,
     placed: Vec<Placed>,
 }
@@ -62,6 +65,20 @@ struct Placed {
     home: Option<(Dir, OsString)>,
 }
 
+impl Placed {
+    /// Moves a directory back to where it belongs. What a command put in its place is no directory of
+    /// rbuild's: a link would lead the next command outside.
+    fn go_home(&self, home: &Dir, name: &OsStr) -> Result<()> {
+        match self.dir.find(&self.name)? {
+            Some(found) if found.is_dir() => {
+                let _gone = forgiving(self.dir.rename(&self.name, home, name))?;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Furnished {
     /// Furnishes the root file system at `root`. What lies below `own` may be moved.
     pub(super) fn new(root: &Path, own: &Path, spec: &Spec) -> Result<Furnished> {
@@ -69,6 +86,7 @@ impl Furnished {
         beside.remove_all(ASIDE)?;
         beside.make_dir(ASIDE, 0o700)?;
         let mut furnished = Furnished {
+            _lock: locked(root)?,
             root: root.to_owned(),
             aside: beside.open_dir(ASIDE)?,
             stubs: Stubs::default(),
@@ -202,7 +220,7 @@ impl Furnished {
         while let Some(thing) = placed.pop() {
             let modified = thing.dir.stat(".")?.modified;
             if let Some((home, name)) = &thing.home {
-                let _gone = forgiving(thing.dir.rename(&thing.name, home, name))?;
+                thing.go_home(home, name)?;
             }
             thing.dir.remove_all(&thing.name)?;
             let back = placed.len().to_string();
@@ -214,6 +232,28 @@ impl Furnished {
         self.stubs.remove(&self.root)?;
         let (beside, _) = parent_of(&self.root)?;
         beside.remove_all(ASIDE)
+    }
+}
+
+/// Holds the directory around a root file system as long as the file is open.
+fn locked(root: &Path) -> Result<File> {
+    let around = root.parent().unwrap_or(root);
+    let file = File::open(around).and_then(|file| file.lock_shared().map(|()| file));
+    file.map_err(|source| Error::new(format!("flock({around:?})"), source))
+}
+
+/// Fails if a root file system still has things in it that are not its own.
+pub(super) fn check_cleared(root: &Path) -> Result<()> {
+    let (beside, _) = parent_of(root)?;
+    match beside.find(ASIDE)? {
+        None => Ok(()),
+        Some(_) => {
+            let left = io::ErrorKind::DirectoryNotEmpty.into();
+            Err(Error::new(
+                format!("remove({:?})", root.with_file_name(ASIDE)),
+                left,
+            ))
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use crate::sandbox::confine::filter_calls;
 use crate::sandbox::confine::pretend_users;
 use crate::sandbox::confine::set_limits;
 use crate::sandbox::confine::try_cwd;
+use crate::sandbox::furnish::Furnished;
 use crate::sandbox::program;
 use crate::sandbox::report::Problem;
 use crate::sandbox::report::Report;
@@ -32,7 +33,7 @@ use crate::sandbox::spec::Security;
 use crate::sandbox::spec::Spec;
 use crate::sandbox::stub::Place;
 use crate::sandbox::stub::Stubs;
-use crate::sandbox::supervise::supervise;
+use crate::sandbox::supervise;
 use crate::sandbox::system;
 use crate::sandbox::user;
 use crate::sandbox::user::Identity;
@@ -82,6 +83,8 @@ pub(super) struct Inside {
     stubs: Stubs,
     identity: Option<Identity>,
     pub(super) files: Vec<Mount>,
+    /// What was put in place where nothing can be mounted.
+    pub(super) furnished: Option<Furnished>,
     terminal: Option<tty::Pair>,
     pub(super) in_cwd: bool,
     /// Whether the user namespace knows one user only; later `/proc` may not be what it was.
@@ -122,12 +125,13 @@ const STEPS: [Step; 25] = [
     ("enter its working directory", enter_cwd),
 ];
 
-/// All that is done, in this order, where nothing can be mounted: what was to be mounted was put in
-/// place outside.
-const CHROOT_STEPS: [Step; 13] = [
+/// All that is done, in this order, where nothing can be mounted: what was to be mounted is copied or
+/// moved there.
+const CHROOT_STEPS: [Step; 14] = [
+    ("put its mounts in place", supervise::furnish),
+    ("watch over its processes", supervise::supervise),
     ("go into its control groups", apart::enter_groups),
     ("leave its parent's session", apart::leave_session),
-    ("watch over its processes", supervise),
     ("open its root file system", open_root),
     ("find its user", find_user),
     ("make its working directory", make_cwd),
@@ -215,6 +219,7 @@ impl Inside {
             stubs: Stubs::default(),
             identity: None,
             files: Vec::new(),
+            furnished: None,
             terminal: None,
             in_cwd: false,
             is_alone: alone::is_alone(),
@@ -244,6 +249,12 @@ impl Inside {
 
     pub(super) fn identity(&self) -> &Identity {
         self.identity.as_ref().expect("found by an earlier step")
+    }
+
+    /// Closes what the outside handed over, for good: nothing of it may be used any more.
+    pub(super) fn close_files(&mut self) {
+        self.doors.clear();
+        process::close([0, 1, 2, CHANNEL_FILE]);
     }
 
     /// Tells the outside something, with a file.

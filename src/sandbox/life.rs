@@ -8,7 +8,6 @@ use crate::sandbox::Error;
 use crate::sandbox::cgroup::Cgroup;
 use crate::sandbox::cgroup::DeviceList;
 use crate::sandbox::cgroup::Door;
-use crate::sandbox::furnish::Furnished;
 use crate::sandbox::limits::Limits;
 use crate::sandbox::overseer::Overseer;
 use crate::sandbox::overseer::Supervised;
@@ -44,7 +43,6 @@ pub(super) struct Around {
     root: Rootfs,
     limits: Limits,
     cgroup: Cgroup,
-    furnished: Option<Furnished>,
     /// The mount points that it made.
     stubs: Stubs,
 }
@@ -54,17 +52,10 @@ impl Around {
     /// template.
     pub(super) fn new(spec: &Spec, list: Option<&Arc<DeviceList>>) -> Result<Around, Error> {
         let cgroup = Cgroup::new(&spec.limits, spec.security, list)?;
-        let furnished = match (&spec.isolation, &spec.root) {
-            (Isolation::Chroot { own }, Rootfs::Directory(root)) => {
-                Some(Furnished::new(root, own, spec).map_err(Error::Furnish)?)
-            }
-            _ => None,
-        };
         Ok(Around {
             root: spec.root.clone(),
             limits: spec.limits.clone(),
             cgroup,
-            furnished,
             stubs: Stubs::default(),
         })
     }
@@ -75,8 +66,8 @@ impl Around {
     }
 
     /// Removes what the sandbox left behind, now that it is gone and its mounts with it.
-    pub(super) fn clear(&mut self) -> Result<(), Error> {
-        let cleared = match &self.root {
+    pub(super) fn clear(&self) -> Result<(), Error> {
+        match &self.root {
             Rootfs::Directory(path) => self.stubs.remove(path),
             Rootfs::Overlay { upper, work, .. } => {
                 // Something in here keeps a volatile overlay from being mounted again, lest
@@ -86,12 +77,8 @@ impl Around {
                     _ => self.stubs.remove(upper),
                 }
             }
-        };
-        let restored = match &mut self.furnished {
-            Some(furnished) => furnished.clear(),
-            None => Ok(()),
-        };
-        cleared.and(restored).map_err(Error::CleanUp)
+        }
+        .map_err(Error::CleanUp)
     }
 }
 

@@ -11,12 +11,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::sandbox::Error;
+use crate::sandbox::furnish;
 use crate::sys::family;
 use crate::sys::process;
 use crate::sys::process::Child;
 use crate::sys::process::Ended;
 
-/// How long a supervisor has to end the processes below it, and then itself.
+/// How long a supervisor has to end the processes below it, and then to take back what they were
+/// lent, which may be large.
 const TO_END: Duration = Duration::from_secs(5);
 const TO_CLEAR: Duration = Duration::from_secs(60);
 
@@ -54,8 +56,10 @@ impl Supervised {
     /// Waits until it has ended, and sees to what it left undone.
     pub(super) fn wait(&self) -> Result<Ended, Error> {
         let ended = self.child.wait_unstopped().map_err(Error::Wait)?;
-        if let Ended::Killed(_) = ended {
-            family::end_strays(&self.root).map_err(Error::Strays)?;
+        match ended {
+            // What was lent goes away with the root directory: this is a failure in any case.
+            Ended::Killed(_) => family::end_strays(&self.root).map_err(Error::Strays)?,
+            Ended::Exited(_) => furnish::check_cleared(&self.root).map_err(Error::CleanUp)?,
         }
         Ok(ended)
     }

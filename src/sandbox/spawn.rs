@@ -43,7 +43,7 @@ pub const THIS_PROGRAM: &str = "/proc/self/exe";
 pub fn spawn(spec: &Spec, options: &SpawnOptions) -> Result<Running, Error> {
     apart::check(spec)?;
     let files = Files::new(spec, options)?;
-    let mut around = Around::new(spec, options.template.devices())?;
+    let around = Around::new(spec, options.template.devices())?;
     let (copy, channel) = match copy(spec, &options.template, (files.inner, &around)) {
         Ok(made) => made,
         Err(error) => {

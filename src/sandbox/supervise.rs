@@ -1,27 +1,53 @@
 //! The process that a sandbox without a process namespace is watched over by.
 //!
 //! It is the parent of the program and of all that the program leaves behind, passes signals on,
-//! and when the program ends, or rbuild does, it kills the rest.
+//! and when the program ends, or rbuild does, it kills the rest and takes back what they were lent. It
+//! is in another session than the program, whose signals to its own do not reach it.
 
+use crate::sandbox::furnish::Furnished;
 use crate::sandbox::init::Inside;
 use crate::sandbox::report::Problem;
+use crate::sandbox::spec::Isolation;
+use crate::sandbox::spec::Rootfs;
 use crate::sys::family;
 use crate::sys::family::Heard;
 use crate::sys::family::Side;
 use crate::sys::process;
 use crate::sys::process::Ended;
 
-/// Leaves this process behind to watch; the new one that returns from here goes on.
-pub(super) fn supervise(_: &mut Inside) -> Result<(), Problem> {
+/// Puts what the sandbox is to find at its mount points there.
+pub(super) fn furnish(inside: &mut Inside) -> Result<(), Problem> {
+    // Whatever happens from here on has to be put right.
     family::watch_over()?;
-    match family::fork()? {
-        Side::Child => Ok(process::signal_at_parents_end(process::KILL)?),
-        Side::Parent(program) => {
+    let spec = &inside.spec;
+    if let (Isolation::Chroot { own }, Rootfs::Directory(root)) = (&spec.isolation, &spec.root) {
+        inside.furnished = Some(Furnished::new(root, own, spec)?);
+    }
+    Ok(())
+}
+
+/// Leaves this process behind to watch; the new one that returns from here goes on.
+pub(super) fn supervise(inside: &mut Inside) -> Result<(), Problem> {
+    let furnished = inside.furnished.take();
+    match family::fork() {
+        Ok(Side::Child) => Ok(process::signal_at_parents_end(process::KILL)?),
+        Ok(Side::Parent(program)) => {
             // Its ends of pipes would keep readers waiting.
-            process::close_from(0);
-            end_as(watch(program))
+            inside.close_files();
+            let ended = watch(program);
+            clear(furnished);
+            end_as(ended)
+        }
+        Err(error) => {
+            clear(furnished);
+            Err(error.into())
         }
     }
+}
+
+fn clear(furnished: Option<Furnished>) {
+    // What it leaves is found by who waits for this process.
+    let _left = furnished.map(|mut furnished| furnished.clear());
 }
 
 fn watch(program: i32) -> Ended {

@@ -387,6 +387,14 @@ pub fn unblock_signals() {
     }
 }
 
+/// Closes open files by their numbers.
+pub fn close(numbers: impl IntoIterator<Item = RawFd>) {
+    for number in numbers {
+        // SAFETY: whoever calls this gives up those descriptors; no pointer is passed.
+        unsafe { libc::close(number) };
+    }
+}
+
 /// Closes all open files from this number on.
 pub fn close_from(first: RawFd) {
     // SAFETY: whoever calls this gives up those descriptors; no pointer is passed.

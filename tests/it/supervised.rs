@@ -1,20 +1,28 @@
 //! Commands that turn on the process that watches over them, where there is no process namespace to
-//! do it: nothing goes on.
+//! do it, and the end of rbuild while they run: nothing goes on, and nothing that was lent stays.
 
 use std::fs;
 use std::io::BufRead;
 use std::io::BufReader;
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
 use std::thread;
+use std::time::Duration;
+use std::time::Instant;
 
 use crate::support::Feature;
 use crate::support::home::Home;
 use crate::support::home::fail_with;
 use crate::support::home::succeed;
 use crate::support::require;
+
+/// Longer than anything here takes on a machine that has much else to do.
+const LONG: Duration = Duration::from_secs(120);
+
+const SECRET: &str = "bytes that nobody may find again";
 
 fn able() -> bool {
     require(&[Feature::Root, Feature::Program("busybox")])
@@ -59,6 +67,34 @@ fn processes(home: &Home) -> Vec<PathBuf> {
     all.filter(lives_there).collect()
 }
 
+/// Waits until something is so.
+#[track_caller]
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < LONG, "still not so: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Whether a file below a folder has these bytes in it.
+fn is_in(folder: &Path, bytes: &str) -> bool {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).any(|path| {
+        match path.symlink_metadata() {
+            Ok(found) if found.is_dir() => is_in(&path, bytes),
+            Ok(found) if found.is_file() => {
+                let content = fs::read(&path).unwrap_or_default();
+                content
+                    .windows(bytes.len())
+                    .any(|part| part == bytes.as_bytes())
+            }
+            // It went away, or has no content.
+            _ => false,
+        }
+    })
+}
+
 #[test]
 fn a_build_whose_command_stops_its_parent_can_be_canceled() {
     if !able() {
@@ -98,4 +134,56 @@ fn a_command_that_kills_its_parent_leaves_nothing_behind() {
     let said = fail_with(1, &mut build(&home, "", &script)).stderr;
     assert!(said.contains("137"), "{said}");
     assert_eq!(processes(&home), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_killed_build_takes_back_what_it_lent() {
+    if !able() {
+        return;
+    }
+    let home = home();
+    let secret = home.write("secret", SECRET);
+    let flags = "--mount=type=secret,id=word,target=/deep/er/word --mount=type=cache,target=/cache";
+    let mut first = build(
+        &home,
+        flags,
+        "cat /deep/er/word > /dev/null; echo kept > /cache/file",
+    );
+    let argument = format!("--secret=id=word,src={}", secret.display());
+    succeed(first.arg(&argument));
+    let script = "echo more > /cache/more; sleep 100000 & echo begun; sleep 100000";
+    let mut child = begin(build(&home, flags, script).arg(&argument));
+    let root = home.path("root");
+    assert!(is_in(&root, SECRET), "it is lent as a file");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_until("nothing runs", || processes(&home).is_empty());
+    wait_until("the secret is gone", || !is_in(&root, SECRET));
+    let is_home = |name: &str| {
+        let mut families = fs::read_dir(root.join("mounts")).unwrap();
+        families.any(|family| family.unwrap().path().join("0/data").join(name).exists())
+    };
+    wait_until("the cache is home", || is_home("file") && is_home("more"));
+    // And serves the next command.
+    succeed(build(&home, flags, "cat /cache/file /cache/more").arg(&argument));
+}
+
+#[test]
+fn a_cache_that_became_a_link_leads_nobody_out() {
+    if !able() {
+        return;
+    }
+    let home = home();
+    let outside = home.path("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("canary"), "").unwrap();
+    let flags = "--mount=type=cache,target=/cache";
+    let script = format!("rmdir /cache; ln -s {} /cache", outside.display());
+    succeed(&mut build(&home, flags, &script));
+    let script = "test ! -e /cache/canary; echo > /cache/file";
+    succeed(&mut build(&home, flags, script));
+    let names = fs::read_dir(&outside)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.collect::<Vec<_>>(), ["canary"]);
 }
