@@ -139,7 +139,8 @@ fn a_command_finds_no_connections_of_the_one_before() {
     let context = home.context(
         "FROM scratch\nCOPY --from=host busybox /bin/busybox\n\
          RUN [\"/bin/busybox\", \"sh\", \"-c\", \"b=/bin/busybox; $b nc -l -p 5000 -e $b true & \
-         until $b nc 127.0.0.1 5000 < /dev/null; do :; done; wait\"]\n\
+         for try in $($b seq 600); do $b nc 127.0.0.1 5000 < /dev/null && wait && exit; \
+         $b sleep 0.1; done; exit 1\"]\n\
          RUN [\"/bin/busybox\", \"cat\", \"/proc/net/tcp\"]\n",
     );
     let mut build = home.build(&context);
