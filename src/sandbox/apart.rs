@@ -8,8 +8,23 @@ use crate::sandbox::spec::Isolation;
 use crate::sandbox::spec::Network;
 use crate::sandbox::spec::Rootfs;
 use crate::sandbox::spec::Spec;
+use crate::sys;
 use crate::sys::namespace::Namespace;
 use crate::sys::process;
+use crate::sys::trial;
+
+/// The namespaces that every sandbox has for itself where namespaces can be made.
+const NAMESPACES: [Namespace; 4] = [
+    Namespace::Mount,
+    Namespace::Pid,
+    Namespace::Ipc,
+    Namespace::Uts,
+];
+
+/// Finds out whether namespaces can be made here, and be mounted in.
+pub(super) fn try_namespaces() -> sys::Result<()> {
+    trial::namespaces(&NAMESPACES)
+}
 
 /// Refuses what only namespaces give, rather than run without.
 pub(super) fn check(spec: &Spec) -> Result<(), Error> {
@@ -31,12 +46,7 @@ pub(super) fn namespaces(spec: &Spec) -> Vec<Namespace> {
     if spec.isolation != Isolation::Namespace {
         return Vec::new();
     }
-    let mut own = vec![
-        Namespace::Mount,
-        Namespace::Pid,
-        Namespace::Ipc,
-        Namespace::Uts,
-    ];
+    let mut own = NAMESPACES.to_vec();
     if spec.network == Network::None {
         own.push(Namespace::Network);
     }

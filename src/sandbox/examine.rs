@@ -4,14 +4,15 @@
 use std::fs;
 use std::path::Path;
 
+use crate::sandbox::apart;
 use crate::sandbox::carrier::CARRIERS;
 use crate::sandbox::cgroup::DeviceList;
+use crate::sandbox::ladder;
 use crate::sandbox::program;
 use crate::sandbox::ranges;
 use crate::sys::file;
 use crate::sys::id;
 use crate::sys::id::Capabilities;
-use crate::sys::namespace;
 use crate::sys::overlay;
 
 /// One thing that was looked at.
@@ -93,7 +94,7 @@ fn user() -> Finding {
 }
 
 fn namespaces() -> Finding {
-    let tried = namespace::try_all().map_err(|error| error.in_one_line());
+    let tried = apart::try_namespaces().map_err(|error| error.in_one_line());
     finding(
         "namespaces",
         tried.map(|()| "can be made, and mounted in".to_owned()),
@@ -101,8 +102,7 @@ fn namespaces() -> Finding {
     .unless_good(
         "commands have only a root directory of their own: no /proc, no --network=none, no \
          protection of other processes of the container",
-        "docker run --privileged, or --cap-add SYS_ADMIN --security-opt seccomp=unconfined \
-         --security-opt apparmor=unconfined; Kubernetes: securityContext: {privileged: true}",
+        ladder::privileges(),
     )
 }
 

@@ -9,9 +9,10 @@ use std::sync::OnceLock;
 
 use crate::sandbox::Error;
 use crate::sandbox::Isolation;
+use crate::sandbox::apart;
+use crate::sys::alone;
 use crate::sys::id;
 use crate::sys::id::Capabilities;
-use crate::sys::namespace;
 use crate::sys::overlay;
 
 /// How commands are to be kept apart.
@@ -91,10 +92,22 @@ struct Refusal {
     remedy: &'static str,
 }
 
-/// What a container needs to give for namespaces.
-const PRIVILEGES: &str = "run as root with CAP_SYS_ADMIN; in docker: --privileged, or --cap-add \
-                          SYS_ADMIN --security-opt seccomp=unconfined --security-opt \
-                          apparmor=unconfined";
+/// Says what a container needs to give for namespaces.
+pub(super) fn privileges() -> &'static str {
+    match id::is_initial_user_namespace() {
+        true => {
+            "docker run --privileged, or --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt \
+             seccomp=unconfined --security-opt apparmor=unconfined; Kubernetes: securityContext: \
+             {privileged: true}"
+        }
+        // The kernel mounts no new /proc where a container hides parts of the one that is there.
+        false => {
+            "docker run --security-opt systempaths=unconfined --security-opt apparmor=unconfined; \
+             Kubernetes: securityContext: {procMount: Unmasked}; on Ubuntu: sysctl \
+             kernel.apparmor_restrict_unprivileged_userns=0"
+        }
+    }
+}
 
 impl Wishes {
     /// Nothing in particular.
@@ -208,7 +221,7 @@ fn choose(wishes: Wishes, root: &Path) -> Result<Choice, Refusal> {
 
 /// Chooses the strongest way that is allowed, and says why it is no stronger.
 fn choose_level(wish: IsolationWish) -> Result<(Level, Option<String>), Refusal> {
-    let namespaces = namespace::try_all();
+    let namespaces = apart::try_namespaces();
     let inside = match id::is_initial_user_namespace() {
         true => Level::Namespace,
         false => Level::Rootless,
@@ -220,7 +233,7 @@ fn choose_level(wish: IsolationWish) -> Result<(Level, Option<String>), Refusal>
         (IsolationWish::Namespace, Err(error)) => Err(Refusal {
             what: "--isolation=namespace",
             because: error.in_one_line(),
-            remedy: PRIVILEGES,
+            remedy: privileges(),
         }),
         (IsolationWish::Auto, Err(error)) if may_chroot() => {
             let because = format!("namespaces cannot be made ({})", error.in_one_line());
@@ -229,8 +242,9 @@ fn choose_level(wish: IsolationWish) -> Result<(Level, Option<String>), Refusal>
         (IsolationWish::Chroot, _) if may_chroot() => Ok((Level::Chroot, None)),
         (IsolationWish::Chroot, _) => Err(Refusal {
             what: "--isolation=chroot",
-            because: "this process is not root with CAP_SYS_CHROOT".to_owned(),
-            remedy: "run rbuild as root; in Kubernetes: securityContext: runAsUser: 0",
+            because: "this process is not root with the capabilities for it".to_owned(),
+            remedy: "run rbuild as root; in docker: --user 0 with the default capabilities; in \
+                     Kubernetes: securityContext: {runAsUser: 0}",
         }),
         (IsolationWish::Rootless, _) => Err(Refusal {
             what: "--isolation=rootless",
@@ -240,12 +254,32 @@ fn choose_level(wish: IsolationWish) -> Result<(Level, Option<String>), Refusal>
         (IsolationWish::Auto, Err(error)) => Err(Refusal {
             what: "a sandbox",
             because: error.in_one_line(),
-            remedy: PRIVILEGES,
+            remedy: privileges(),
         }),
     }
 }
 
+/// What root needs to run commands in another root directory, as other users and with fewer rights
+/// than its own, without the `CAP_` of their names.
+const NEEDED_FOR_CHROOT: [&str; 7] = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+];
+
+/// Gives those of the capabilities that are needed which this process has not.
+pub(super) fn missing_for_chroot() -> impl Iterator<Item = &'static str> {
+    let is_held = |name: &str| Capabilities::named(name).is_some_and(Capabilities::are_held);
+    NEEDED_FOR_CHROOT
+        .into_iter()
+        .filter(move |name| !is_held(name))
+}
+
 fn may_chroot() -> bool {
-    let needed = ["SYS_CHROOT", "CHOWN", "DAC_OVERRIDE", "FOWNER"];
-    Capabilities::union(needed.into_iter().filter_map(Capabilities::named)).are_held()
+    // A namespace of one user lets nobody change groups.
+    !alone::is_alone() && missing_for_chroot().next().is_none()
 }

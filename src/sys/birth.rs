@@ -58,31 +58,10 @@ pub fn launch(launch: &Launch<'_>) -> Result<Child> {
         open_files: process::original_open_files(),
         errno: 0,
     };
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
-    let flags = flags | flags_of(launch.namespaces);
-    let mut stack = vec![0_u128; STACK_BYTES / size_of::<u128>()];
-    let mut pidfd: libc::c_int = -1;
-    let blocked = block_signals();
-    // SAFETY: `birth`, `stack` and `pidfd` outlive the call, which returns after the child has
-    // executed its program or exited, so the child never runs on freed memory. `be_born` makes
-    // only calls that are safe between vfork and exec. The stack grows down from its end, which
-    // is aligned to 16 bytes.
-    let pid = unsafe {
-        libc::clone(
-            be_born,
-            stack.as_mut_ptr().add(stack.len()).cast(),
-            flags,
-            (&raw mut birth).cast(),
-            &raw mut pidfd,
-        )
-    };
-    let failed = std::io::Error::last_os_error();
-    restore_signals(&blocked);
-    let Ok(pid) = u32::try_from(pid) else {
-        return Err(failed).call(text);
-    };
-    // SAFETY: clone succeeded, so the kernel stored a new descriptor that nobody else owns.
-    let child = Child::new(pid, unsafe { OwnedFd::from_raw_fd(pidfd) });
+    // SAFETY: `birth` outlives the call, which returns after the child has executed its program or
+    // exited. `be_born` makes only calls that are safe between vfork and exec.
+    let child = unsafe { vfork(launch.namespaces, be_born, (&raw mut birth).cast()) };
+    let child = child.call(text)?;
     if birth.errno != 0 {
         child.wait()?;
         let error = std::io::Error::from_raw_os_error(birth.errno);
@@ -91,12 +70,41 @@ pub fn launch(launch: &Launch<'_>) -> Result<Child> {
     Ok(child)
 }
 
+/// Has a new process with all signals blocked run a function on this one's memory, while this thread
+/// waits until it has executed a program or exited.
+///
+/// # Safety
+/// What the function is given outlives this call, and the function neither returns nor calls what is
+/// not safe between vfork and exec.
+pub(super) unsafe fn vfork(
+    namespaces: &[Namespace],
+    function: extern "C" fn(*mut libc::c_void) -> libc::c_int,
+    given: *mut libc::c_void,
+) -> std::io::Result<Child> {
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let flags = flags | flags_of(namespaces);
+    let mut stack = vec![0_u128; STACK_BYTES / size_of::<u128>()];
+    let mut pidfd: libc::c_int = -1;
+    let blocked = block_signals();
+    // SAFETY: `stack` and `pidfd` outlive the call, as what is given does, so the child never runs
+    // on freed memory. The stack grows down from its end, which is aligned to 16 bytes.
+    let pid = unsafe {
+        let end = stack.as_mut_ptr().add(stack.len());
+        libc::clone(function, end.cast(), flags, given, &raw mut pidfd)
+    };
+    let failed = std::io::Error::last_os_error();
+    restore_signals(&blocked);
+    let pid = u32::try_from(pid).map_err(|_| failed)?;
+    // SAFETY: clone succeeded, so the kernel stored a new descriptor that nobody else owns.
+    Ok(Child::new(pid, unsafe { OwnedFd::from_raw_fd(pidfd) }))
+}
+
 fn flags_of(namespaces: &[Namespace]) -> libc::c_int {
     let flags = namespaces.iter().map(|namespace| namespace.flag());
     flags.fold(0, |all, flag| all | flag)
 }
 
-/// Enough for `be_born`, which calls nothing deep.
+/// Enough for functions that call nothing deep.
 const STACK_BYTES: usize = 64 * 1024;
 
 /// What the child needs, made before it exists: it must not allocate.

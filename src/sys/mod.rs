@@ -29,6 +29,7 @@ pub mod process;
 pub mod random;
 pub mod remember;
 pub mod seccomp;
+pub mod trial;
 pub mod tty;
 
 mod abi;

@@ -7,14 +7,10 @@ use std::path::Path;
 use rustix::thread::LinkNameSpaceType;
 use rustix::thread::UnshareFlags;
 
-use crate::sys::Dir;
 use crate::sys::Error;
 use crate::sys::Result;
 use crate::sys::error::Call;
 use crate::sys::error::path_of;
-use crate::sys::mount;
-use crate::sys::mount::Attributes;
-use crate::sys::mount::Mount;
 
 /// What a new process does not share with its parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -41,36 +37,6 @@ impl Namespace {
             Namespace::Network => libc::CLONE_NEWNET,
         }
     }
-}
-
-/// Tries to make the namespaces that a sandbox has and to mount something in them; nothing is left
-/// of it.
-pub fn try_all() -> Result<()> {
-    // Namespaces are a thread's own, and go away with it.
-    let thread = std::thread::Builder::new().name("try namespaces".to_owned());
-    let tried = thread.spawn(|| {
-        let own = [
-            Namespace::Mount,
-            Namespace::Pid,
-            Namespace::Ipc,
-            Namespace::Uts,
-        ];
-        let flags = own.into_iter().fold(0, |flags, own| flags | own.flag());
-        // SAFETY: plain numbers; the thread shares its descriptors as before.
-        if unsafe { libc::unshare(flags) } != 0 {
-            return Err(Error::new(
-                format!("unshare({own:?})"),
-                std::io::Error::last_os_error(),
-            ));
-        }
-        mount::make_private()?;
-        let made = Mount::new("tmpfs", &[], Attributes::default())?;
-        made.attach(Dir::open(Path::new("/proc"))?)
-    });
-    let tried = tried.map_err(|source| Error::new("pthread_create()", source))?;
-    tried
-        .join()
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Makes a user namespace of this process's own, and one for mounts; it must have one thread.

@@ -1,0 +1,92 @@
+//! Finding out by doing it whether a sandbox can be made: rights, filters of system calls, security
+//! modules and what a container hides of `/proc` all have a say.
+
+use std::ffi::CStr;
+use std::ptr;
+
+use crate::sys::Error;
+use crate::sys::Result;
+use crate::sys::birth;
+use crate::sys::namespace::Namespace;
+
+/// Tries to make these namespaces, one for processes among them, and to mount their `/proc`; nothing
+/// is left of it.
+pub fn namespaces(own: &[Namespace]) -> Result<()> {
+    let mut trial = Trial { call: "", errno: 0 };
+    // SAFETY: `trial` outlives the call, which returns when the child has exited.
+    let child = unsafe { birth::vfork(own, try_to_mount, (&raw mut trial).cast()) };
+    let child = child.map_err(|source| Error::new(format!("clone({own:?})"), source))?;
+    child.wait()?;
+    match trial.errno {
+        0 => Ok(()),
+        errno => Err(Error::new(
+            trial.call,
+            std::io::Error::from_raw_os_error(errno),
+        )),
+    }
+}
+
+/// What becomes of it.
+struct Trial {
+    /// The call that failed.
+    call: &'static str,
+    errno: libc::c_int,
+}
+
+extern "C" fn try_to_mount(trial: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: the pointer is to the `Trial` of `namespaces`, which waits and does not touch it
+    // meanwhile. Everything called here is a plain system call on constants.
+    unsafe {
+        let trial = &mut *trial.cast::<Trial>();
+        if let Err(call) = mount_proc() {
+            *trial = Trial {
+                call,
+                errno: *libc::__errno_location(),
+            };
+        }
+        libc::_exit(0)
+    }
+}
+
+/// Mounts `/proc` as a sandbox does; if that is not possible, gives the call that failed, and
+/// `errno` says why.
+fn mount_proc() -> std::result::Result<(), &'static str> {
+    const PROC: &CStr = c"proc";
+    const CREATE: libc::c_int = 6;
+    const ATTRIBUTES: u64 =
+        libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC;
+    const FROM_HANDLE: libc::c_uint = 4;
+    let none = ptr::null::<libc::c_char>();
+    // SAFETY: plain numbers and texts that end with NUL; the new process has few open files, and
+    // they end with it.
+    unsafe {
+        let private = libc::MS_REC | libc::MS_PRIVATE;
+        if libc::mount(none, c"/".as_ptr(), none, private, ptr::null()) != 0 {
+            return Err("mount(\"/\", MS_PRIVATE)");
+        }
+        let context = libc::syscall(libc::SYS_fsopen, PROC.as_ptr(), 1);
+        if context < 0 {
+            return Err("fsopen(\"proc\")");
+        }
+        if libc::syscall(libc::SYS_fsconfig, context, CREATE, none, none, 0) != 0 {
+            return Err("fsconfig(\"proc\")");
+        }
+        let made = libc::syscall(libc::SYS_fsmount, context, 1, ATTRIBUTES);
+        if made < 0 {
+            return Err("fsmount(\"proc\")");
+        }
+        let (here, target) = (libc::AT_FDCWD, c"/proc".as_ptr());
+        let moved = libc::syscall(
+            libc::SYS_move_mount,
+            made,
+            c"".as_ptr(),
+            here,
+            target,
+            FROM_HANDLE,
+        );
+        match moved {
+            0 => Ok(()),
+            _ => Err("move_mount(\"/proc\")"),
+        }
+    }
+}
