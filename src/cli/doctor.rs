@@ -29,24 +29,26 @@ pub(super) struct DoctorArguments {
     format: FormatFlag,
 }
 
-/// Tells how commands are kept apart from this machine, and why.
+/// Tells how commands are kept apart from this machine, and why; also if the process could not
+/// become root of a user namespace, which is what has begun.
 pub(super) fn run(
     arguments: &DoctorArguments,
     home: &Home,
     environment: &Environment,
+    begun: Result<(), sandbox::Error>,
 ) -> Result<(), Error> {
     let root = home.root(environment);
-    make_private_dir(&root).map_err(|source| Error::WriteFile {
-        path: root.clone(),
-        source,
-    })?;
-    if rootless::may_be_needed(home, environment)? {
+    let mut refused = begun.err();
+    if refused.is_none() && rootless::may_be_needed(home, environment)? {
         // What a user may do shows only there. Where there is no way there, the rest is told.
-        rootless::enter(home, environment);
+        refused = Some(rootless::try_to_enter(home, environment));
     }
-    let findings = sandbox::examine(&root);
+    let findings = sandbox::examine(&root, refused.as_ref());
     let ladder = Ladder::new(home.wishes(environment)?, &root);
-    let choice = ladder.choose();
+    let choice = match refused {
+        Some(refused) => Err(refused),
+        None => ladder.choose(),
+    };
     match arguments.format.format {
         Format::Json => {
             let answer = as_json(choice.as_ref().ok().copied(), &findings);
@@ -54,6 +56,7 @@ pub(super) fn run(
         }
         Format::Table => print::text(&as_text(choice.as_ref().ok().copied(), &findings))?,
     }
+    make_private_dir(&root).map_err(|source| Error::WriteFile { path: root, source })?;
     choice.map(drop).map_err(Error::Doctor)
 }
 

@@ -98,13 +98,11 @@ fn run(
     begun: Result<(), sandbox::Error>,
 ) -> Result<ExitCode, Error> {
     let home = arguments.home;
-    if let Err(error) = begun {
-        let error = Error::Rootless(error);
-        return match arguments.command {
-            Command::Run(_) => run::failed(error),
-            _ => Err(error),
-        };
-    }
+    let begun = match (begun, &arguments.command) {
+        (begun, Command::Doctor(_)) | (begun @ Ok(()), _) => begun,
+        (Err(error), Command::Run(_)) => return run::failed(Error::Rootless(error)),
+        (Err(error), _) => return Err(Error::Rootless(error)),
+    };
     match arguments.command {
         Command::Build(build) => build::run(*build, &home, environment)?,
         Command::Run(run) => {
@@ -125,7 +123,7 @@ fn run(
         Command::Stop(stop) => containers::stop(&stop, &home, environment)?,
         Command::Rm(remove) => containers::remove(&remove, &home, environment)?,
         Command::Prune(prune) => prune::prune(&prune, &home, environment)?,
-        Command::Doctor(doctor) => doctor::run(&doctor, &home, environment)?,
+        Command::Doctor(doctor) => doctor::run(&doctor, &home, environment, begun)?,
         Command::Parse(parse) => parse::run(&parse)?,
         Command::Completion(completion) => completion::run(&completion)?,
         Command::Version => print::line(concat!("rbuild ", env!("CARGO_PKG_VERSION")))?,

@@ -40,6 +40,11 @@ pub(super) fn is_needed_at_once(request: &Request) -> bool {
 
 /// Begins rbuild anew as root of a user namespace; returns only if that failed.
 pub(super) fn enter(home: &Home, environment: &Environment) -> Error {
+    Error::Rootless(try_to_enter(home, environment))
+}
+
+/// The same, for those who go on if that failed.
+pub(super) fn try_to_enter(home: &Home, environment: &Environment) -> sandbox::Error {
     let mut variables = environment.variables.clone();
     let root = home.root(environment).into_os_string();
     variables.insert(OsString::from("RBUILD_ROOT"), root);
@@ -48,7 +53,7 @@ pub(super) fn enter(home: &Home, environment: &Environment) -> Error {
         args: environment.arguments.clone(),
         env: variables.into_iter().collect(),
     };
-    Error::Rootless(sandbox::enter(&entry))
+    sandbox::enter(&entry)
 }
 
 /// What was said and not shown yet.

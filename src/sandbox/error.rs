@@ -177,7 +177,8 @@ impl Error {
             Error::UserNamespace { .. } => Some(
                 "allow it: sysctl user.max_user_namespaces=28633, and where it exists \
                  kernel.unprivileged_userns_clone=1 or \
-                 kernel.apparmor_restrict_unprivileged_userns=0; or run rbuild as root",
+                 kernel.apparmor_restrict_unprivileged_userns=0; or run rbuild as root. In a \
+                 container `rbuild doctor` says more",
             ),
             Error::Ranges { .. } => Some(
                 "give the user one range each in /etc/subuid and /etc/subgid that no other's and \

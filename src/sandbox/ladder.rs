@@ -109,6 +109,11 @@ pub(super) fn privileges() -> &'static str {
     }
 }
 
+/// What is needed to run commands at all.
+const LEAST: &str = "run rbuild as root with docker's default capabilities (docker run --user 0; \
+                     Kubernetes: securityContext: {runAsUser: 0}); `rbuild doctor` says what is \
+                     missing";
+
 impl Wishes {
     /// Nothing in particular.
     pub const NONE: Wishes = Wishes {
@@ -243,8 +248,7 @@ fn choose_level(wish: IsolationWish) -> Result<(Level, Option<String>), Refusal>
         (IsolationWish::Chroot, _) => Err(Refusal {
             what: "--isolation=chroot",
             because: "this process is not root with the capabilities for it".to_owned(),
-            remedy: "run rbuild as root; in docker: --user 0 with the default capabilities; in \
-                     Kubernetes: securityContext: {runAsUser: 0}",
+            remedy: LEAST,
         }),
         (IsolationWish::Rootless, _) => Err(Refusal {
             what: "--isolation=rootless",
@@ -254,7 +258,10 @@ fn choose_level(wish: IsolationWish) -> Result<(Level, Option<String>), Refusal>
         (IsolationWish::Auto, Err(error)) => Err(Refusal {
             what: "a sandbox",
             because: error.in_one_line(),
-            remedy: privileges(),
+            remedy: match alone::is_alone() {
+                true => privileges(),
+                false => LEAST,
+            },
         }),
     }
 }

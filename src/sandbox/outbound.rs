@@ -36,7 +36,7 @@ const ENDED_CONNECTIONS: &str = "/proc/sys/net/ipv4/tcp_max_tw_buckets";
 #[derive(Debug)]
 pub struct Outbound {
     namespace: File,
-    name_server: Ipv4Addr,
+    program: &'static Carrier,
     carrier: OwnedFd,
     keeper: Keeper,
 }
@@ -47,17 +47,19 @@ impl Outbound {
     /// # Errors
     /// [`Error::Unwanted`] if it is not wanted, and others if it cannot be made.
     pub fn open(is_wanted: impl Fn() -> bool + Sync) -> Result<Outbound, Error> {
-        let mut failed = Error::NoNetworkProgram;
+        let mut failed = None;
         for carrier in &CARRIERS {
             let Some(path) = program::find_here(carrier.name) else {
                 continue;
             };
             match Outbound::carried(carrier, path, &is_wanted) {
-                Err(error) if !matches!(error, Error::Unwanted) => failed = error,
+                Err(error) if !matches!(error, Error::Unwanted) => {
+                    failed.get_or_insert(error);
+                }
                 done => return done,
             }
         }
-        Err(failed)
+        Err(failed.unwrap_or(Error::NoNetworkProgram))
     }
 
     /// Where the network is found, as long as this exists.
@@ -70,7 +72,12 @@ impl Outbound {
     /// Where the host's name servers are reached from this network, wherever they are.
     #[must_use]
     pub fn name_server(&self) -> Ipv4Addr {
-        self.name_server
+        self.program.name_server
+    }
+
+    /// The program that leads it outside.
+    pub(super) fn carrier_name(&self) -> &'static str {
+        self.program.name
     }
 
     /// Whether it still leads outside.
@@ -102,7 +109,7 @@ impl Outbound {
         };
         let mut network = Outbound {
             namespace,
-            name_server: carrier.name_server,
+            program: carrier,
             carrier: started,
             keeper,
         };

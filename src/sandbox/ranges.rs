@@ -25,6 +25,16 @@ pub(super) fn map(file: &str, name: Option<&str>, number: u32, own: u32) -> Opti
     (rows.len() > 1).then_some(rows)
 }
 
+/// Gives the first number behind all ranges of a file.
+pub(super) fn end(file: &str) -> u32 {
+    let end = |line: &str| {
+        let mut fields = line.trim().split(':').skip(1);
+        let start: u32 = fields.next()?.parse().ok()?;
+        start.checked_add(fields.next()?.parse().ok()?)
+    };
+    file.lines().filter_map(end).max().unwrap_or(0)
+}
+
 fn range(line: &str, name: Option<&str>, number: u32) -> Option<(u32, u32)> {
     let mut fields = line.trim().split(':');
     let who = fields.next()?;
@@ -49,6 +59,7 @@ pub(super) fn mapping_programs() -> Option<(PathBuf, PathBuf)> {
 
 #[cfg(test)]
 mod tests {
+    use super::end;
     use super::map;
     use super::name_of;
 
@@ -68,6 +79,8 @@ mod tests {
             rows(Some("bob"), 7),
             Some(vec![(0, 1000, 1), (1, 100_000, 65536)])
         );
+        assert_eq!(end(file), 400_010);
+        assert_eq!(end("broken\n"), 0);
         assert_eq!(rows(None, 5), None);
         assert_eq!(rows(Some("eve"), 5), None);
     }

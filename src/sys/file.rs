@@ -67,6 +67,28 @@ pub fn shares_blocks(directory: &Path) -> Result<bool> {
     Ok(rustix::fs::ioctl_ficlone(&to, &from).is_ok())
 }
 
+/// Finds out whether this process may make files in a directory; nothing is left of it.
+pub fn try_to_make(directory: &Path) -> Result<()> {
+    let name = directory.join(format!(".try-{}", std::process::id()));
+    File::create_new(&name).call(|| format!("open({name:?}, O_CREAT)"))?;
+    std::fs::remove_file(&name).call(|| format!("unlink({name:?})"))
+}
+
+/// Tells whether a program is marked to have more rights than who starts it.
+pub fn may_raise_rights(path: &Path) -> bool {
+    let Ok(found) = rustix::fs::stat(path) else {
+        return false;
+    };
+    let is_set = Mode::from_raw_mode(found.st_mode).contains(Mode::SUID);
+    is_set || rustix::fs::getxattr(path, "security.capability", &mut [0_u8; 64]).is_ok()
+}
+
+/// Tells whether such marks count for nothing where a file is.
+pub fn is_nosuid(path: &Path) -> bool {
+    use rustix::fs::StatVfsMountFlags;
+    rustix::fs::statvfs(path).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::NOSUID))
+}
+
 /// How many bytes there is room for in a directory.
 pub fn space(directory: &Path) -> Result<u64> {
     let found = rustix::fs::statvfs(directory).call(|| format!("statvfs({directory:?})"))?;

@@ -39,6 +39,9 @@ impl Namespace {
     }
 }
 
+/// The kernel's error number for what rights, not file modes, forbid.
+pub const FORBIDDEN: i32 = libc::EPERM;
+
 /// Makes a user namespace of this process's own, and one for mounts; it must have one thread.
 pub fn own_users() -> Result<()> {
     // SAFETY: plain numbers; there is no other thread.

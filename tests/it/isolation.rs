@@ -16,6 +16,7 @@ use crate::support::Feature;
 use crate::support::home::Home;
 use crate::support::home::output;
 use crate::support::home::succeed;
+use crate::support::modes::within;
 use crate::support::require;
 
 const NEEDS: [Feature; 4] = [
@@ -118,16 +119,34 @@ fn a_network_is_reached_without_the_right_to_look_at_processes() {
     }
     let home = Home::new();
     let build = build(&home, "cat /proc/net/dev");
-    let mut confined = Command::new("setpriv");
-    confined.args(["--bounding-set=-sys_ptrace", "--"]);
-    confined.arg(build.get_program()).args(build.get_args());
-    confined.envs(
-        build
-            .get_envs()
-            .filter_map(|(name, value)| Some((name, value?))),
-    );
+    let mut confined = within(["setpriv", "--bounding-set=-sys_ptrace", "--"], &build);
     let built = succeed(&mut confined);
     assert!(built.stderr.contains(" tap0:"), "{}", built.stderr);
+}
+
+#[test]
+fn why_there_is_no_way_out_is_told_once_and_by_the_doctor() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = Home::new();
+    let context = home.context(
+        "FROM scratch\nCOPY --from=host busybox /bin/busybox\n\
+         RUN [\"/bin/busybox\", \"true\"]\nRUN [\"/bin/busybox\", \"echo\"]\n",
+    );
+    let mut build = home.build(&context);
+    build.args(["--no-cache", "--build-context", "host=/bin"]);
+    let script = "mount -t tmpfs none /dev/net && exec \"$@\"";
+    let without_tun =
+        |command: &Command| within(["unshare", "-m", "sh", "-c", script, "sh"], command);
+    let built = succeed(&mut without_tun(&build)).stderr;
+    let warning = "slirp4netns leads no network outside: open(\"/dev/net/tun\")";
+    assert_eq!(built.matches(warning).count(), 1, "{built}");
+
+    let mut doctor = home.rbuild();
+    let told = succeed(&mut without_tun(doctor.arg("doctor"))).stdout;
+    assert!(told.contains(warning), "{told}");
+    assert!(told.contains("docker run --device /dev/net/tun"), "{told}");
 }
 
 #[test]

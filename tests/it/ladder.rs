@@ -176,36 +176,6 @@ fn a_user_makes_the_same_image() {
 }
 
 #[test]
-fn a_user_from_whom_parts_of_proc_are_hidden_is_told() {
-    if !require(&[&NEEDS[..], &[Feature::UserNamespaces]].concat()) {
-        return;
-    }
-    // As docker hides them: then the kernel mounts no other /proc for a user.
-    let folder = users_folder();
-    let rbuild = as_user(folder.path(), "");
-    let mut hidden = Command::new("unshare");
-    let script = "mount -t tmpfs none /proc/sys/vm && exec \"$@\"";
-    hidden.args(["-m", "sh", "-c", script, "sh"]);
-    hidden.arg(rbuild.get_program()).args(rbuild.get_args());
-    hidden.envs(
-        rbuild
-            .get_envs()
-            .filter_map(|(name, value)| Some((name, value?))),
-    );
-    hidden.current_dir(folder.path());
-    let told = fail_with(3, hidden.arg("doctor"));
-    let finding = told
-        .stdout
-        .lines()
-        .find(|line| line.starts_with("namespaces"));
-    assert!(
-        finding.is_some_and(|line| line.contains("\"proc\"")),
-        "{told:?}"
-    );
-    assert!(told.stdout.contains("systempaths=unconfined"), "{told:?}");
-}
-
-#[test]
 fn ranges_of_groups_that_are_refused_are_told() {
     if !can_have_ranges() {
         return;

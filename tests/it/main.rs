@@ -16,6 +16,7 @@ mod cli;
 mod crash;
 mod direct;
 mod dockerfile;
+mod doctor;
 mod escape;
 mod examples;
 mod faults;

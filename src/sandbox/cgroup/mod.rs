@@ -96,6 +96,12 @@ impl Cgroup {
         Ok(cgroup)
     }
 
+    /// Finds out whether limits can be set, for nobody.
+    pub(super) fn try_limits(limits: &Limits) -> Result<(), Error> {
+        let cgroup = Cgroup::new(limits, Security::Sandbox, None)?;
+        cgroup.doors().map(drop)
+    }
+
     /// Makes a group beside the list, under which whoever is copied from the template is.
     fn leave(&mut self, list: &DeviceList, name: &str) -> Result<(), Error> {
         let flag = "--security=insecure";

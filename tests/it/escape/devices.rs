@@ -12,6 +12,7 @@ use super::able;
 use super::withstand;
 use crate::support::home::Home;
 use crate::support::home::succeed;
+use crate::support::modes::within;
 use crate::support::skip;
 
 const fn attack(name: &'static str, files: &'static str, dockerfile: &'static str) -> Attack {
@@ -132,17 +133,8 @@ impl View {
     /// rbuild, as it sees things; its arguments are to follow.
     fn rbuild(&self, home: &Home) -> Command {
         let rbuild = home.rbuild();
-        let mut command = Command::new("unshare");
         let script = format!("{{ {}; }} >&2; exec \"$@\"", self.script);
-        command.args(["-m", "sh", "-c", &script, "sh"]);
-        command.arg(rbuild.get_program()).args(rbuild.get_args());
-        for (name, value) in rbuild.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        command
+        within(["unshare", "-m", "sh", "-c", &script, "sh"], &rbuild)
     }
 
     /// Whether there is a list, by `rbuild doctor`, and what it says of it.

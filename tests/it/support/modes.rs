@@ -59,6 +59,26 @@ pub(crate) fn as_user_with(folder: &Path, users: &str, groups: &str) -> Command 
     command
 }
 
+/// The same command, started by a program that confines it first.
+pub(crate) fn within<'a>(outer: impl IntoIterator<Item = &'a str>, inner: &Command) -> Command {
+    let mut words = outer.into_iter();
+    let mut command = Command::new(words.next().unwrap());
+    command
+        .args(words)
+        .arg(inner.get_program())
+        .args(inner.get_args());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    if let Some(folder) = inner.get_current_dir() {
+        command.current_dir(folder);
+    }
+    command
+}
+
 /// A container with the rights that docker gives by default, to be told the command: the binary is
 /// `/rbuild`, the folder of `home` is `/home`, and the store is below it.
 pub(crate) fn container(home: &Home, more: &[String]) -> Command {

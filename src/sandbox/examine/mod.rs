@@ -1,0 +1,194 @@
+//! What this machine and the container around rbuild allow, what each refusal costs, and what
+//! gains it: for `rbuild doctor`. What a sandbox needs is tried, not looked up.
+
+mod groups;
+mod network;
+mod users;
+
+use std::fs;
+use std::path::Path;
+
+use crate::sandbox::Error;
+use crate::sandbox::apart;
+use crate::sandbox::ladder;
+use crate::sys;
+use crate::sys::alone;
+use crate::sys::file;
+use crate::sys::id;
+use crate::sys::id::Capabilities;
+use crate::sys::overlay;
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What.
+    pub name: &'static str,
+    /// Whether it is as it should be.
+    pub is_good: bool,
+    /// What was found.
+    pub found: String,
+    /// What it costs that it is not; empty if it is.
+    pub costs: &'static str,
+    /// The line that gains it; empty if there is none.
+    pub remedy: String,
+}
+
+/// Looks at everything that has a say. `root` is the store; `refused` is why this process could not
+/// [become root of a user namespace](crate::sandbox::enter), if it tried.
+#[must_use]
+pub fn examine(root: &Path, refused: Option<&Error>) -> Vec<Finding> {
+    let store = store(root);
+    let mut findings = vec![kernel(), filters(), users::user(refused)];
+    // Nobody else can do any of this.
+    if id::effective().uid == 0 {
+        let namespaces = namespaces();
+        let is_apart = namespaces.is_good;
+        findings.extend([
+            namespaces,
+            users::capabilities(),
+            users::ranges(),
+            devices(),
+        ]);
+        // Where there are no namespaces, a command can open every device that it can make.
+        findings.extend(is_apart.then(groups::device_list));
+        findings.extend([groups::limits(), network::way_out(is_apart)]);
+        findings.extend(store.is_good.then(|| overlays(root, is_apart)));
+    }
+    if store.is_good {
+        findings.extend([sharing(root), space(root)]);
+    }
+    findings.push(store);
+    findings
+}
+
+fn finding(name: &'static str, result: Result<String, String>) -> Finding {
+    let is_good = result.is_ok();
+    Finding {
+        name,
+        is_good,
+        found: result.unwrap_or_else(|error| error),
+        costs: "",
+        remedy: String::new(),
+    }
+}
+
+impl Finding {
+    fn unless_good(mut self, costs: &'static str, remedy: impl Into<String>) -> Finding {
+        if !self.is_good {
+            (self.costs, self.remedy) = (costs, remedy.into());
+        }
+        self
+    }
+}
+
+fn kernel() -> Finding {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split('.').map(|number| number.parse::<u32>());
+    let version = (numbers.next(), numbers.next());
+    let is_new = matches!(version, (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= (5, 12));
+    let release = release.trim().to_owned();
+    let result = if is_new { Ok(release) } else { Err(release) };
+    finding("kernel", result).unless_good("rbuild needs Linux 5.12", "use a newer kernel")
+}
+
+fn namespaces() -> Finding {
+    let costs = match alone::is_alone() {
+        true => "nothing can be run",
+        false => {
+            "commands have only a root directory of their own: no /proc, no --network=none, no \
+             protection of other processes of the container"
+        }
+    };
+    let tried = apart::try_namespaces().map_err(|error| error.in_one_line());
+    finding(
+        "namespaces",
+        tried.map(|()| "can be made, and mounted in".to_owned()),
+    )
+    .unless_good(costs, ladder::privileges())
+}
+
+fn overlays(root: &Path, is_apart: bool) -> Finding {
+    let tried = overlay::try_below(root).map_err(|error| error.in_one_line());
+    let remedy = match is_apart {
+        true => {
+            "put the store (--root) on a volume: docker run -v rbuild:/var/lib/rbuild, Kubernetes: \
+             an emptyDir there; elsewhere on ext4, xfs or btrfs"
+        }
+        false => "as for namespaces; in a container, also have the store (--root) on a volume",
+    };
+    finding("overlayfs", tried.map(|()| "can be mounted".to_owned())).unless_good(
+        "root file systems are copied, once for each chain of RUNs",
+        remedy,
+    )
+}
+
+fn devices() -> Finding {
+    let held = Capabilities::named("MKNOD").is_some_and(Capabilities::are_held);
+    let result = match (held, id::is_initial_user_namespace()) {
+        (true, true) => Ok("can be made".to_owned()),
+        (_, false) => Ok("those of the machine are shown".to_owned()),
+        (false, true) => Err("cannot be made: CAP_MKNOD is missing".to_owned()),
+    };
+    finding("devices", result).unless_good(
+        "without mounts, /dev/null and its like are plain files",
+        "docker or podman run --cap-add MKNOD; Kubernetes: securityContext: {capabilities: {add: \
+         [MKNOD]}}",
+    )
+}
+
+fn filters() -> Finding {
+    let result = match status("Seccomp").as_deref() {
+        Some("0") => Ok("none around rbuild".to_owned()),
+        Some(_) => Ok("one around rbuild, from the container".to_owned()),
+        None => Err("the kernel has none".to_owned()),
+    };
+    finding("system call filter", result).unless_good(
+        "commands may make every system call",
+        "a kernel with CONFIG_SECCOMP_FILTER",
+    )
+}
+
+/// Gives what `/proc/self/status` says under a name.
+fn status(name: &str) -> Option<String> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mut lines = status.lines();
+    let found = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    Some(found.trim().to_owned())
+}
+
+fn store(root: &Path) -> Finding {
+    let tried = file::make_private_dir(root)
+        .map_err(|source| sys::Error::new(format!("mkdir({root:?})"), source))
+        .and_then(|()| file::try_to_make(root));
+    let tried = tried.map_err(|error| error.in_one_line());
+    finding("store", tried.map(|()| root.display().to_string())).unless_good(
+        "nothing can be built or run",
+        "name a folder that this user may write with --root or RBUILD_ROOT; docker run -v \
+         rbuild:/var/lib/rbuild; Kubernetes: an emptyDir there",
+    )
+}
+
+fn sharing(root: &Path) -> Finding {
+    let result = match file::shares_blocks(root) {
+        Ok(true) => Ok("copies share their blocks".to_owned()),
+        Ok(false) => Err("copies take their space again".to_owned()),
+        Err(error) => Err(error.in_one_line()),
+    };
+    finding("reflinks", result).unless_good(
+        "copying snapshotter: time and space for each copy",
+        "put the store (--root) on btrfs or xfs",
+    )
+}
+
+fn space(root: &Path) -> Finding {
+    const ENOUGH: u64 = 2 << 30;
+    let result = match file::space(root) {
+        Ok(free) if free >= ENOUGH => Ok(format!("{} GiB free", free >> 30)),
+        Ok(free) => Err(format!("{} MiB free", free >> 20)),
+        Err(error) => Err(error.in_one_line()),
+    };
+    finding("disk", result).unless_good(
+        "a build may not fit",
+        "rbuild prune --all, or another --root",
+    )
+}

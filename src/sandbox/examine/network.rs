@@ -1,0 +1,68 @@
+//! Whether commands get a network of their own that leads outside.
+
+use std::fs::File;
+use std::io;
+
+use crate::progress::in_one_line;
+use crate::sandbox::carrier::CARRIERS;
+use crate::sandbox::examine::Finding;
+use crate::sandbox::examine::finding;
+use crate::sandbox::outbound::Outbound;
+use crate::sandbox::program;
+use crate::sys::namespace;
+
+/// What every program that leads a network outside needs.
+const TUN: &str = "/dev/net/tun";
+
+/// Makes such a network.
+pub(super) fn way_out(is_apart: bool) -> Finding {
+    let result = match Outbound::open(|| true) {
+        Ok(network) => Ok(format!(
+            "{} leads a network outside",
+            network.carrier_name()
+        )),
+        Err(error) => Err(in_one_line(&error)),
+    };
+    let remedy = match result {
+        Ok(_) => String::new(),
+        Err(_) => gain(is_apart),
+    };
+    finding("network", result).unless_good("commands run on the network of this machine", remedy)
+}
+
+/// Names all that is missing, not only what was missed first.
+fn gain(is_apart: bool) -> String {
+    let mut parts = Vec::new();
+    if !is_apart {
+        parts.push("as for namespaces".to_owned());
+    } else if namespace::new_network().is_err() {
+        let gain = "docker run --cap-add NET_ADMIN; Kubernetes: securityContext: {capabilities: \
+                    {add: [NET_ADMIN]}}";
+        parts.push(gain.to_owned());
+    }
+    let tun = File::options().read(true).write(true).open(TUN);
+    parts.extend(tun.err().map(|error| tun_for(&error)));
+    let is_there = |name| program::find_here(name).is_some();
+    if !CARRIERS.iter().any(|carrier| is_there(carrier.name)) {
+        parts.push("apt-get install slirp4netns".to_owned());
+    }
+    match parts.is_empty() {
+        true => "try the other program: apt-get install slirp4netns, or passt".to_owned(),
+        false => parts.join("; and "),
+    }
+}
+
+/// Says what gains the device, by what the kernel answers who opens it.
+fn tun_for(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied if error.raw_os_error() == Some(namespace::FORBIDDEN) => {
+            format!("docker run --device {TUN}")
+        }
+        io::ErrorKind::PermissionDenied => format!("sudo chmod 666 {TUN}"),
+        io::ErrorKind::NotFound => format!(
+            "docker run --device {TUN}; Kubernetes: a hostPath volume of {TUN}; where the machine \
+             has none: modprobe tun"
+        ),
+        _ => "modprobe tun on the machine".to_owned(),
+    }
+}

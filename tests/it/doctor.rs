@@ -1,0 +1,108 @@
+//! `rbuild doctor` where something is missing: what is told, and what would gain it.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::Feature;
+use crate::support::home::Home;
+use crate::support::home::fail_with;
+use crate::support::home::succeed;
+use crate::support::modes::RANGES;
+use crate::support::modes::as_user;
+use crate::support::modes::as_user_with;
+use crate::support::modes::container;
+use crate::support::modes::give;
+use crate::support::modes::users_folder;
+use crate::support::modes::within;
+use crate::support::require;
+
+const NEEDS: [Feature; 3] = [Feature::Root, Feature::Namespaces, Feature::UserNamespaces];
+
+#[test]
+fn a_user_from_whom_parts_of_proc_are_hidden_is_told() {
+    if !require(&NEEDS) {
+        return;
+    }
+    // As docker hides them: then the kernel mounts no other /proc for a user.
+    let folder = users_folder();
+    let script = "mount -t tmpfs none /proc/sys/vm && exec \"$@\"";
+    let rbuild = as_user(folder.path(), "");
+    let mut hidden = within(["unshare", "-m", "sh", "-c", script, "sh"], &rbuild);
+    let told = fail_with(3, hidden.arg("doctor"));
+    let finding = told
+        .stdout
+        .lines()
+        .find(|line| line.starts_with("namespaces"));
+    assert!(
+        finding.is_some_and(|line| line.contains("\"proc\"")),
+        "{told:?}"
+    );
+    assert!(told.stdout.contains("systempaths=unconfined"), "{told:?}");
+}
+
+#[test]
+fn why_a_user_is_alone_is_told() {
+    if !require(&[&NEEDS[..], &[Feature::Program("newuidmap")]].concat()) {
+        return;
+    }
+    let folder = users_folder();
+    let told = succeed(as_user_with(folder.path(), RANGES, "").arg("doctor")).stdout;
+    assert!(
+        told.contains("echo nobody:765536:65536 | sudo tee -a /etc/subgid\n"),
+        "{told}"
+    );
+    let rbuild = as_user(folder.path(), RANGES);
+    let mut confined = within(["setpriv", "--no-new-privs", "--"], &rbuild);
+    let told = succeed(confined.arg("doctor")).stdout;
+    assert!(told.contains("(no_new_privs)"), "{told}");
+}
+
+#[test]
+fn a_user_who_may_make_no_namespace_and_no_store_is_told() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let folder = users_folder();
+    fs::remove_dir(folder.path().join("root")).unwrap();
+    give(folder.path(), 0);
+    // Below another root directory the kernel makes no user namespaces.
+    let rbuild = as_user(folder.path(), "");
+    let script = "mount --rbind / /mnt && exec chroot /mnt \"$@\"";
+    let mut confined = within(["unshare", "-m", "sh", "-c", script, "sh"], &rbuild);
+    let told = fail_with(3, confined.args(["doctor", "--format=json"])).stdout;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert!(told["isolation"].is_null(), "{told}");
+    let findings = told["findings"].as_array().unwrap();
+    let bad = findings.iter().filter(|finding| finding["ok"] == false);
+    let bad: Vec<_> = bad
+        .map(|finding| finding["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(bad, ["user", "store"], "{told}");
+}
+
+#[test]
+fn a_container_with_default_rights_is_told_what_it_lacks() {
+    let podman = [Feature::Program("podman"), Feature::Program("runc")];
+    if !require(&[&NEEDS[..], &podman].concat()) {
+        return;
+    }
+    let home = Home::new();
+    let mut run = container(&home, &[]);
+    let told = succeed(run.args(["/rbuild", "doctor", "--format=json"])).stdout;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["isolation"], "chroot", "{told}");
+    let findings = told["findings"].as_array().unwrap();
+    let lacks = [
+        ("namespaces", "--cap-add SYS_ADMIN"),
+        ("network", "as for namespaces"),
+        ("overlayfs", "as for namespaces"),
+    ];
+    for (name, gain) in lacks {
+        let finding = findings.iter().find(|finding| finding["name"] == name);
+        let finding = finding.unwrap();
+        assert_eq!(finding["ok"], false, "{told}");
+        let remedy = finding["remedy"].as_str().unwrap();
+        assert!(remedy.contains(gain), "{told}");
+    }
+}
