@@ -25,6 +25,7 @@ use serde::Serialize;
 use crate::sandbox::Error;
 use crate::sandbox::anchor::Anchor;
 use crate::sandbox::cgroup::DeviceList;
+use crate::sandbox::cgroup::Parents;
 use crate::sandbox::keeper::Keeper;
 use crate::sandbox::report::Problem;
 use crate::sandbox::sealed::Program;
@@ -51,10 +52,12 @@ pub struct Template {
 #[derive(Debug)]
 struct Shared {
     program: PathBuf,
-    /// The devices that its sandboxes can open, where the kernel keeps a list of them.
-    devices: OnceLock<Option<Arc<DeviceList>>>,
     /// Locked while it is asked for a copy: it answers in the order in which it is asked.
     process: Mutex<Option<Arc<Process>>>,
+    /// The devices that its sandboxes can open, where the kernel keeps a list of them.
+    devices: OnceLock<Option<Arc<DeviceList>>>,
+    /// What its sandboxes are limited by is made below these.
+    parents: Arc<Parents>,
 }
 
 /// A template that runs.
@@ -66,6 +69,8 @@ pub(super) struct Process {
     hold: Option<mpsc::Sender<Infallible>>,
     /// Kept until the process has ended.
     _devices: Option<Arc<DeviceList>>,
+    /// Dropped after that.
+    _parents: Arc<Parents>,
 }
 
 /// A process that was made, and the template with which the kernel would end it.
@@ -100,6 +105,7 @@ impl Template {
                 program: program.into(),
                 devices: OnceLock::new(),
                 process: Mutex::default(),
+                parents: Arc::new(Parents),
             }),
         }
     }
@@ -163,6 +169,7 @@ impl Template {
             keeper: Keeper::start("sandboxes", keep)?,
             hold: Some(hold),
             _devices: devices,
+            _parents: Arc::clone(&self.shared.parents),
         })
     }
 }

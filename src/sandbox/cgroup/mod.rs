@@ -5,7 +5,8 @@
 //! Version 1, where each controller has a hierarchy of its own, and version 2, which has one for
 //! all, are written to in the same way, with other names: `setting.rs` knows them. `place.rs`
 //! finds where groups can be made, `devices.rs` has the list. Groups of an rbuild that was killed
-//! are removed by the next: nobody holds them any more.
+//! are removed by the next: nobody holds them any more. The group that holds those of all rbuilds is
+//! removed by the last.
 
 mod devices;
 mod place;
@@ -29,6 +30,7 @@ use crate::sys::random;
 pub(super) use self::devices::DeviceList;
 pub(super) use self::devices::DeviceRule;
 use self::place::Held;
+pub(super) use self::place::Parents;
 use self::place::Place;
 use self::place::Version;
 use self::setting::Necessity;

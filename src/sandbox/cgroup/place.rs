@@ -15,6 +15,9 @@ use crate::sys;
 /// The group that holds those of all sandboxes.
 const PARENT: &str = "rbuild";
 
+/// How often a group is made, while others remove its parent.
+const ATTEMPTS: usize = 100;
+
 /// Which of the kernel's two interfaces a hierarchy has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Version {
@@ -54,11 +57,23 @@ pub(super) struct Held {
     _locked: File,
 }
 
+static PLACES: OnceLock<Vec<Place>> = OnceLock::new();
+
 /// Gives the hierarchies that this process sees; none where there are no groups. They are looked
 /// for once.
 pub(super) fn all() -> &'static [Place] {
-    static PLACES: OnceLock<Vec<Place>> = OnceLock::new();
     PLACES.get_or_init(find)
+}
+
+/// What a process that makes groups keeps until it makes no more. Dropped, it removes those that
+/// hold the groups of sandboxes, unless another rbuild has some in them.
+#[derive(Debug)]
+pub(in crate::sandbox) struct Parents;
+
+impl Drop for Parents {
+    fn drop(&mut self) {
+        PLACES.get().into_iter().flatten().for_each(Place::leave);
+    }
 }
 
 fn find() -> Vec<Place> {
@@ -158,6 +173,17 @@ impl Place {
 
     /// Makes a group, and once the parent of all.
     pub(super) fn make(&self, group: &Path) -> Result<Held, sys::Error> {
+        for _ in 1..ATTEMPTS {
+            match self.try_to_make(group) {
+                // Another rbuild, which was the last, took the parent with it.
+                Err(error) if error.is_not_found() => self.is_ready.store(false, Ordering::Release),
+                done => return done,
+            }
+        }
+        self.try_to_make(group)
+    }
+
+    fn try_to_make(&self, group: &Path) -> Result<Held, sys::Error> {
         if !self.is_ready.load(Ordering::Acquire) || !self.parent.is_dir() {
             self.prepare()?;
             self.is_ready.store(true, Ordering::Release);
@@ -165,6 +191,14 @@ impl Place {
         let held = hold(group)?;
         self.inherit(group)?;
         Ok(held)
+    }
+
+    /// Removes the parent, if this process made it ready and nobody has a group in it.
+    fn leave(&self) {
+        if self.is_ready.swap(false, Ordering::AcqRel) {
+            // Whoever has a group in it removes it later.
+            let _left = fs::remove_dir(&self.parent);
+        }
     }
 
     /// Makes the parent, and removes what a killed rbuild left in it.
@@ -255,16 +289,59 @@ mod tests {
         assert_eq!(found[0].parent, Path::new("/sys/fs/cgroup/rbuild"));
     }
 
+    /// What is done there is done in any file system.
+    fn place_in(home: &Path) -> Place {
+        Place {
+            version: Version::One,
+            controllers: Vec::new(),
+            parent: home.join("rbuild"),
+            is_ready: AtomicBool::new(false),
+        }
+    }
+
+    #[test]
+    fn the_last_takes_the_parent_along() {
+        let home = tempfile::tempdir().unwrap();
+        let (one, other) = (place_in(home.path()), place_in(home.path()));
+        let group = |name: &str| home.path().join("rbuild").join(name);
+        let _one = one.make(&group("one")).unwrap();
+        let _other = other.make(&group("other")).unwrap();
+        fs::remove_dir(group("one")).unwrap();
+        one.leave();
+        assert!(group("other").is_dir());
+        fs::remove_dir(group("other")).unwrap();
+        other.leave();
+        assert!(!one.parent.exists());
+        // It can be made anew.
+        let _again = one.make(&group("again")).unwrap();
+        assert!(group("again").is_dir());
+    }
+
+    #[test]
+    fn a_group_is_made_while_others_leave() {
+        let home = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..2 {
+                let place = place_in(home.path());
+                scope.spawn(move || {
+                    for turn in 0..200 {
+                        let group = place.parent.join(format!("{thread}-{turn}"));
+                        let held = place.make(&group).unwrap();
+                        assert!(group.is_dir());
+                        fs::remove_dir(&group).unwrap();
+                        drop(held);
+                        place.leave();
+                    }
+                });
+            }
+        });
+        assert!(!home.path().join("rbuild").exists());
+    }
+
     #[test]
     fn a_group_that_somebody_holds_is_left_alone() {
         let home = tempfile::tempdir().unwrap();
-        // What it does is done in any file system.
-        let place = || Place {
-            version: Version::One,
-            controllers: Vec::new(),
-            parent: home.path().join("rbuild"),
-            is_ready: AtomicBool::new(false),
-        };
+        let place = || place_in(home.path());
         let group = |name: &str| home.path().join("rbuild").join(name);
         let held = place().make(&group("one")).unwrap();
         drop(place().make(&group("left")).unwrap());

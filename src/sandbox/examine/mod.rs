@@ -10,6 +10,7 @@ use std::path::Path;
 
 use crate::sandbox::Error;
 use crate::sandbox::apart;
+use crate::sandbox::cgroup::Parents;
 use crate::sandbox::ladder;
 use crate::sys;
 use crate::sys::alone;
@@ -37,6 +38,8 @@ pub struct Finding {
 /// [become root of a user namespace](crate::sandbox::enter), if it tried.
 #[must_use]
 pub fn examine(root: &Path, refused: Option<&Error>) -> Vec<Finding> {
+    // What is tried with groups leaves none.
+    let _parents = Parents;
     let store = store(root);
     let mut findings = vec![kernel(), filters(), users::user(refused)];
     // Nobody else can do any of this.
