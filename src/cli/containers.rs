@@ -11,6 +11,7 @@ use super::arguments::Home;
 use super::environment::Environment;
 use super::error::Error;
 use super::print;
+use super::report;
 use super::table::Format;
 use super::table::FormatFlag;
 use super::table::table;
@@ -18,6 +19,7 @@ use super::when;
 use crate::run;
 use crate::run::Container;
 use crate::run::LogReader;
+use crate::sandbox::Exceeded;
 use crate::sys::process;
 
 /// How often what is waited for is looked at.
@@ -109,9 +111,19 @@ fn row(container: &Container, now_ns: i128) -> [String; 6] {
 fn status(container: &Container) -> String {
     match container.exit_code {
         _ if container.is_running => "running".to_owned(),
-        Some(code) => format!("exited ({code})"),
+        Some(code) => match limit_met(container) {
+            None => format!("exited ({code})"),
+            Some((_, Exceeded::Memory(_))) => format!("exited ({code}), out of memory"),
+            Some((_, Exceeded::Processes(_))) => format!("exited ({code}), out of processes"),
+        },
         None => "killed".to_owned(),
     }
+}
+
+/// The code that a container failed with, and the limit that it ran into.
+fn limit_met(container: &Container) -> Option<(i32, Exceeded)> {
+    let code = container.exit_code.filter(|code| *code > 0)?;
+    Some((code, container.exceeded?))
 }
 
 fn json(container: &Container) -> serde_json::Value {
@@ -125,10 +137,11 @@ fn json(container: &Container) -> serde_json::Value {
         "status": status(container),
         "pid": container.keeper.filter(|_| container.is_running),
         "exit_code": container.exit_code,
+        "exceeded": container.exceeded,
     })
 }
 
-/// Prints what a container wrote.
+/// Prints what a container wrote, and tells whoever reads it of the limit that ended it.
 pub(super) fn logs(
     arguments: &LogsArguments,
     home: &Home,
@@ -154,6 +167,10 @@ pub(super) fn logs(
             }
         }
         if !goes_on {
+            let ended = run::find(&root, &container.id);
+            if let Some((code, limit)) = ended.ok().as_ref().and_then(limit_met) {
+                report::exceeded(code, limit);
+            }
             return Ok(());
         }
         thread::sleep(PAUSE);

@@ -257,12 +257,12 @@ fn foreground(ready: Ready) -> Result<i32, Error> {
 fn keep(ready: Ready, mut kept: Kept, forget: bool) -> Result<i32, Error> {
     // It fails only for who leads a session already.
     let _leads = sys::process::new_session();
-    let code = ready.run(|| kept.started())?.code;
+    let status = ready.run(|| kept.started())?;
     match forget {
         true => kept.remove()?,
-        false => kept.ended(code)?,
+        false => kept.ended(status)?,
     }
-    Ok(code)
+    Ok(status.code)
 }
 
 fn container(arguments: &RunArguments, id: String, environment: &Environment) -> Container {
@@ -275,6 +275,7 @@ fn container(arguments: &RunArguments, id: String, environment: &Environment) ->
         created: when::rfc3339(environment.now_ns),
         keeper: None,
         exit_code: None,
+        exceeded: None,
         is_running: false,
     }
 }

@@ -19,6 +19,8 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::run::Error;
+use crate::sandbox::Exceeded;
+use crate::sandbox::ExitStatus;
 use crate::sys::file::make_private_dir;
 
 const FOLDER: &str = "containers";
@@ -42,6 +44,9 @@ pub struct Container {
     pub keeper: Option<u32>,
     /// How the program ended, if it has and somebody was there to see it.
     pub exit_code: Option<i32>,
+    /// The limit that the program ran into, if any.
+    #[serde(default)]
+    pub exceeded: Option<Exceeded>,
     /// Whether its keeper lives.
     #[serde(skip)]
     pub is_running: bool,
@@ -123,8 +128,9 @@ impl Kept {
     ///
     /// # Errors
     /// [`Error::Container`].
-    pub fn ended(&mut self, exit_code: i32) -> Result<(), Error> {
-        self.container.exit_code = Some(exit_code);
+    pub fn ended(&mut self, status: ExitStatus) -> Result<(), Error> {
+        self.container.exit_code = Some(status.code);
+        self.container.exceeded = status.exceeded;
         write(&self.folder, &self.container)
     }
 
@@ -224,6 +230,8 @@ mod tests {
     use super::find;
     use super::list;
     use crate::run::Error;
+    use crate::sandbox::Exceeded;
+    use crate::sandbox::ExitStatus;
 
     fn container(id: &str, name: &str) -> Container {
         Container {
@@ -234,6 +242,7 @@ mod tests {
             created: String::new(),
             keeper: None,
             exit_code: None,
+            exceeded: None,
             is_running: false,
         }
     }
@@ -270,10 +279,17 @@ mod tests {
         assert!(running.is_running && running.keeper == Some(std::process::id()));
         let refused = running.remove(root.path());
         assert!(matches!(refused, Err(Error::ContainerRuns { .. })));
-        kept.ended(7).unwrap();
+        let exceeded = Some(Exceeded::Memory(1 << 20));
+        let status = ExitStatus {
+            code: 7,
+            signal: None,
+            exceeded,
+        };
+        kept.ended(status).unwrap();
         drop(kept);
         let ended = find(root.path(), "web").unwrap();
         assert_eq!((ended.is_running, ended.exit_code), (false, Some(7)));
+        assert_eq!(ended.exceeded, exceeded);
         ended.remove(root.path()).unwrap();
         assert_eq!(list(root.path()).unwrap(), []);
     }

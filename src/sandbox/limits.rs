@@ -48,7 +48,8 @@ pub struct CpuTime {
 }
 
 /// A limit that a sandbox ran into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Exceeded {
     /// The kernel killed a process of it, since together they needed more bytes than this.
     Memory(u64),

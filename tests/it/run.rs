@@ -158,6 +158,19 @@ fn who_takes_too_much_memory_is_told() {
     }
     assert_eq!(run.status.code(), Some(137), "{said}");
     assert!(said.contains("more than the 32 MiB of memory"), "{said}");
+    // And who was not there to see it.
+    let limit = ["run", "-d", "--name", "web", "--memory=32m"];
+    let started = home.rbuild(&[&limit[..], &["box", "sh", "-c", script]].concat());
+    assert!(started.status.success(), "{started:?}");
+    let told = home.rbuild(&["logs", "-f", "web"]);
+    let said = String::from_utf8_lossy(&told.stderr);
+    assert!(told.status.success(), "{said}");
+    assert!(said.contains("more than the 32 MiB of memory"), "{said}");
+    let listed = String::from_utf8(home.rbuild(&["ps", "-a"]).stdout).unwrap();
+    assert!(listed.contains("exited (137), out of memory"), "{listed}");
+    let listed = home.rbuild(&["ps", "-a", "--format", "json"]).stdout;
+    let listed: serde_json::Value = serde_json::from_slice(&listed).unwrap();
+    assert_eq!(listed["exceeded"]["memory"], 32 << 20, "{listed}");
 }
 
 #[test]
