@@ -245,7 +245,7 @@ async fn attend(
     streams: Streams,
 ) -> Result<ExitStatus, Error> {
     let session = match running.terminal.take() {
-        Some(controller) => Some(terminal::connect(controller, streams)?),
+        Some(controller) => Some(terminal::connect(controller, streams, signals.hang_up())?),
         None => None,
     };
     let signals = signal::forward(signals, ends, running.killer(), session.as_ref())?;

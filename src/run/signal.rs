@@ -1,4 +1,7 @@
-//! Signals to rbuild are signals to the process; `SIGTERM` becomes the one its image asks for.
+//! Signals to rbuild are signals to the process; `SIGTERM` becomes the one its image asks for. A process
+//! whose terminal is gone ends: nobody could reach it any more.
+
+use std::time::Duration;
 
 use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
@@ -11,9 +14,13 @@ use crate::oci::signal_number;
 use crate::run::Error;
 use crate::run::terminal::Session;
 use crate::sandbox::Killer;
+use crate::sys::process;
 
 /// After so many wishes to end that the process did not heed, it is killed, as with docker.
 const WISHES: usize = 3;
+
+/// How long a process may take to end when its terminal is gone, as when it is stopped.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// The last signal that Linux has.
 const LAST: i32 = 64;
@@ -22,6 +29,7 @@ const LAST: i32 = 64;
 #[derive(Debug)]
 pub(super) struct Signals {
     received: mpsc::Receiver<SignalKind>,
+    send: mpsc::Sender<SignalKind>,
     listening: JoinSet<()>,
 }
 
@@ -34,19 +42,34 @@ fn ending() -> [SignalKind; 4] {
     ]
 }
 
-/// Catches signals: from here on they do not end rbuild.
+/// Catches signals: from here on they do not end rbuild. With `nohup`, a terminal's end is none.
 pub(super) fn catch() -> Result<Signals, Error> {
     let others = [SignalKind::user_defined1(), SignalKind::user_defined2()];
     let (send, received) = mpsc::channel(16);
     let mut listening = JoinSet::new();
-    for kind in ending().into_iter().chain(others) {
+    let is_ignored =
+        |kind: SignalKind| kind == SignalKind::hangup() && process::is_ignored(kind.as_raw_value());
+    let kinds = ending().into_iter().chain(others);
+    for kind in kinds.filter(|kind| !is_ignored(*kind)) {
         let caught = signal(kind).map_err(|source| Error::Runtime { source })?;
         listening.spawn(listen(caught, kind, send.clone()));
     }
     Ok(Signals {
         received,
+        send,
         listening,
     })
+}
+
+impl Signals {
+    /// What tells that the user's terminal is gone, as `SIGHUP` does where it is this session's.
+    pub(super) fn hang_up(&self) -> impl FnOnce() + Send + 'static {
+        let send = self.send.clone();
+        move || {
+            // Nobody listens any more when all is over.
+            let _ = send.blocking_send(SignalKind::hangup());
+        }
+    }
 }
 
 /// Gives the signal by which the process is asked to end: what `STOPSIGNAL` says, else `SIGTERM`.
@@ -69,7 +92,9 @@ pub(super) fn forward(
     let Signals {
         mut received,
         mut listening,
+        ..
     } = signals;
+    let has_terminal = session.is_some();
     if let Some(session) = session.cloned() {
         let resized = signal(SignalKind::window_change());
         let mut resized = resized.map_err(|source| Error::Runtime { source })?;
@@ -80,10 +105,12 @@ pub(super) fn forward(
         });
     }
     let task = tokio::spawn(async move {
-        let _listening = listening;
         let mut wishes = 0;
         while let Some(kind) = received.recv().await {
             wishes += usize::from(ending().contains(&kind));
+            if has_terminal && kind == SignalKind::hangup() {
+                listening.spawn(kill_after(GRACE, killer.clone()));
+            }
             // A process that has ended meanwhile needs no signal.
             let _ = match passed_on(kind, ends, wishes) {
                 Some(number) => killer.signal(number),
@@ -92,6 +119,12 @@ pub(super) fn forward(
         }
     });
     Ok(task.abort_handle())
+}
+
+async fn kill_after(time: Duration, killer: Killer) {
+    tokio::time::sleep(time).await;
+    // It has ended already if it cannot be killed.
+    let _ended = killer.kill();
 }
 
 /// Gives what a signal is to the process, of whose wishes to end it is the last; nothing if it is to

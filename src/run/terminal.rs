@@ -45,8 +45,12 @@ pub(super) fn size() -> TerminalSize {
 }
 
 /// Joins the terminals: what the process shows is shown, and what the user types reaches it if it
-/// is to read at all.
-pub(super) fn connect(controller: File, streams: Streams) -> Result<Session, Error> {
+/// is to read at all. `hang_up` is told when the user's terminal is gone.
+pub(super) fn connect(
+    controller: File,
+    streams: Streams,
+    hang_up: impl FnOnce() + Send + 'static,
+) -> Result<Session, Error> {
     let copy = || {
         controller
             .try_clone()
@@ -56,8 +60,14 @@ pub(super) fn connect(controller: File, streams: Streams) -> Result<Session, Err
     if streams.has_input() {
         // Without a terminal on this side bytes pass as they are.
         raw = RawTerminal::enter(io::stdin()).ok();
-        let typed = copy()?;
-        thread("typed", move || pass(io::stdin().lock(), typed))?;
+        let (typed, is_raw) = (copy()?, raw.is_some());
+        thread("typed", move || {
+            pass(io::stdin().lock(), typed);
+            // Nothing that is typed there ends it.
+            if is_raw {
+                hang_up();
+            }
+        })?;
     }
     let output = copy()?;
     let shown = thread("shown", move || pass(output, io::stdout()))?;

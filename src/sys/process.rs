@@ -344,6 +344,16 @@ pub(super) fn original_open_files() -> Option<libc::rlimit> {
     })
 }
 
+/// Tells whether this process was started with a signal ignored, and has not changed that.
+pub fn is_ignored(number: i32) -> bool {
+    // SAFETY: the structure lives for the call, zeros are a valid one, and nothing is set.
+    unsafe {
+        let mut meaning: libc::sigaction = std::mem::zeroed();
+        let found = libc::sigaction(number, std::ptr::null(), &raw mut meaning);
+        found == 0 && meaning.sa_sigaction == libc::SIG_IGN
+    }
+}
+
 /// Sets which permission bits new files do not get.
 pub fn set_umask(mask: u32) {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));

@@ -62,7 +62,12 @@ impl Home {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rbuild"));
+        self.started_by(env!("CARGO_BIN_EXE_rbuild"), args)
+    }
+
+    /// A program that may start rbuild.
+    fn started_by(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .env_clear()
             .env("HOME", self.path())
@@ -102,13 +107,17 @@ impl Home {
         (child, lines)
     }
 
-    /// Asserts that no writable layer and no mount is left.
-    fn is_clean(&self) {
+    fn writable_layers(&self) -> Vec<String> {
         let snapshots = fs::read_dir(self.path().join("root/snapshots")).unwrap();
-        let left: Vec<String> = snapshots
+        snapshots
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .filter(|name| name.starts_with(".tmp"))
-            .collect();
+            .collect()
+    }
+
+    /// Asserts that no writable layer and no mount is left.
+    fn is_clean(&self) {
+        let left = self.writable_layers();
         assert!(left.is_empty(), "{left:?}");
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         assert!(
@@ -519,4 +528,43 @@ fn the_network_is_ones_own_unless_the_hosts_is_asked_for() {
     let seen = interfaces(&["--network", "host"]);
     assert!(seen.iter().all(|name| host.contains(&format!("{name}:"))));
     assert!(!seen.contains(&"tap0".to_owned()));
+}
+
+#[test]
+fn a_process_whose_terminal_is_gone_ends() {
+    if !require(&[Feature::Program("script")]) {
+        return;
+    }
+    let Some(home) = Home::new() else { return };
+    fs::write(
+        home.path().join("stubborn"),
+        "trap '' HUP; test -t 0; tty=$?; echo \"ready $tty\"; sleep 100000; sleep 100000",
+    )
+    .unwrap();
+    let rbuild = env!("CARGO_BIN_EXE_rbuild");
+    let way = "/bin:/usr/bin";
+    for isolation in ["namespace", "chroot"] {
+        let run = format!(
+            "exec {rbuild} --isolation={isolation} run --rm -it box sh -c \"$(cat stubborn)\""
+        );
+        // It makes the terminal, which is gone with it.
+        let mut script = home.started_by("script", &["-q", "-c", &run, "/dev/null"]);
+        script.env("PATH", way).env("SHELL", "/bin/sh");
+        // What it reads does not end: it would type that.
+        script.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut script = script.spawn().unwrap();
+        let lines = BufReader::new(script.stdout.take().unwrap()).lines();
+        let ready = lines
+            .map_while(Result::ok)
+            .any(|line| line.trim_end().ends_with("ready 0"));
+        assert!(ready, "{isolation}");
+        script.kill().unwrap();
+        script.wait().unwrap();
+        let begun = Instant::now();
+        while !home.writable_layers().is_empty() {
+            assert!(begun.elapsed() < LONG, "{isolation}: it goes on");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        home.is_clean();
+    }
 }
