@@ -4,9 +4,13 @@
 //! The kernel kills it when this process ends, however it ends, and when it is gone, all others in
 //! the namespace. A sandbox's own first process could be told to die with this process as well, but
 //! a command may take that back, and the kernel does when a set-user-id program is executed. The
-//! anchor is in sight of no sandbox.
+//! anchor is in sight of no sandbox. It also ends by itself when this process is gone: who is killed
+//! before the anchor has asked to die with it cannot have it killed.
 
 use std::ffi::CString;
+use std::io;
+use std::io::PipeWriter;
+use std::os::fd::AsFd;
 
 use crate::sandbox::Error;
 use crate::sandbox::sealed::Program;
@@ -19,22 +23,40 @@ use crate::sys::process::Child;
 /// What the process is called, which does nothing.
 pub(super) const NAME: &str = "rbuild: anchor";
 
+/// The number of the file by which it knows that this process is there, after standard input, output
+/// and error.
+const PIPE_FILE: i32 = 3;
+
+/// What the process does; the exit code is for nobody but `ps`.
+pub(super) fn hold() -> i32 {
+    process::stay(process::adopt(PIPE_FILE));
+    0
+}
+
 /// The process.
-pub(super) struct Anchor(Child);
+pub(super) struct Anchor {
+    process: Child,
+    /// Closed by the kernel, at the latest, when this process ends.
+    _alive: PipeWriter,
+}
 
 impl Anchor {
     /// Starts it, and has all that this thread starts from now on end with it.
     pub(super) fn start(program: &Program) -> sys::Result<Anchor> {
         // A script that stands for the binary does not learn what it is called.
         let args = [NAME, "anchor"].map(|text| CString::new(text).expect("it has no NUL"));
-        let anchor = Anchor(program.launch(&[Namespace::Pid], &args, &[])?);
-        namespace::start_beside(&anchor.0)?;
-        Ok(anchor)
+        let (watched, alive) = io::pipe().map_err(|error| sys::Error::new("pipe()", error))?;
+        let process = program.launch(&[Namespace::Pid], &args, &[watched.as_fd()])?;
+        namespace::start_beside(&process)?;
+        Ok(Anchor {
+            process,
+            _alive: alive,
+        })
     }
 
     /// Has it end; all others in its namespace have ended.
     pub(super) fn end(self) -> Result<(), Error> {
-        process::signal(&self.0, process::KILL).map_err(Error::Signal)?;
-        self.0.wait().map(|_| ()).map_err(Error::Wait)
+        process::signal(&self.process, process::KILL).map_err(Error::Signal)?;
+        self.process.wait().map(|_| ()).map_err(Error::Wait)
     }
 }

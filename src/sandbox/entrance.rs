@@ -5,7 +5,6 @@ use crate::sandbox::Error;
 use crate::sandbox::anchor;
 use crate::sandbox::rootless;
 use crate::sandbox::serve;
-use crate::sys::process;
 
 /// Becomes the template of sandboxes, their anchor, or root of a user namespace, and does not return,
 /// if this process was started for that.
@@ -22,7 +21,7 @@ pub fn init_if_requested() -> Result<(), Error> {
     let mut args = std::env::args_os();
     let name = args.next().unwrap_or_default();
     if name == anchor::NAME {
-        process::stay();
+        std::process::exit(anchor::hold());
     }
     if name == serve::NAME {
         std::process::exit(serve::serve(args));

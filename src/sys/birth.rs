@@ -56,6 +56,7 @@ pub fn launch(launch: &Launch<'_>) -> Result<Child> {
         env: pointers(&[]),
         files: launch.files.iter().map(AsRawFd::as_raw_fd).collect(),
         open_files: process::original_open_files(),
+        parent: std::process::id().cast_signed(),
         errno: 0,
     };
     // SAFETY: `birth` outlives the call, which returns after the child has executed its program or
@@ -115,6 +116,7 @@ struct Birth {
     files: Vec<RawFd>,
     /// The limit of open files, if it has another than this process.
     open_files: Option<libc::rlimit>,
+    parent: libc::pid_t,
     errno: libc::c_int,
 }
 
@@ -124,6 +126,11 @@ extern "C" fn be_born(birth: *mut libc::c_void) -> libc::c_int {
     unsafe {
         let birth = &mut *birth.cast::<Birth>();
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        // A parent that was killed before that sends no signal: this is another's child by now. Of
+        // one in another namespace of process numbers nothing is known.
+        if ![0, birth.parent].contains(&libc::getppid()) {
+            libc::_exit(127);
+        }
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
         if arrange(&mut birth.files) {
             if let Some(limit) = &birth.open_files {

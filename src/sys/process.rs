@@ -1,6 +1,7 @@
 //! Processes: waiting for them, signals, and what one gives up before it becomes a program.
 
 use std::ffi::CString;
+use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::fd::AsRawFd;
 use std::os::fd::BorrowedFd;
@@ -185,14 +186,13 @@ pub(super) fn pointers(texts: &[CString]) -> Vec<*const libc::c_char> {
     pointers.chain([std::ptr::null()]).collect()
 }
 
-/// Does nothing until it is killed, and waits for none of the children that become its own.
-pub fn stay() -> ! {
+/// Does nothing until it is killed or nobody has the other end of a pipe any more, and waits for none
+/// of the children that become its own.
+pub fn stay(pipe: OwnedFd) {
     // SAFETY: to leave a signal out of account runs no code of ours.
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
-    loop {
-        // SAFETY: it takes and gives nothing.
-        unsafe { libc::pause() };
-    }
+    // Nothing comes through it.
+    let _end = std::io::copy(&mut File::from(pipe), &mut std::io::sink());
 }
 
 /// Asks to be sent a signal when the thread that started this process ends.

@@ -3,12 +3,17 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
+use std::process::Stdio;
 
 use rbuild::sandbox::Error;
 use rbuild::sandbox::Input;
 use rbuild::sandbox::SpawnOptions;
 use rbuild::sandbox::Template;
 use rbuild::sandbox::spawn;
+
+use crate::support::Feature;
+use crate::support::require;
 
 use super::able;
 use super::case;
@@ -176,4 +181,19 @@ fn one_that_did_not_go_under_the_list_of_devices_lets_mounts_forbid_them() {
             done.stderr
         );
     }
+}
+
+#[test]
+fn what_none_outlives_ends_when_nobody_holds_it() {
+    if !require(&[Feature::Program("bash")]) {
+        return;
+    }
+    // As it is started, but by a process that it did not ask to die with.
+    let script = "exec 3<&0 < /dev/null; exec -a 'rbuild: anchor' \"$0\" anchor";
+    let mut bash = Command::new("bash");
+    bash.args(["-c", script, env!("CARGO_BIN_EXE_rbuild")]);
+    let mut anchor = bash.stdin(Stdio::piped()).spawn().unwrap();
+    assert_eq!(anchor.try_wait().unwrap(), None);
+    // Closes the other end first.
+    assert_eq!(anchor.wait().unwrap().code(), Some(0));
 }
