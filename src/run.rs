@@ -42,7 +42,6 @@ use crate::sandbox::Spec;
 use crate::sandbox::Template;
 use crate::snapshot::Active;
 use crate::snapshot::Stack;
-use crate::store::Shared;
 use crate::store::Store;
 use crate::worker;
 use crate::worker::Networks;
@@ -78,7 +77,7 @@ pub struct Ready {
     /// The writable layer; removed when dropped.
     _active: Active,
     /// Keeps what the process runs on from being pruned until it runs: then its snapshots are held.
-    shared: Shared,
+    store: Store,
     _name: Option<Claim>,
 }
 
@@ -91,7 +90,7 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
     let volumes = request::mounts(&request.volumes)?;
     let name = name::claim(request)?;
     let store = Store::open(&request.root).map_err(|source| Error::Store { source })?;
-    let shared = store.share().map_err(|source| Error::Store { source })?;
+    store.share().map_err(|source| Error::Store { source })?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -146,7 +145,7 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
         runtime,
         _network: network,
         _active: active,
-        shared,
+        store,
         _name: name,
     })
 }
@@ -167,7 +166,7 @@ impl Ready {
             let mut running = sandbox::spawn(&self.spec, &self.options)?;
             let log = self.log.as_deref();
             let kept = log.map_or(Ok(None), |log| keep(&mut running, log))?;
-            drop(self.shared);
+            drop(self.store);
             started()?;
             if !listeners.is_empty() {
                 let network = SandboxNetwork::of(running.pid())?;
@@ -188,7 +187,7 @@ impl Ready {
 
 /// Has the layers of the image unpacked and begins a change set on them.
 async fn image(request: &Request, store: &Store, ladder: &Arc<Ladder>) -> Result<Active, Error> {
-    let snapshots = worker::snapshots(&request.root, ladder);
+    let snapshots = worker::snapshots(store, ladder);
     let snapshots = snapshots.map_err(|source| Error::Snapshots { source })?;
     let client = Client::new(remote::Options {
         store: store.clone(),

@@ -17,7 +17,6 @@ use crate::remote::Retry;
 use crate::sandbox::Ladder;
 use crate::snapshot::Snapshotter;
 use crate::solver::Cancel;
-use crate::store::Shared;
 use crate::store::Store;
 use crate::worker;
 
@@ -26,6 +25,7 @@ pub(super) const COMPRESSION: Compression = Compression::DEFAULT;
 
 /// What a build finds on this machine.
 pub(super) struct Local {
+    /// Nothing that is found or made here is pruned while this lives.
     pub(super) store: Store,
     pub(super) snapshots: Arc<dyn Snapshotter>,
     /// What keeps commands apart from the machine.
@@ -35,8 +35,6 @@ pub(super) struct Local {
     /// The wish to stop.
     pub(super) cancel: Cancel,
     runtime: OnceLock<Runtime>,
-    /// Holds off pruning.
-    _shared: Shared,
 }
 
 impl Local {
@@ -44,9 +42,9 @@ impl Local {
     pub(super) fn open(request: &Request, cancel: &Cancel) -> Result<Self, Error> {
         let root = &request.root;
         let store = Store::open(root).map_err(|source| Error::Store { source })?;
-        let shared = store.share().map_err(|source| Error::Store { source })?;
+        store.share().map_err(|source| Error::Store { source })?;
         let ladder = Arc::new(Ladder::new(request.wishes, root));
-        let snapshots = worker::snapshots(root, &ladder);
+        let snapshots = worker::snapshots(&store, &ladder);
         let snapshots = snapshots.map_err(|source| Error::Snapshots { source })?;
         let now = SystemTime::UNIX_EPOCH + Duration::from_nanos(nanoseconds(request.now_ns));
         let client = Client::new(remote::Options {
@@ -66,7 +64,6 @@ impl Local {
             client,
             cancel: cancel.clone(),
             runtime: OnceLock::new(),
-            _shared: shared,
         })
     }
 

@@ -56,6 +56,15 @@ pub struct Local {
     next_temporary: AtomicU64,
 }
 
+/// What becomes of damaged entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damaged {
+    /// They are removed.
+    Goes,
+    /// They stay: another process may be writing them.
+    Stays,
+}
+
 /// A record in the folder, as `prune` and `du` see it.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -122,13 +131,22 @@ impl Local {
     ///
     /// # Errors
     /// [`Error::Read`] if a folder cannot be listed, [`Error::Remove`] if a file stays.
-    pub fn sweep(&self, is_alive: impl Fn(&SnapshotId) -> bool) -> Result<u64, Error> {
+    pub fn sweep(
+        &self,
+        is_alive: impl Fn(&SnapshotId) -> bool,
+        damaged: Damaged,
+    ) -> Result<u64, Error> {
         let mut freed = 0;
         for path in files_below(&self.root.join("layers"))? {
             let packed: Option<Packed> = read(&path, None)?;
-            if !packed.is_some_and(|packed| is_alive(&packed.change_set)) {
+            if !packed.map_or(damaged == Damaged::Stays, |packed| {
+                is_alive(&packed.change_set)
+            }) {
                 freed += self.sweep_file(&path)?;
             }
+        }
+        if damaged == Damaged::Stays {
+            return Ok(freed);
         }
         for path in files_below(&self.root.join("records"))? {
             if read::<Record>(&path, None)?.is_none() {

@@ -27,6 +27,7 @@ pub use key::ContentHasher;
 pub use key::InputKey;
 pub use key::KEY_VERSION;
 pub use key::components;
+pub use local::Damaged;
 pub use local::Entry;
 pub use local::Local;
 pub use parts::PartDigest;

@@ -299,9 +299,6 @@ fn hint_of_manage(error: &manage::Error) -> Option<String> {
         manage::Error::SeveralNames { .. } => {
             Some("name one of them, or give -f to remove them all".to_owned())
         }
-        manage::Error::Store(store::Error::InUse { .. }) => {
-            Some("wait until it is done, then try again".to_owned())
-        }
         manage::Error::Remote(error) => error.hint(),
         _ => None,
     }

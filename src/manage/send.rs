@@ -58,6 +58,7 @@ fn root(store: &Store, found: &Found) -> Result<(Descriptor, Vec<String>), Error
         several => {
             let entries = several.iter().map(|listed| listed.entry.clone());
             let index = Index::new(entries.collect()).to_bytes();
+            store.share()?;
             store.put(media_type::INDEX, &index)?
         }
     };

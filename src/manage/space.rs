@@ -9,6 +9,7 @@ use std::time::Duration;
 use std::time::SystemTime;
 
 use crate::cache;
+use crate::cache::Damaged;
 use crate::manage::Error;
 use crate::oci::Descriptor;
 use crate::oci::ImageConfig;
@@ -16,7 +17,6 @@ use crate::oci::Index;
 use crate::oci::Layer;
 use crate::oci::Manifest;
 use crate::oci::media_type;
-use crate::snapshot;
 use crate::snapshot::Kind;
 use crate::snapshot::Lazy;
 use crate::snapshot::SnapshotId;
@@ -79,23 +79,62 @@ pub fn usage(root: &Path) -> Result<Usage, Error> {
 }
 
 /// Forgets results of earlier builds, and removes what neither an image nor a remaining result
-/// needs: blobs, snapshots, what killed processes left behind.
+/// needs nor another process has found or made: blobs, snapshots, what killed processes left behind.
+/// Beside other processes, caches that are no results stay as they are.
 ///
 /// # Errors
-/// [`Error::Store`], also when another rbuild works with the store, [`Error::Cache`] or
-/// [`Error::Snapshot`].
+/// [`Error::Store`], [`Error::Cache`] or [`Error::Snapshot`].
 pub fn prune(root: &Path, forget: Forget, now: SystemTime) -> Result<Freed, Error> {
     let store = Store::open(root)?;
-    let alone = store.alone()?;
     let folder = root.join("snapshots");
     let snapshots = Lazy::open(&folder, || Kind::Overlay)?;
     let cache = cache::Local::open(root, now);
+    let before = measure(&folder)?;
     let mut freed = Freed::default();
-    let mut alive = match forget {
-        // What images need is unpacked anew when something runs on them.
-        Forget::Everything => BTreeSet::new(),
-        Forget::Nothing | Forget::Unused(_) => layers_of_images(&store)?,
+    // What a process notes before it ends is read after what it claims while it lives.
+    let pruning = store.begin_pruning()?;
+    let mut alive = forget_records((&cache, &snapshots), (forget, now), &mut freed)?;
+    if forget != Forget::Everything {
+        // Otherwise what images need is unpacked anew when something runs on them.
+        alive.extend(layers_of_images(&store)?);
+    }
+    alive.extend(pruning.claimed().filter_map(|id| SnapshotId::new(id).ok()));
+    // What has a second name that is needed is needed.
+    let own_names: Vec<_> = alive
+        .iter()
+        .filter_map(|id| snapshots.own_name(id))
+        .collect();
+    alive.extend(own_names);
+    let mut unused = snapshots.list()?;
+    unused.retain(|id| !alive.contains(id));
+    let removed = snapshots.remove_all(&unused)?;
+    let damaged = match pruning.is_alone() {
+        true => Damaged::Goes,
+        false => Damaged::Stays,
     };
+    freed.size_bytes += cache.sweep(|id| alive.contains(id), damaged)?;
+    if pruning.is_alone() {
+        freed.size_bytes += clear_caches(root, forget)?;
+    }
+    let roots = layers_alone(&snapshots, &alive)?;
+    let pruned = store.prune(&pruning, &roots)?;
+    // From here on nobody need wait.
+    drop(pruning);
+    freed.snapshots = removed.count as u64;
+    drop(removed);
+    freed.snapshots += snapshots.prune()? as u64;
+    freed.files += pruned.files;
+    freed.size_bytes += pruned.size_bytes + before.saturating_sub(measure(&folder)?);
+    Ok(freed)
+}
+
+/// Forgets results of earlier builds, and gives the change sets of those that remain.
+fn forget_records(
+    (cache, snapshots): (&cache::Local, &Lazy),
+    (forget, now): (Forget, SystemTime),
+    freed: &mut Freed,
+) -> Result<BTreeSet<SnapshotId>, Error> {
+    let mut alive = BTreeSet::new();
     for entry in cache.list()? {
         let goes = match forget {
             Forget::Nothing => !snapshots.exists(&entry.record.change_set),
@@ -110,40 +149,19 @@ pub fn prune(root: &Path, forget: Forget, now: SystemTime) -> Result<Freed, Erro
             alive.insert(entry.record.change_set);
         }
     }
-    // What has a second name that is needed is needed.
-    let own_names: Vec<_> = alive
+    Ok(alive)
+}
+
+/// Clears cache mounts and what is known of contexts, or only what killed processes had begun.
+fn clear_caches(root: &Path, forget: Forget) -> Result<u64, Error> {
+    if forget != Forget::Everything {
+        return remove_unfinished(root);
+    }
+    let folders = ["mounts", "contexts"];
+    folders
         .iter()
-        .filter_map(|id| snapshots.own_name(id))
-        .collect();
-    alive.extend(own_names);
-    let before = measure(&folder)?;
-    for id in snapshots.list()? {
-        if !alive.contains(&id) {
-            match snapshots.remove(&id) {
-                // A container runs on it.
-                Err(snapshot::Error::InUse { .. }) => {}
-                removed => {
-                    removed?;
-                    freed.snapshots += 1;
-                }
-            }
-        }
-    }
-    freed.snapshots += snapshots.prune()? as u64;
-    freed.size_bytes += before.saturating_sub(measure(&folder)?);
-    freed.size_bytes += cache.sweep(|id| alive.contains(id))?;
-    if forget == Forget::Everything {
-        for folder in ["mounts", "contexts"] {
-            freed.size_bytes += remove_folder(&root.join(folder))?;
-        }
-    } else {
-        freed.size_bytes += remove_unfinished(root)?;
-    }
-    let roots = layers_alone(&snapshots, &alive)?;
-    let pruned = store.prune(&alone, &roots)?;
-    freed.files += pruned.files;
-    freed.size_bytes += pruned.size_bytes;
-    Ok(freed)
+        .map(|folder| remove_folder(&root.join(folder)))
+        .sum()
 }
 
 /// Gives the blobs of those change sets of which there is only a layer.

@@ -46,7 +46,6 @@ use crate::oci::Digest;
 use crate::oci::Reference;
 use crate::progress::Sink;
 use crate::remote::registries::Endpoint;
-use crate::store;
 use crate::store::Store;
 
 pub use error::Error;
@@ -115,8 +114,6 @@ pub struct Client(Arc<State>);
 #[derive(Debug)]
 struct State {
     options: Options,
-    /// Holds off pruning as soon as something is fetched or pushed.
-    lock: Mutex<Option<store::Shared>>,
     clients: clients::Clients,
     hosts: host::Hosts,
     /// Mirrors that cannot be reached.
@@ -137,7 +134,6 @@ impl Client {
     pub fn new(options: Options) -> Self {
         Self(Arc::new(State {
             options,
-            lock: Mutex::default(),
             clients: clients::Clients::default(),
             hosts: host::Hosts::default(),
             gone: Mutex::default(),
@@ -157,13 +153,10 @@ impl Client {
         &self.0.options.store
     }
 
-    /// Holds off pruning until the client is gone: what is fetched has no name at first.
+    /// From now on, nothing that is fetched or sent is pruned until the client is gone: what is
+    /// fetched has no name at first.
     fn hold_store(&self) -> Result<(), Error> {
-        let mut lock = self.0.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        if lock.is_none() {
-            *lock = Some(self.store().share().map_err(Error::Store)?);
-        }
-        Ok(())
+        self.store().share().map_err(Error::Store)
     }
 
     /// Says something the user should know, however often it comes up, once.

@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use crate::snapshot::Active;
+use crate::snapshot::Removed;
 use crate::snapshot::Result;
 use crate::snapshot::SnapshotId;
 use crate::snapshot::Snapshotter;
@@ -232,6 +233,10 @@ impl Snapshotter for Copy {
 
     fn remove(&self, id: &SnapshotId) -> Result<()> {
         self.shelf.remove(id)
+    }
+
+    fn remove_all(&self, ids: &[SnapshotId]) -> Result<Removed> {
+        self.shelf.remove_all(ids)
     }
 
     fn prune(&self) -> Result<usize> {

@@ -9,12 +9,14 @@ use std::sync::OnceLock;
 use crate::snapshot::Active;
 use crate::snapshot::Copy;
 use crate::snapshot::Overlay;
+use crate::snapshot::Removed;
 use crate::snapshot::Result;
 use crate::snapshot::SnapshotId;
 use crate::snapshot::Snapshotter;
 use crate::snapshot::View;
 use crate::snapshot::shelf::Shelf;
 use crate::sys::Timestamp;
+use crate::sys::lease::Lease;
 
 /// How root file systems are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +37,18 @@ pub struct Lazy {
 impl Lazy {
     /// Opens the snapshots in `store`, a directory that is made if it is missing.
     pub fn open(store: &Path, decide: impl Fn() -> Kind + Send + Sync + 'static) -> Result<Self> {
+        Self::claiming(None, store, decide)
+    }
+
+    /// Opens them for a process that claims what it is told of and what it makes, so that nobody
+    /// removes it.
+    pub fn claiming(
+        lease: Option<Arc<Lease>>,
+        store: &Path,
+        decide: impl Fn() -> Kind + Send + Sync + 'static,
+    ) -> Result<Self> {
         Ok(Self {
-            shelf: Arc::new(Shelf::open(store)?),
+            shelf: Arc::new(Shelf::open(store)?.claiming(lease)),
             decide: Box::new(decide),
             decided: OnceLock::new(),
         })
@@ -113,6 +125,13 @@ impl Snapshotter for Lazy {
         match self.decided.get() {
             Some(decided) => decided.remove(id),
             None => self.shelf.remove(id),
+        }
+    }
+
+    fn remove_all(&self, ids: &[SnapshotId]) -> Result<Removed> {
+        match self.decided.get() {
+            Some(decided) => decided.remove_all(ids),
+            None => self.shelf.remove_all(ids),
         }
     }
 

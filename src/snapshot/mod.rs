@@ -88,9 +88,20 @@ pub trait Snapshotter: Send + Sync + fmt::Debug {
     /// use is.
     fn remove(&self, id: &SnapshotId) -> Result<()>;
 
+    /// Removes those of the snapshots and second names that are not in use.
+    fn remove_all(&self, ids: &[SnapshotId]) -> Result<Removed>;
+
     /// Removes what killed processes left behind, and names that stand for nothing any more; tells
     /// how many change sets that was.
     fn prune(&self) -> Result<usize>;
+}
+
+/// What was removed: nobody finds it any more. Its files go when this is dropped, which takes time.
+#[derive(Debug)]
+pub struct Removed {
+    /// How many snapshots and second names.
+    pub count: usize,
+    _grave: Scratch,
 }
 
 /// A tree to read. While it is open, no process removes what it consists of.

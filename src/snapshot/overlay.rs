@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use crate::snapshot::Active;
+use crate::snapshot::Removed;
 use crate::snapshot::Result;
 use crate::snapshot::SnapshotId;
 use crate::snapshot::Snapshotter;
@@ -231,6 +232,11 @@ impl Snapshotter for Overlay {
     fn remove(&self, id: &SnapshotId) -> Result<()> {
         self.grounds.let_go();
         self.shelf.remove(id)
+    }
+
+    fn remove_all(&self, ids: &[SnapshotId]) -> Result<Removed> {
+        self.grounds.let_go();
+        self.shelf.remove_all(ids)
     }
 
     fn prune(&self) -> Result<usize> {

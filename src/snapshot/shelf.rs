@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::snapshot::Error;
+use crate::snapshot::Removed;
 use crate::snapshot::Result;
 use crate::snapshot::SnapshotId;
 use crate::snapshot::View;
@@ -25,6 +26,7 @@ use crate::sys::Dir;
 use crate::sys::Root;
 use crate::sys::Timestamp;
 use crate::sys::file::make_private_dir;
+use crate::sys::lease::Lease;
 use crate::sys::remember;
 
 /// The tree of a snapshot, in its directory.
@@ -44,6 +46,8 @@ const MARK: &str = ".remembers";
 pub(super) struct Shelf {
     path: PathBuf,
     holds: Holds,
+    /// What this process claims, so that nobody removes it.
+    lease: Option<Arc<Lease>>,
 }
 
 impl Shelf {
@@ -55,7 +59,21 @@ impl Shelf {
         Ok(Self {
             path: path.to_owned(),
             holds: Holds::default(),
+            lease: None,
         })
+    }
+
+    /// Claims what is asked for, and what is made, under its name.
+    pub(super) fn claiming(self, lease: Option<Arc<Lease>>) -> Self {
+        Self { lease, ..self }
+    }
+
+    fn claim(&self, id: &SnapshotId) -> Result<()> {
+        let Some(lease) = &self.lease else {
+            return Ok(());
+        };
+        let claimed = lease.claim(id.as_str());
+        claimed.map_err(cannot("lock", &self.path))
     }
 
     /// Sees to it, before root file systems are made or read, that whoever remembers owners and
@@ -109,6 +127,7 @@ impl Shelf {
             Some(id) => id,
             None => SnapshotId::random()?,
         };
+        self.claim(&id)?;
         let place = self.place(&id);
         alias::forget_dangling(&place)?;
         match scratch.keep(&place)? {
@@ -129,6 +148,7 @@ impl Shelf {
 
     /// Tells what the layer is of a change set that has no tree.
     pub(super) fn layer_alone(&self, id: &SnapshotId) -> Result<Option<Vec<u8>>> {
+        self.claim(id)?;
         if self.holds.has_tree(id, || self.tree(id).is_dir()) {
             return Ok(None);
         }
@@ -162,7 +182,8 @@ impl Shelf {
     }
 
     pub(super) fn exists(&self, id: &SnapshotId) -> bool {
-        self.place(id).is_dir()
+        // What cannot be claimed is as good as gone.
+        self.claim(id).is_ok() && self.place(id).is_dir()
     }
 
     pub(super) fn alias(&self, id: &SnapshotId, name: &SnapshotId) -> Result<()> {
@@ -199,6 +220,29 @@ impl Shelf {
     }
 
     pub(super) fn remove(&self, id: &SnapshotId) -> Result<()> {
+        self.bury(id, &self.scratch()?)
+    }
+
+    pub(super) fn remove_all(&self, ids: &[SnapshotId]) -> Result<Removed> {
+        let grave = self.scratch()?;
+        let mut count = 0;
+        for id in ids {
+            match self.bury(id, &grave) {
+                Err(Error::InUse { .. }) => {}
+                buried => {
+                    buried?;
+                    count += 1;
+                }
+            }
+        }
+        Ok(Removed {
+            count,
+            _grave: grave,
+        })
+    }
+
+    /// Puts a snapshot out of sight, at once; piece by piece it goes with the grave.
+    fn bury(&self, id: &SnapshotId, grave: &Scratch) -> Result<()> {
         let place = self.place(id);
         if alias::target(&place).is_some() {
             return fs::remove_file(&place).map_err(cannot("remove", place));
@@ -211,9 +255,7 @@ impl Shelf {
         alone
             .try_lock()
             .map_err(|_| Error::InUse { id: id.clone() })?;
-        // First out of sight, at once, then piece by piece.
-        let grave = self.scratch()?;
-        fs::rename(&place, grave.path().join(TREE)).map_err(cannot("rename", &place))
+        fs::rename(&place, grave.path().join(id.as_str())).map_err(cannot("rename", &place))
     }
 
     pub(super) fn prune(&self) -> Result<usize> {

@@ -30,11 +30,13 @@ impl Store {
         self.root().join("blobs/sha256").join(digest.hex())
     }
 
-    /// Says whether the store has the blob, in its full size.
+    /// Says whether the store has the blob, in its full size. What cannot be claimed is as good as
+    /// gone.
     #[must_use]
     pub fn contains(&self, descriptor: &Descriptor) -> bool {
-        fs::metadata(self.blob_path(&descriptor.digest))
-            .is_ok_and(|metadata| metadata.len() == descriptor.size)
+        let is_whole = |found: fs::Metadata| found.len() == descriptor.size;
+        self.claim(&descriptor.digest.hex()).is_ok()
+            && fs::metadata(self.blob_path(&descriptor.digest)).is_ok_and(is_whole)
     }
 
     /// Begins a new blob. Nothing is visible until it is committed.
@@ -127,6 +129,7 @@ impl Store {
     }
 
     fn open_any_size(&self, digest: &Digest) -> Result<BlobReader, Error> {
+        self.claim(&digest.hex())?;
         let path = self.blob_path(digest);
         let read = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => Error::BlobMissing { digest: *digest },
@@ -195,6 +198,7 @@ impl BlobWriter {
     /// [`Error::Write`] if it cannot be made durable.
     pub fn commit(self, media_type: &str) -> Result<Descriptor, Error> {
         let digest = self.digester.finish();
+        self.store.claim(&digest.hex())?;
         // A blob of that name is replaced, not kept: should it be damaged, it is whole again.
         self.temporary.place(&self.store.blob_path(&digest))?;
         Ok(Descriptor::new(media_type, digest, self.size_bytes))
@@ -220,6 +224,7 @@ impl BlobWriter {
                 actual,
             });
         }
+        self.store.claim(&actual.hex())?;
         self.temporary.place(&self.store.blob_path(&actual))
     }
 }

@@ -63,12 +63,6 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// Something that needs the store for itself found another rbuild at work.
-    #[error("the store at {} is in use by another rbuild", root.display())]
-    InUse {
-        /// The store.
-        root: PathBuf,
-    },
     /// A blob is not in the store.
     #[error("blob {digest} is not in the store")]
     BlobMissing {

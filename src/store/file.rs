@@ -34,9 +34,9 @@ impl Temporary {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         loop {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let path = store
-                .temporary_folder()
-                .join(format!("{}-{number}", process::id()));
+            let name = format!("{}-{number}", process::id());
+            store.claim(&name)?;
+            let path = store.temporary_folder().join(name);
             let created = File::options()
                 .read(true)
                 .write(true)

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::fs::DirEntry;
+use std::io;
 use std::path::Path;
 
 use crate::oci::Descriptor;
@@ -10,8 +11,8 @@ use crate::oci::Digest;
 use crate::oci::Index;
 use crate::oci::Manifest;
 use crate::oci::media_type;
-use crate::store::Alone;
 use crate::store::Error;
+use crate::store::Pruning;
 use crate::store::Store;
 use crate::store::notes;
 
@@ -90,18 +91,21 @@ impl Store {
         Ok(usage)
     }
 
-    /// Removes every blob that neither the images of the index nor `roots` lead to, and what
-    /// killed processes left behind.
+    /// Removes every blob that neither the images of the index nor `roots` lead to nor a process
+    /// claims, and what killed processes left behind.
     ///
     /// # Errors
     /// As [`Store::mark`], or [`Error::Remove`].
-    pub fn prune(&self, _alone: &Alone, roots: &[Descriptor]) -> Result<Pruned, Error> {
-        // Naming an image takes no shared lock, but writes a temporary file.
-        let _index = self.lock_index()?;
-        let live = self.mark(roots)?;
+    pub fn prune(&self, pruning: &Pruning, roots: &[Descriptor]) -> Result<Pruned, Error> {
+        let mut live = self.mark(roots)?;
+        let claimed = pruning.claimed();
+        live.extend(claimed.filter_map(|name| Digest::from_hex(name).ok()));
         let mut garbage = entries(&self.root().join("blobs/sha256"))?;
         garbage.retain(|entry| !is_live(entry, &live));
-        garbage.extend(entries(&self.temporary_folder())?);
+        let mut temporary = entries(&self.temporary_folder())?;
+        let is_claimed = |name: &str| pruning.is_claimed(name);
+        temporary.retain(|entry| !entry.file_name().to_str().is_some_and(is_claimed));
+        garbage.extend(temporary);
         // Where nothing was ever fetched or pushed there is no such folder.
         let mut locations = entries(&self.location_folder()).unwrap_or_default();
         locations.retain(|entry| !is_live(entry, &live));
@@ -113,7 +117,11 @@ impl Store {
         for entry in garbage {
             let size_bytes = size(&entry);
             let path = entry.path();
-            fs::remove_file(&path).map_err(|source| Error::Remove { path, source })?;
+            match fs::remove_file(&path) {
+                // Whoever wrote it without a claim has given it up.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                removed => removed.map_err(|source| Error::Remove { path, source })?,
+            }
             pruned.files += 1;
             pruned.size_bytes += size_bytes;
         }

@@ -181,6 +181,10 @@ impl Store {
         }
         let manifest = self.parse(&descriptor.digest, Manifest::parse)?;
         let config = self.parse(&manifest.config.digest, ImageConfig::parse)?;
+        // Whoever works on it needs them later, when nothing may name it any more.
+        for layer in &manifest.layers {
+            self.claim(&layer.digest.hex())?;
+        }
         Ok(StoredImage {
             descriptor,
             manifest,

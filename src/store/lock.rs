@@ -1,66 +1,111 @@
 //! Who may do what at the same time.
 
 use std::fs::File;
-use std::fs::TryLockError;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::store::Error;
 use crate::store::Store;
+use crate::sys::lease;
+use crate::sys::lease::Claims;
+use crate::sys::lease::Lease;
 
-/// Holds off pruning while blobs that no image names yet are written or read.
+/// The time in which one process removes what nobody needs, and nobody is told what is there.
 #[derive(Debug)]
-pub struct Shared {
-    /// The kernel gives the lock back when the file is closed, also that of a killed process.
-    _file: Option<File>,
+pub struct Pruning {
+    claims: Claims,
+    _index: File,
+    _lock: File,
 }
 
-/// Has the store for itself.
-#[derive(Debug)]
-pub struct Alone {
-    _file: File,
+impl Pruning {
+    /// Says whether no process works with the store, but for those that only list what it has.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        !self.claims.has_claimants
+    }
+
+    /// Gives the names of all that a process was told is there, or is about to make.
+    pub fn claimed(&self) -> impl Iterator<Item = &str> {
+        self.claims.names.iter().map(String::as_str)
+    }
+
+    pub(super) fn is_claimed(&self, name: &str) -> bool {
+        self.claims.names.contains(name)
+    }
 }
 
 impl Store {
-    /// Holds off pruning until the guard is dropped; waits while another process prunes.
+    /// From now on, and as long as this or a clone of it lives, no pruning removes what was found
+    /// or made through them. Waits while another process prunes.
     ///
-    /// On a file system that cannot be written there is nothing to hold off.
+    /// On a file system that cannot be written there is no pruning.
     ///
     /// # Errors
     /// [`Error::Lock`] if the kernel refuses.
-    pub fn share(&self) -> Result<Shared, Error> {
-        let path = self.root().join("lock");
-        let file = match open(&path) {
-            Ok(file) => file,
-            Err(source) if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
-                return Ok(Shared { _file: None });
-            }
-            Err(source) => return Err(Error::Lock { path, source }),
-        };
-        match file.lock_shared() {
-            Ok(()) => Ok(Shared { _file: Some(file) }),
-            Err(source) => Err(Error::Lock { path, source }),
+    pub fn share(&self) -> Result<(), Error> {
+        if self.lease.get().is_some() {
+            return Ok(());
         }
+        let path = self.lock_path();
+        let lease = open(&path).and_then(|lock| Lease::begin(lock, &self.temporary_folder()));
+        match lease {
+            // Another thread may have been faster.
+            Ok(lease) => drop(self.lease.set(Arc::new(lease))),
+            Err(source) if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {}
+            Err(source) => return Err(Error::Lock { path, source }),
+        }
+        Ok(())
     }
 
-    /// Takes the store for itself; does not wait.
+    /// Gives the claims that hold off pruning, if [`Store::share`] was called: other things in the
+    /// store's directory may be claimed as well.
+    #[must_use]
+    pub fn lease(&self) -> Option<Arc<Lease>> {
+        self.lease.get().cloned()
+    }
+
+    /// Notes that this process needs what has the name, or will have it.
+    pub(super) fn claim(&self, name: &str) -> Result<(), Error> {
+        let Some(lease) = self.lease.get() else {
+            return Ok(());
+        };
+        lease.claim(name).map_err(|source| Error::Lock {
+            path: self.lock_path(),
+            source,
+        })
+    }
+
+    /// Begins to remove what nobody needs. Those who look for something wait until it is over, and so
+    /// do those who name an image.
     ///
     /// # Errors
-    /// [`Error::InUse`] if another process works with it, [`Error::Lock`] if the kernel refuses.
-    pub fn alone(&self) -> Result<Alone, Error> {
-        let path = self.root().join("lock");
-        let file = match open(&path) {
-            Ok(file) => file,
-            Err(source) => return Err(Error::Lock { path, source }),
+    /// [`Error::Lock`] if the kernel refuses.
+    pub fn begin_pruning(&self) -> Result<Pruning, Error> {
+        // In this order: who names an image claims the file that is to be the index.
+        let index = self.lock_index()?;
+        let path = self.lock_path();
+        let begin = || {
+            let lock = open(&path)?;
+            lock.lock()?;
+            let claims = lease::claims(&self.temporary_folder())?;
+            io::Result::Ok((claims, lock))
         };
-        match file.try_lock() {
-            Ok(()) => Ok(Alone { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(Error::InUse {
-                root: self.root().to_owned(),
-            }),
-            Err(TryLockError::Error(source)) => Err(Error::Lock { path, source }),
-        }
+        let (claims, lock) = begin().map_err(|source| Error::Lock {
+            path: path.clone(),
+            source,
+        })?;
+        Ok(Pruning {
+            claims,
+            _index: index,
+            _lock: lock,
+        })
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        self.root().join("lock")
     }
 
     /// Waits for the right to rewrite the index.

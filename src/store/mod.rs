@@ -6,8 +6,8 @@
 //! <root>/blobs/sha256/<hex>    manifests, configs, layers
 //! <root>/locations/<hex>       which repositories have a blob, as far as was seen
 //! <root>/notes/<name>          what layers consist of, for those that come after them
-//! <root>/tmp/                  what is being written
-//! <root>/lock                  shared by whoever works with blobs, exclusive while pruning
+//! <root>/tmp/                  what is being written, and what processes claim
+//! <root>/lock                  shared while something is claimed, exclusive while pruning
 //! <root>/index.lock            exclusive while the index is rewritten
 //! ```
 //!
@@ -32,8 +32,11 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::OnceLock;
 
 use crate::sys::file::make_private_dir;
+use crate::sys::lease::Lease;
 
 pub use blob::BlobReader;
 pub use blob::BlobWriter;
@@ -43,8 +46,7 @@ pub use gc::Usage;
 pub use images::Named;
 pub use images::StoredImage;
 pub(crate) use images::platforms;
-pub use lock::Alone;
-pub use lock::Shared;
+pub use lock::Pruning;
 
 /// How many bytes a manifest, index or config may have that is read from the store, whatever was
 /// allowed when it came.
@@ -56,6 +58,8 @@ const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
+    /// What this process claims; its clones claim the same.
+    lease: Arc<OnceLock<Arc<Lease>>>,
 }
 
 impl Store {
@@ -67,6 +71,7 @@ impl Store {
     pub fn open(root: &Path) -> Result<Self, Error> {
         let store = Self {
             root: root.to_owned(),
+            lease: Arc::default(),
         };
         let marker = root.join("oci-layout");
         match fs::read(&marker) {
@@ -97,9 +102,9 @@ impl Store {
             // folder in it, whoever makes it.
             make_private_dir(&path).map_err(|source| Error::Open { path, source })?;
         }
-        // Pruning removes temporary files, also those of whoever makes the store meanwhile.
-        let _shared = self.share()?;
         self.create_index()?;
+        // Pruning removes temporary files, but for those of whoever has this lock.
+        let _lock = self.lock_index()?;
         file::replace(self, &self.root.join("oci-layout"), LAYOUT.as_bytes())
     }
 

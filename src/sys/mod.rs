@@ -22,6 +22,7 @@ pub mod family;
 pub mod file;
 pub mod gift;
 pub mod id;
+pub mod lease;
 pub mod mount;
 pub mod namespace;
 pub mod overlay;

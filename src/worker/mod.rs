@@ -24,7 +24,6 @@ mod stoppable;
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
-use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -133,13 +132,13 @@ impl Options {
     }
 }
 
-/// Opens the snapshots below `root`; the ladder decides, when it is asked first, how root
+/// Opens the snapshots beside what a store has, and claims with it; the ladder decides, when it is asked first, how root
 /// filesystems are made.
 ///
 /// # Errors
 /// [`snapshot::Error`] if their directory cannot be made.
 pub fn snapshots(
-    root: &Path,
+    store: &Store,
     ladder: &Arc<Ladder>,
 ) -> Result<Arc<dyn Snapshotter>, snapshot::Error> {
     let ladder = Arc::clone(ladder);
@@ -148,7 +147,8 @@ pub fn snapshots(
         Ok(choice) if !choice.mounts => Kind::Copy,
         _ => Kind::Overlay,
     };
-    Ok(Arc::new(Lazy::open(&root.join("snapshots"), decide)?))
+    let folder = store.root().join("snapshots");
+    Ok(Arc::new(Lazy::claiming(store.lease(), &folder, decide)?))
 }
 
 /// Carries out the operations of one build. Cheap to clone.

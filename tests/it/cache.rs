@@ -11,6 +11,7 @@ use rbuild::cache::Cache;
 use rbuild::cache::CacheKey;
 use rbuild::cache::Component;
 use rbuild::cache::ContentDigest;
+use rbuild::cache::Damaged;
 use rbuild::cache::FileStamp;
 use rbuild::cache::Local;
 use rbuild::cache::Record;
@@ -100,7 +101,7 @@ fn asking_an_empty_cache_makes_nothing() {
     let cache = Local::open(&root, SystemTime::now());
     assert_eq!(cache.get(&key("a")).unwrap(), None);
     assert_eq!(cache.list().unwrap().len(), 0);
-    assert_eq!(cache.sweep(|_| true).unwrap(), 0);
+    assert_eq!(cache.sweep(|_| true, Damaged::Goes).unwrap(), 0);
     cache.remove(&key("a")).unwrap();
     assert!(!root.exists());
 }
@@ -139,7 +140,7 @@ fn a_damaged_record_is_none_wherever_it_is_damaged() {
     cache.put(&key("a"), &record("one")).unwrap();
     assert_eq!(cache.get(&key("a")).unwrap(), Some(record("one")));
     fs::write(&path, "").unwrap();
-    cache.sweep(|_| true).unwrap();
+    cache.sweep(|_| true, Damaged::Goes).unwrap();
     assert!(!path.exists());
 }
 
@@ -234,7 +235,12 @@ fn a_sweep_forgets_layers_of_lost_change_sets_and_old_leftovers() {
     let shelf = only_file(&home.path().join("records"));
     let leftover = shelf.parent().unwrap().join(".1-1");
     fs::write(&leftover, "half").unwrap();
-    assert!(cache.sweep(|id| id.as_str() == "one").unwrap() > 0);
+    assert!(
+        cache
+            .sweep(|id| id.as_str() == "one", Damaged::Goes)
+            .unwrap()
+            > 0
+    );
     assert!(leftover.exists(), "it may be a file that is being written");
     assert_eq!(
         cache.layer(&snapshot("one"), "gzip").unwrap(),
@@ -242,7 +248,7 @@ fn a_sweep_forgets_layers_of_lost_change_sets_and_old_leftovers() {
     );
     assert_eq!(cache.layer(&snapshot("two"), "gzip").unwrap(), None);
     let tomorrow = Local::open(home.path(), now + Duration::from_secs(2 * 24 * 3600));
-    assert_eq!(tomorrow.sweep(|_| true).unwrap(), 4);
+    assert_eq!(tomorrow.sweep(|_| true, Damaged::Goes).unwrap(), 4);
     assert!(!leftover.exists());
     assert_eq!(tomorrow.get(&key("a")).unwrap(), Some(record("one")));
 }

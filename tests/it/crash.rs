@@ -23,6 +23,7 @@ use crate::support::Feature;
 use crate::support::home::Home;
 use crate::support::home::output;
 use crate::support::home::succeed;
+use crate::support::peers::wait_until;
 use crate::support::registry::Demand;
 use crate::support::registry::FakeRegistry;
 use crate::support::require;
@@ -31,8 +32,16 @@ use crate::support::tree::shell;
 /// How often rbuild is killed unless `RBUILD_KILLS` says otherwise.
 const KILLS: u32 = 16;
 
-/// What no other process has on its command line.
-const MARK: &str = "mark-of-the-crash-tests";
+/// An image that no registry has.
+const FOUND: &str = "FROM REGISTRY/base:v1
+COPY files /files/
+";
+
+/// A command in it waits for a file in its cache mount.
+const WAITING: &str = "FROM found:v1
+RUN --mount=type=cache,target=/cache touch /cache/begun; until test -e /cache/go; do sleep 0.1; done
+RUN cp -r /files /copied
+";
 
 const DOCKERFILE: &str = "FROM REGISTRY/base:v1 AS made
 COPY files /files/
@@ -58,14 +67,18 @@ fn able() -> bool {
 struct Scene {
     registry: FakeRegistry,
     home: Home,
+    /// What no process of another test has on its command line.
+    mark: String,
     /// The image that an undisturbed build makes.
     expected: String,
 }
 
 impl Scene {
     fn new() -> Scene {
+        let registry = FakeRegistry::start(Demand::Nothing);
         let scene = Scene {
-            registry: FakeRegistry::start(Demand::Nothing),
+            mark: format!("mark-of-the-crash-tests-{}", registry.host()),
+            registry,
             home: Home::new(),
             expected: String::new(),
         };
@@ -84,8 +97,7 @@ impl Scene {
         let mut build = scene.home.build(base);
         build.args(["--build-context", "host=/bin", "--push", "-t", &name]);
         succeed(&mut build);
-        let dockerfile = DOCKERFILE.replace("REGISTRY", &scene.registry.host());
-        let context = scene.home.context(&dockerfile.replace("MARK", MARK));
+        let context = scene.home.context(&scene.filled(DOCKERFILE));
         shell(
             &context,
             "mkdir -p files/deep/er w; for i in $(seq 60); do head -c 9000 /dev/urandom > files/$i; done
@@ -95,6 +107,12 @@ impl Scene {
         let expected = scene.built();
         fs::remove_dir_all(scene.home.path("root")).unwrap();
         Scene { expected, ..scene }
+    }
+
+    /// A Dockerfile with what is this scene's own.
+    fn filled(&self, dockerfile: &str) -> String {
+        let dockerfile = dockerfile.replace("REGISTRY", &self.registry.host());
+        dockerfile.replace("MARK", &self.mark)
     }
 
     /// rbuild on this store, in a pinned time.
@@ -119,7 +137,7 @@ impl Scene {
             "build" => "build -q -t app:v1 .".to_owned(),
             "push" => format!("push app:v1 {registry}/app:v1"),
             "save" => "build -q -o type=oci,tar=false,dest=layout .".to_owned(),
-            "run" => format!("run app:v1 sh -c :{MARK};echo>/file;ls>/list"),
+            "run" => format!("run app:v1 sh -c :{};echo>/file;ls>/list", self.mark),
             "prune" => "prune".to_owned(),
             "prune all" => "prune --all".to_owned(),
             other => panic!("nothing is called {other}"),
@@ -150,7 +168,7 @@ impl Scene {
             }
         }
         let start = Instant::now();
-        while runs(MARK) {
+        while runs(&self.mark) {
             assert!(
                 start.elapsed() < Duration::from_secs(10),
                 "{after}: a process goes on"
@@ -347,14 +365,61 @@ fn eight_builders_and_a_pruner_disturb_nobody() {
                 })
             })
             .collect();
+        let mut prunings = [&["prune"][..], &["prune", "--all"]].into_iter().cycle();
         while !builders.iter().all(|builder| builder.is_finished()) {
-            let pruned = output(&mut scene.rbuild(&["prune", "--all"]));
-            let busy = pruned.code == Some(3) && pruned.stderr.contains("in use");
-            assert!(pruned.code == Some(0) || busy, "{}", pruned.stderr);
-            thread::sleep(Duration::from_millis(10));
+            succeed(&mut scene.rbuild(prunings.next().unwrap()));
         }
     });
     scene.check("eight builders and a pruner");
+    scene.assert_clean();
+}
+
+#[test]
+fn a_build_keeps_what_it_was_told_of_while_all_else_is_pruned() {
+    if !able() {
+        return;
+    }
+    let scene = Scene::new();
+    scene.built();
+    scene.home.write("found", &scene.filled(FOUND));
+    scene.home.write("waiting", WAITING);
+    let blobs = || {
+        fs::read_dir(scene.home.path("root/blobs/sha256"))
+            .unwrap()
+            .count()
+    };
+    let build = |file: &str| {
+        let mut build = scene.rbuild(&["build", "-q", "-t", &format!("{file}:v1"), "-f"]);
+        build.arg(scene.home.path(file)).arg(".");
+        build
+    };
+    let build_waiting = |meanwhile: &dyn Fn()| {
+        succeed(&mut build("found"));
+        let waiting = build("waiting").stdout(Stdio::piped()).spawn().unwrap();
+        let root = scene.home.path("root");
+        wait_until("the command waits", Duration::from_secs(60), || {
+            !shell(&root, "ls mounts/*/0/data/begun 2>/dev/null || true").is_empty()
+        });
+        meanwhile();
+        shell(
+            &root,
+            "for begun in mounts/*/0/data/begun; do touch ${begun%begun}go; done",
+        );
+        let built = waiting.wait_with_output().unwrap();
+        assert!(built.status.success());
+        String::from_utf8(built.stdout).unwrap()
+    };
+    let built = build_waiting(&|| {
+        let before = blobs();
+        succeed(&mut scene.rbuild(&["rmi", "app:v1", "found:v1"]));
+        succeed(&mut scene.rbuild(&["prune", "--all"]));
+        assert!(blobs() < before, "nothing was pruned");
+    });
+    scene.check("a build beside a pruning");
+    let name = format!("{}/waiting:v1", scene.registry.host());
+    succeed(&mut scene.rbuild(&["push", "waiting:v1", &name]));
+    succeed(&mut scene.rbuild(&["prune", "--all"]));
+    assert_eq!(build_waiting(&|| ()), built);
     scene.assert_clean();
 }
 

@@ -233,7 +233,7 @@ fn many_writers_lose_no_name() {
 }
 
 #[test]
-fn pruning_keeps_what_is_named_and_waits_for_nobody() {
+fn pruning_keeps_what_is_named() {
     let (_folder, store) = open();
     let kept = put_image(&store, "kept");
     let lost = put_image(&store, "lost");
@@ -241,16 +241,10 @@ fn pruning_keeps_what_is_named_and_waits_for_nobody() {
     store.tag(&name("kept"), &kept).unwrap();
     fs::write(store.root().join("tmp/1-0"), "of a killed process").unwrap();
 
-    let shared = store.share().unwrap();
-    let _second = store.share().unwrap();
-    let error = store.alone().unwrap_err();
-    assert!(matches!(error, Error::InUse { .. }), "{error}");
-    drop((shared, _second));
-
     let usage = store.usage(std::slice::from_ref(&root)).unwrap();
     assert_eq!(usage.blobs, 7);
-    let alone = store.alone().unwrap();
-    let pruned = store.prune(&alone, std::slice::from_ref(&root)).unwrap();
+    let pruning = store.begin_pruning().unwrap();
+    let pruned = store.prune(&pruning, std::slice::from_ref(&root)).unwrap();
     assert_eq!(pruned.files, 4);
     assert_eq!(pruned.size_bytes, usage.reclaimable_bytes + 19);
     assert!(store.contains(&root));
@@ -260,13 +254,49 @@ fn pruning_keeps_what_is_named_and_waits_for_nobody() {
 }
 
 #[test]
+fn pruning_keeps_what_a_living_process_found_or_made() {
+    let (_folder, store) = open();
+    let blobs = ["found", "opened", "made", "of an image", "lost"];
+    let blobs = blobs.map(|text| Descriptor::of(media_type::LAYER, text.as_bytes()));
+    for text in ["found", "opened", "lost"] {
+        store.put(media_type::LAYER, text.as_bytes()).unwrap();
+    }
+    let image = put_image(&store, "of an image");
+    store.tag(&name("x"), &image).unwrap();
+
+    let worker = Store::open(store.root()).unwrap();
+    worker.share().unwrap();
+    assert!(worker.contains(&blobs[0]));
+    worker.open_blob(&blobs[1]).unwrap();
+    worker.put(media_type::LAYER, b"made").unwrap();
+    let found = worker.image(&name("x"), &Platform::host()).unwrap();
+    store.untag(&name("x")).unwrap();
+    let half = worker.writer().unwrap();
+    let prune = || {
+        let pruning = store.begin_pruning().unwrap();
+        store.prune(&pruning, &[]).unwrap();
+        pruning.is_alone()
+    };
+    assert!(!prune());
+    let kept = blobs.each_ref().map(|blob| store.contains(blob));
+    assert_eq!(kept, [true, true, true, true, false]);
+    assert!(store.contains(&found.unwrap().manifest.config));
+    half.commit(media_type::LAYER).unwrap();
+
+    drop(worker);
+    assert!(prune());
+    assert!(blobs.iter().all(|blob| !store.contains(blob)));
+    assert_eq!(files_in(&store.root().join("tmp")), 0);
+}
+
+#[test]
 fn pruning_stops_at_a_manifest_it_cannot_read() {
     let (_folder, store) = open();
     let image = put_image(&store, "x");
     store.tag(&name("x"), &image).unwrap();
     fs::write(store.blob_path(&image.digest), "{}").unwrap();
-    let alone = store.alone().unwrap();
-    let error = store.prune(&alone, &[]).unwrap_err();
+    let pruning = store.begin_pruning().unwrap();
+    let error = store.prune(&pruning, &[]).unwrap_err();
     assert!(matches!(error, Error::BlobDigest { .. }), "{error}");
     assert!(store.contains(&Descriptor::of(media_type::LAYER, b"x")));
 }
@@ -334,7 +364,7 @@ fn a_read_only_store_can_be_read() {
     let result = std::panic::catch_unwind(|| {
         assert!(is_read_only);
         let again = Store::open(store.root()).unwrap();
-        let _shared = again.share().unwrap();
+        again.share().unwrap();
         assert!(
             again
                 .image(&name("x"), &Platform::host())
@@ -362,7 +392,7 @@ fn what_was_seen_where_is_remembered_and_forgotten_with_the_blob() {
         store.add_location(&blob.digest, &format!("registry.example.com/{number}"));
     }
     assert!(store.locations(&blob.digest).len() < 1000);
-    store.prune(&store.alone().unwrap(), &[]).unwrap();
+    store.prune(&store.begin_pruning().unwrap(), &[]).unwrap();
     assert!(store.locations(&blob.digest).is_empty());
 }
 
@@ -411,7 +441,7 @@ fn a_killed_writer_leaves_a_whole_store() {
     }
     let store = Store::open(&root).unwrap();
     assert!(!store.images().unwrap().is_empty());
-    store.prune(&store.alone().unwrap(), &[]).unwrap();
+    store.prune(&store.begin_pruning().unwrap(), &[]).unwrap();
     assert_eq!(files_in(&root.join("tmp")), 0);
 }
 

@@ -1,0 +1,235 @@
+//! What living processes need of a folder that others clean up meanwhile.
+//!
+//! A process claims a name before it asks whether there is something of that name, and before it
+//! gives the name to something. Claiming and cleaning exclude each other by a lock, and whoever
+//! cleans removes nothing that is claimed. So what a process was told is there stays as long as the
+//! process lives; and what it is told after a cleaning, the cleaning left there.
+//!
+//! The claims of a process are the lines of a file, which it has locked: the lock goes with the
+//! process, however that ends. Where they cannot be written, as on a full disk, the process claims
+//! everything: nobody cleans until it ends. What a process leaves to others when it ends, it must have noted
+//! elsewhere before; so whoever cleans reads first the claims and then the notes.
+
+use std::collections::BTreeSet;
+use std::collections::HashSet;
+use std::fs;
+use std::fs::File;
+use std::io;
+use std::io::Read;
+use std::io::Write;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+/// What the names of the files begin with.
+const PREFIX: &str = "lease-";
+
+/// The claims of this process, as long as this lives.
+#[derive(Debug)]
+pub struct Lease {
+    /// Held shared while something is claimed, and alone while somebody cleans.
+    lock: File,
+    path: Option<PathBuf>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// None once everything is claimed: then the lock is not given back.
+    file: Option<File>,
+    claimed: HashSet<String>,
+}
+
+/// What the living claim.
+#[derive(Debug, Default)]
+pub struct Claims {
+    /// Whether anybody lives who may claim something.
+    pub has_claimants: bool,
+    /// The names.
+    pub names: BTreeSet<String>,
+}
+
+impl Lease {
+    /// Begins one, as a file in `folder`; waits while somebody who has `lock` alone cleans.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn begin(lock: File, folder: &Path) -> io::Result<Self> {
+        lock.lock_shared()?;
+        let created = create(folder).and_then(|(path, file)| {
+            file.lock()?;
+            lock.unlock()?;
+            Ok((path, file))
+        });
+        let (path, file) = created.ok().unzip();
+        Ok(Self {
+            lock,
+            path,
+            state: Mutex::new(State {
+                file,
+                claimed: HashSet::new(),
+            }),
+        })
+    }
+
+    /// Claims a name; waits while somebody cleans.
+    ///
+    /// # Errors
+    /// What the kernel says of the lock; then nothing is claimed.
+    pub fn claim(&self, name: &str) -> io::Result<()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { file, claimed } = &mut *state;
+        let Some(open) = file.as_mut().filter(|_| !claimed.contains(name)) else {
+            return Ok(());
+        };
+        self.lock.lock_shared()?;
+        if open.write_all(format!("{name}\n").as_bytes()).is_err() {
+            *file = None;
+            return Ok(());
+        }
+        self.lock.unlock()?;
+        claimed.insert(name.to_owned());
+        Ok(())
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // What stays is removed by the next who cleans.
+        let _ = self.path.as_ref().map(fs::remove_file);
+    }
+}
+
+/// Gives what the living claim in `folder`, and removes the files of the dead. To be called while
+/// the lock of [`Lease::begin`] is held alone, and as long as that is so, nothing more is claimed.
+///
+/// # Errors
+/// What the kernel says.
+pub fn claims(folder: &Path) -> io::Result<Claims> {
+    let mut claims = Claims::default();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if !name.to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
+        let mut file = match File::open(entry.path()) {
+            // Its process has ended meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            opened => opened?,
+        };
+        match file.try_lock() {
+            Ok(()) => remove(&entry.path())?,
+            Err(fs::TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                file.read_to_string(&mut text)?;
+                claims.has_claimants = true;
+                claims.names.extend(text.lines().map(str::to_owned));
+                // It is no garbage itself.
+                claims.names.extend(name.into_string());
+            }
+            Err(fs::TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Ok(claims)
+}
+
+fn create(folder: &Path) -> io::Result<(PathBuf, File)> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = folder.join(format!("{PREFIX}{}-{number}", process::id()));
+        match File::create_new(&path) {
+            // A killed process, or one in another pid namespace, has used the name.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            created => return Ok((path, created?)),
+        }
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::fs::File;
+
+    use super::Lease;
+    use super::claims;
+
+    fn lock(folder: &tempfile::TempDir) -> File {
+        let mut options = File::options();
+        let options = options.create(true).append(true);
+        options.open(folder.path().join("lock")).unwrap()
+    }
+
+    #[test]
+    fn what_the_living_claim_is_known_and_what_the_dead_claimed_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let one = Lease::begin(lock(&folder), folder.path()).unwrap();
+        let other = Lease::begin(lock(&folder), folder.path()).unwrap();
+        for name in ["a", "b", "a"] {
+            one.claim(name).unwrap();
+        }
+        other.claim("c").unwrap();
+        fs::write(folder.path().join("lease-1-of-the-dead"), "d\n").unwrap();
+        let found = claims(folder.path()).unwrap().names;
+        let all = ["a", "b", "c", "d"].map(|name| found.contains(name));
+        assert_eq!(all, [true, true, true, false]);
+        drop(one);
+        let found = claims(folder.path()).unwrap().names;
+        let all = ["a", "b", "c"].map(|name| found.contains(name));
+        assert_eq!(all, [false, false, true]);
+        drop(other);
+        assert!(!claims(folder.path()).unwrap().has_claimants);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn who_cannot_write_claims_everything() {
+        let folder = tempfile::tempdir().unwrap();
+        let lease = Lease::begin(lock(&folder), &folder.path().join("missing")).unwrap();
+        lease.claim("a").unwrap();
+        assert!(lock(&folder).try_lock().is_err());
+        drop(lease);
+        lock(&folder).try_lock().unwrap();
+    }
+
+    #[test]
+    fn nothing_is_claimed_while_somebody_cleans() {
+        let folder = tempfile::tempdir().unwrap();
+        let lease = Lease::begin(lock(&folder), folder.path()).unwrap();
+        let cleaning = lock(&folder);
+        cleaning.lock().unwrap();
+        std::thread::scope(|scope| {
+            let claiming = scope.spawn(|| lease.claim("a"));
+            // Once the lock is awaited, the claim cannot be written before it is given back.
+            while !claiming.is_finished() && !is_awaited(&folder) {
+                std::thread::yield_now();
+            }
+            assert!(!claims(folder.path()).unwrap().names.contains("a"));
+            drop(cleaning);
+            claiming.join().unwrap().unwrap();
+        });
+        assert!(claims(folder.path()).unwrap().names.contains("a"));
+    }
+
+    /// Whether somebody waits for the lock, as the kernel lists it: `1: -> FLOCK …:<inode> …`.
+    fn is_awaited(folder: &tempfile::TempDir) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let inode = lock(folder).metadata().unwrap().ino();
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        let wanted = format!(":{inode} ");
+        let waits = |line: &str| line.contains("-> FLOCK") && line.contains(&wanted);
+        locks.lines().any(waits)
+    }
+}
