@@ -33,6 +33,9 @@ use crate::sandbox::IsolationWish;
 use crate::sandbox::SnapshotterWish;
 use crate::sandbox::Wishes;
 
+/// What the process was told.
+pub(super) type Arguments = Line<Command>;
+
 /// Builds container images from Dockerfiles: one program, no daemon.
 #[derive(Debug, Parser)]
 #[command(
@@ -43,13 +46,29 @@ use crate::sandbox::Wishes;
     subcommand_value_name = "COMMAND",
     disable_help_subcommand = true
 )]
-pub(super) struct Arguments {
+pub(super) struct Line<C: Subcommand> {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: C,
     /// Where rbuild keeps and finds its things.
     #[command(flatten)]
     pub home: Home,
+}
+
+impl Arguments {
+    /// Reads what [`asked`] made of the process's arguments.
+    ///
+    /// For a build the flags of all other subcommands are not even made: that takes longer than much
+    /// of a build that finds everything done. Where this fails, all of them help to say why.
+    pub(super) fn read(arguments: &[OsString]) -> Result<Self, clap::Error> {
+        match Line::<Build>::try_parse_from(arguments) {
+            Ok(Line { command, home }) => Ok(Self {
+                command: Command::Build(command),
+                home,
+            }),
+            Err(_) => Self::try_parse_from(arguments),
+        }
+    }
 }
 
 const EXAMPLES: &str = "\
@@ -141,11 +160,18 @@ impl Variable {
     }
 }
 
+/// The subcommand that is mostly meant.
+#[derive(Debug, Subcommand)]
+pub(super) enum Build {
+    /// Build an image from a Dockerfile; the default.
+    Build(Box<BuildArguments>),
+}
+
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Build an image from a Dockerfile; the default.
-    Build(Box<BuildArguments>),
+    #[command(flatten)]
+    Build(Build),
     /// Run an image.
     Run(Box<RunArguments>),
     /// List the containers that run in the background.

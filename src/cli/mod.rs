@@ -49,13 +49,13 @@ mod when;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
-use clap::Parser;
 
 use crate::sandbox;
 use crate::sys;
 
 use self::arguments::Arguments;
 use self::arguments::Asked;
+use self::arguments::Build;
 use self::arguments::Command;
 use self::environment::Environment;
 use self::error::Error;
@@ -81,7 +81,7 @@ pub fn main(begun: Result<(), sandbox::Error>) -> ExitCode {
         Asked::Command(arguments) => (arguments, MISUSE),
         Asked::Run(arguments) => (arguments, run::NOT_STARTED),
     };
-    match Arguments::try_parse_from(arguments) {
+    match Arguments::read(&arguments) {
         Ok(arguments) => finish(run(arguments, &environment, begun)),
         // Help and version come this way too; clap knows which stream each has.
         Err(error) => {
@@ -104,7 +104,7 @@ fn run(
         (Err(error), _) => return Err(Error::Rootless(error)),
     };
     match arguments.command {
-        Command::Build(build) => build::run(*build, &home, environment)?,
+        Command::Build(Build::Build(build)) => build::run(*build, &home, environment)?,
         Command::Run(run) => {
             return run::run(*run, &home, environment)
                 .map(ExitCode::from)

@@ -14,7 +14,7 @@ use crate::support::require;
 
 /// What callgrind counted for the build below, in the profile that the tests are compiled in. When
 /// a change makes it grow with good reason, or shrink, the new figure is written here.
-const RECORDED: u64 = 11_600_000;
+const RECORDED: u64 = 11_400_000;
 
 /// How far above that a count may lie, in percent: other compilers and C libraries count
 /// otherwise. A runtime, a TLS client or a compiled regex costs more.
@@ -74,9 +74,11 @@ fn build(mut rbuild: Command, dockerfile: &Path) -> Output {
     succeed(rbuild.stdin(File::open(dockerfile).unwrap()))
 }
 
-/// Reads what callgrind says at its end: `==1234== Collected : 11487543`.
+/// Reads what callgrind says at its end: `==1234== Collected : 11487543`. Processes that were started
+/// to try something say the same of themselves, before.
 fn instructions(log: &str) -> u64 {
-    let line = log.lines().find_map(|line| line.split_once("Collected : "));
+    let mut lines = log.lines().rev();
+    let line = lines.find_map(|line| line.split_once("Collected : "));
     let (_, count) = line.unwrap_or_else(|| panic!("callgrind counted nothing:\n{log}"));
     count.trim().parse().unwrap()
 }
