@@ -48,7 +48,7 @@ fn request(folder: &Path) -> Request {
         ssh: Vec::new(),
         ca_bundle: None,
         outputs: Vec::new(),
-        jobs: NonZeroUsize::MIN,
+        jobs: Some(NonZeroUsize::MIN),
         root: folder.join("root"),
         registries: Registries::default(),
         credential_files: Vec::new(),

@@ -164,7 +164,7 @@ fn marks(criterion: &mut Criterion) {
         let cache = Arc::new(Local::open(home.path(), SystemTime::now()));
         let (graph, target) = cached_chain(&cache, length);
         let options = Options {
-            jobs: NonZeroUsize::MIN,
+            jobs: Some(NonZeroUsize::MIN),
             packing: Some("gzip".to_owned()),
             cancel: Cancel::new(),
             sink: Sink::silent(),

@@ -72,8 +72,9 @@ pub struct Request {
     pub ca_bundle: Option<PathBuf>,
     /// What is made of the image besides an entry in the local store.
     pub outputs: Vec<Target>,
-    /// How many vertices may run at a time.
-    pub jobs: NonZeroUsize,
+    /// How many vertices may run at a time; none for as many as there are processors, and four at
+    /// least.
+    pub jobs: Option<NonZeroUsize>,
     /// Where the local store, the snapshots and the records are.
     pub root: PathBuf,
     /// How registries are reached that are not reached in the usual way.

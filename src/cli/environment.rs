@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::num::NonZeroUsize;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -21,8 +20,6 @@ pub(super) struct Environment {
     pub now_ns: i128,
     /// The path of this program.
     pub binary: PathBuf,
-    /// How many processors there are.
-    pub processors: usize,
     /// Whether the process runs as root.
     pub is_root: bool,
     /// Whether standard output is a terminal.
@@ -43,7 +40,6 @@ impl Environment {
             now_ns: since_1970.map_or(0, |time| i128::try_from(time.as_nanos()).unwrap_or(0)),
             // The link itself still leads to the program after an upgrade replaced its file.
             binary: PathBuf::from("/proc/self/exe"),
-            processors: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
             is_root,
             stdout_is_terminal: std::io::stdout().is_terminal(),
             stderr_is_terminal: std::io::stderr().is_terminal(),
@@ -117,7 +113,6 @@ impl Environment {
                 .collect(),
             now_ns: 0,
             binary: PathBuf::from("/bin/rbuild"),
-            processors: 2,
             is_root: false,
             stdout_is_terminal: false,
             stderr_is_terminal: false,

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -35,7 +34,6 @@ use crate::progress::Sink;
 
 /// The most a secret may have, as BuildKit has it.
 const SECRET_LIMIT_BYTES: u64 = 500 * 1024;
-const MIN_JOBS: usize = 4;
 
 /// Makes the request of `rbuild build`.
 pub(super) fn build(
@@ -58,7 +56,6 @@ pub(super) fn build(
     let (platforms, has_index) = platforms(&arguments.platforms, &build_args)?;
     let run = arguments.run;
     let config = config::read(home, environment)?;
-    let jobs = environment.processors.max(MIN_JOBS);
     Ok(Request {
         context: arguments.context,
         dockerfile: arguments.file.unwrap_or(DockerfileSource::Default),
@@ -89,10 +86,7 @@ pub(super) fn build(
         patience: config.limits.patience(),
         registries: config.registries,
         credential_files: environment.credential_files(),
-        jobs: run
-            .jobs
-            .or(NonZeroUsize::new(jobs))
-            .expect("at least four jobs"),
+        jobs: run.jobs,
         root: home.root(environment),
         epoch,
         now_ns: environment.now_ns,

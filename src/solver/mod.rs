@@ -61,8 +61,9 @@ pub struct Job<'a, C, W> {
 /// How a graph is solved.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How many vertices are carried out at a time.
-    pub jobs: NonZeroUsize,
+    /// How many vertices are carried out at a time; none for as many as there are processors, and
+    /// four at least.
+    pub jobs: Option<NonZeroUsize>,
     /// How the layers of the targets are packed; none if only root filesystems are wanted. See
     /// [`Cache::layer`](crate::cache::Cache::layer) for what the text names.
     pub packing: Option<String>,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::HashSet;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -28,6 +29,9 @@ use crate::solver::vertex::Item;
 use crate::solver::vertex::Packed;
 use crate::solver::vertex::Shared;
 use crate::solver::vertex::resolve;
+
+/// How many vertices are carried out at a time at least, if nobody says.
+const JOBS_MIN: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 
 /// Does what [`mark`](crate::solver::mark) left, in the tokio runtime of the caller.
 ///
@@ -245,9 +249,17 @@ impl<'a, C: Cache + 'static, W: Worker> Schedule<'a, C, W> {
     }
 }
 
+/// As many as there are processors, but some: a vertex may wait for the disk or the network. It
+/// takes files of the kernel's to tell, so that who finds all done does not ask.
+fn usual_jobs() -> NonZeroUsize {
+    let processors = std::thread::available_parallelism();
+    processors.map_or(JOBS_MIN, |processors| processors.max(JOBS_MIN))
+}
+
 /// Makes what all vertices share.
 fn shared<C: Cache, W: Worker>(job: &Job<'_, C, W>, work: &Work) -> Shared<C, W> {
-    let jobs = job.options.jobs.get().min(Semaphore::MAX_PERMITS);
+    let jobs = job.options.jobs.unwrap_or_else(usual_jobs);
+    let jobs = jobs.get().min(Semaphore::MAX_PERMITS);
     let images = work.images_read(job, |_| true).into_iter();
     let images = images.filter_map(|id| {
         let vertex = job.graph.vertex(id);

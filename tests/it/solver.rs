@@ -154,7 +154,7 @@ impl Bench {
         let events = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&events);
         let options = Options {
-            jobs: NonZeroUsize::new(8).unwrap(),
+            jobs: NonZeroUsize::new(8),
             packing: None,
             cancel: Cancel::new(),
             sink: Sink::new(move |event| seen.lock().unwrap().push(event)),
@@ -286,7 +286,7 @@ fn targets_share_what_they_both_need_and_have_layers_of_their_own() {
 #[test]
 fn no_more_run_than_there_are_jobs() {
     let mut bench = Bench::new();
-    bench.options.jobs = NonZeroUsize::new(3).unwrap();
+    bench.options.jobs = NonZeroUsize::new(3);
     let mut plan = Plan::default();
     let scratch = plan.scratch();
     let names: Vec<String> = (0..9).map(|number| format!("v{number}")).collect();
