@@ -8,7 +8,7 @@
 //! its stamp with the first write to each page, and is changed by later ones without a new stamp.
 //!
 //! The file is a header, entries of [`ENTRY_BYTES`] bytes sorted by inode and device, and a digest
-//! of all that. It is read in one go and searched where it lies.
+//! of all that. It is mapped, not read, and searched where it lies; a new one is renamed over it.
 
 use std::collections::HashMap;
 use std::fs;
@@ -27,6 +27,7 @@ use crate::cache::ContentDigest;
 use crate::cache::Error;
 use crate::cache::local::random;
 use crate::cache::local::write_new;
+use crate::sys::Map;
 
 const MAGIC: &[u8; 16] = b"rbuild-stat-1\0\0\0";
 const STAMP_BYTES: usize = 48;
@@ -102,8 +103,8 @@ impl FileStamp {
 pub struct StatIndex {
     path: PathBuf,
     temporary: PathBuf,
-    /// The entries as they lie in the file, without header and digest.
-    known: Vec<u8>,
+    /// The file, if it is whole.
+    known: Option<Map>,
     used: Vec<AtomicBool>,
     /// A moment before the first unknown file was read.
     first_miss: OnceLock<Option<SystemTime>>,
@@ -117,10 +118,9 @@ impl StatIndex {
     pub fn open(folder: &Path, context: &str) -> Self {
         let name = ContentDigest::of(context.as_bytes()).hex();
         let path = folder.join(&name[..32]);
-        let mut known = fs::read(&path).unwrap_or_default();
-        trim(&mut known);
-        let used = known.chunks_exact(ENTRY_BYTES);
-        let used = used.map(|_| AtomicBool::new(false)).collect();
+        let known = Map::open(&path).ok().filter(|known| is_whole(known));
+        let count = known.as_deref().map_or(0, count);
+        let used = (0..count).map(|_| AtomicBool::new(false)).collect();
         Self {
             temporary: path.with_extension(format!("{:x}", random())),
             path,
@@ -163,7 +163,8 @@ impl StatIndex {
     }
 
     fn entry(&self, position: usize) -> &[u8] {
-        &self.known[position * ENTRY_BYTES..][..ENTRY_BYTES]
+        let known = self.known.as_deref().unwrap_or_default();
+        &known[MAGIC.len() + position * ENTRY_BYTES..][..ENTRY_BYTES]
     }
 
     /// Keeps the digest of a file that [`StatIndex::get`] did not know.
@@ -240,19 +241,18 @@ impl StatIndex {
     }
 }
 
-/// Leaves the entries of an index file; none if it is damaged.
-fn trim(bytes: &mut Vec<u8>) {
-    let is_whole = bytes.len() >= MAGIC.len() + DIGEST_BYTES
+/// Says whether an index file is one, and all of it.
+fn is_whole(bytes: &[u8]) -> bool {
+    bytes.len() >= MAGIC.len() + DIGEST_BYTES
         && bytes.starts_with(MAGIC)
         && (bytes.len() - MAGIC.len() - DIGEST_BYTES).is_multiple_of(ENTRY_BYTES)
         && {
             let (content, digest) = bytes.split_at(bytes.len() - DIGEST_BYTES);
             ContentDigest::of(content).as_bytes() == digest
-        };
-    if !is_whole {
-        bytes.clear();
-        return;
-    }
-    bytes.truncate(bytes.len() - DIGEST_BYTES);
-    bytes.drain(..MAGIC.len());
+        }
+}
+
+/// Counts the entries of an index file that is whole.
+fn count(bytes: &[u8]) -> usize {
+    (bytes.len() - MAGIC.len() - DIGEST_BYTES) / ENTRY_BYTES
 }

@@ -66,7 +66,7 @@ const ROOMS_OF_WORKER: [(&str, &str); 10] = [
 ];
 
 /// An outside crate and the rooms that know it. Its types do not pass their doors.
-const HOMES: [(&str, &str); 16] = [
+const HOMES: [(&str, &str); 17] = [
     ("pest", "dockerfile"),
     ("pest_derive", "dockerfile"),
     ("petgraph", "graph"),
@@ -82,6 +82,7 @@ const HOMES: [(&str, &str); 16] = [
     ("clap", "cli"),
     ("rustix", "sys"),
     ("libc", "sys"),
+    ("memmap2", "sys"),
     ("rayon", "layer worker"),
 ];
 
