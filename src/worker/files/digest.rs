@@ -32,6 +32,9 @@ const SEQUENTIAL_MAX: usize = 16;
 /// Up to this many files are looked up in the index by one thread.
 const LOOKED_UP_ALONE_MAX: usize = 4096;
 
+/// So many bytes are hashed together, which goes several times as fast as line by line.
+const LINES_BYTES: usize = 64 << 10;
+
 /// One file or directory of a selection.
 struct Item<'a> {
     node: &'a Node,
@@ -59,13 +62,16 @@ pub(in crate::worker) fn digest(
         let contents = source.contents(index)?;
         hasher.update_sized(kind_name(one.node.stat.kind).as_bytes());
         hasher.update(&(items.len() as u64).to_le_bytes());
-        let mut line = Vec::new();
+        let mut lines = Vec::new();
         let mut place = Place::default();
         for (item, content) in items.iter().zip(contents) {
-            line.clear();
-            write_line(&mut line, place.of(item), (item, owner), &content);
-            hasher.update(&line);
+            write_line(&mut lines, place.of(item), (item, owner), &content);
+            if lines.len() >= LINES_BYTES {
+                hasher.update(&lines);
+                lines.clear();
+            }
         }
+        hasher.update(&lines);
     }
     Ok(hasher.finish())
 }
