@@ -113,7 +113,7 @@ impl Furnished {
         self.place("/dev", Place::Directory, |dir, name| {
             make_folder(dir, name, 0o755, system::fill_dev)
         })?;
-        for mount in &spec.mounts {
+        for mount in spec.mounts.iter().filter(|mount| !system::is_dev(mount)) {
             let target = mount.target.as_str();
             match &mount.source {
                 MountSource::Bind { path, access } => {

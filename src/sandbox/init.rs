@@ -83,6 +83,8 @@ pub(super) struct Inside {
     stubs: Stubs,
     identity: Option<Identity>,
     pub(super) files: Vec<Mount>,
+    /// Its `/dev/null`.
+    pub(super) null: Option<Handle>,
     /// What was put in place where nothing can be mounted.
     pub(super) furnished: Option<Furnished>,
     terminal: Option<tty::Pair>,
@@ -219,6 +221,7 @@ impl Inside {
             stubs: Stubs::default(),
             identity: None,
             files: Vec::new(),
+            null: None,
             furnished: None,
             terminal: None,
             in_cwd: false,
@@ -393,6 +396,6 @@ fn report_stubs(inside: &mut Inside) -> Result<(), Problem> {
 fn enter_root(inside: &mut Inside) -> Result<(), Problem> {
     mount::pivot_into(inside.root().dir())?;
     // Nothing of the outside stays open.
-    (inside.root, inside.mount) = (None, None);
+    (inside.root, inside.mount, inside.null) = (None, None, None);
     Ok(())
 }

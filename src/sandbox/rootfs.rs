@@ -11,6 +11,7 @@ use crate::sandbox::spec::Access;
 use crate::sandbox::spec::MountSource;
 use crate::sandbox::spec::Rootfs;
 use crate::sandbox::stub::Place;
+use crate::sandbox::system;
 use crate::sys::CHANGE_SET_OPTIONS;
 use crate::sys::Dir;
 use crate::sys::Error;
@@ -78,7 +79,7 @@ fn limits(inside: &Inside, access: Access) -> Attributes {
 pub(super) fn mount_all(inside: &mut Inside) -> Result<(), Problem> {
     let mounts = std::mem::take(&mut inside.spec.mounts);
     let mut files = std::mem::take(&mut inside.files).into_iter();
-    for mount in &mounts {
+    for mount in mounts.iter().filter(|mount| !system::is_dev(mount)) {
         let target = Path::new(&mount.target);
         match &mount.source {
             MountSource::Bind { path, access } => {

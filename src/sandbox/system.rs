@@ -6,7 +6,10 @@ use std::path::Path;
 use crate::sandbox::init::Inside;
 use crate::sandbox::report::Problem;
 use crate::sandbox::rootfs::tmpfs;
+use crate::sandbox::spec;
+use crate::sandbox::spec::MountSource;
 use crate::sandbox::spec::Security;
+use crate::sandbox::spec::Spec;
 use crate::sandbox::stub::Place;
 use crate::sys::Dir;
 use crate::sys::Error;
@@ -95,6 +98,22 @@ pub(super) fn mount_kernel(inside: &mut Inside) -> Result<(), Problem> {
     }
 }
 
+/// Whether a mount is a `/dev` in memory: what every sandbox has is one already. BuildKit too mounts
+/// one thing at a place.
+pub(super) fn is_dev(mount: &spec::Mount) -> bool {
+    matches!(mount.source, MountSource::Tmpfs { .. })
+        && Path::new(&mount.target) == Path::new("/dev")
+}
+
+/// How much fits into `/dev`.
+fn dev_size(spec: &Spec) -> Option<u64> {
+    let asked = spec.mounts.iter().rev().find(|mount| is_dev(mount));
+    match asked.map(|mount| &mount.source) {
+        Some(MountSource::Tmpfs { size_bytes, .. }) => *size_bytes,
+        _ => Some(65536 << 10),
+    }
+}
+
 /// Mounts `/dev`, and makes what is in it but `/dev/shm`.
 pub(super) fn mount_devices(inside: &mut Inside) -> Result<(), Problem> {
     let attributes = Attributes {
@@ -102,7 +121,7 @@ pub(super) fn mount_devices(inside: &mut Inside) -> Result<(), Problem> {
         no_exec: false,
         ..INERT
     };
-    let dev = tmpfs(Some(65536 << 10), 0o755, attributes)?;
+    let dev = tmpfs(dev_size(&inside.spec), 0o755, attributes)?;
     let dir = dev.dir()?;
     let missing = make_devices(&dir)?;
     for (name, target) in LINKS {
@@ -120,6 +139,7 @@ pub(super) fn mount_devices(inside: &mut Inside) -> Result<(), Problem> {
     if inside.forbids_devices() {
         forbid_more_devices(&dev, &place)?;
     }
+    inside.null = Some(place.resolve("null".as_ref())?);
     // Group 5 is `tty` everywhere; programs that hand out terminals rely on it.
     let options = [
         ("newinstance", ""),
@@ -195,7 +215,8 @@ pub(super) fn mask(inside: &mut Inside) -> Result<(), Problem> {
         return Ok(());
     }
     let root = inside.root();
-    let null = root.resolve(Path::new("/dev/null"))?;
+    // What is at `/dev` by now may have none.
+    let null = inside.null.as_ref().expect("made by an earlier step");
     let mut nothing: Option<Mount> = None;
     for path in MASKED {
         let found = match root.resolve(Path::new(path)) {
@@ -204,7 +225,7 @@ pub(super) fn mask(inside: &mut Inside) -> Result<(), Problem> {
             found => found?,
         };
         if !found.stat()?.is_dir() {
-            Mount::bind_handle(&null)?.attach(&found)?;
+            Mount::bind_handle(null)?.attach(&found)?;
             continue;
         }
         let cover = match &nothing {

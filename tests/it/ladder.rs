@@ -46,6 +46,7 @@ RUN for name in sh mkdir ln chmod chgrp chown cp rm rmdir mkfifo cat sleep test 
 RUN rm -r /old; mkdir /old; echo new > /old/kept; mkfifo /a/pipe; rmdir /a/b; echo 2 > /a/b
 COPY --chown=7:8 Dockerfile /copied/
 RUN --mount=type=cache,target=/cache --mount=type=tmpfs,target=/mnt/memory \
+    --mount=type=tmpfs,target=/dev \
     --mount=type=secret,id=word --mount=type=bind,target=/context \
     cat /run/secrets/word /context/Dockerfile > /read; rm -f /cache/x; echo 1 > /cache/x; \
     echo 1 > /mnt/memory/x; test -c /dev/null; sleep 1000 & echo done > /done

@@ -879,6 +879,30 @@ fn the_kernels_files_are_masked() {
 }
 
 #[test]
+fn a_dev_that_is_asked_for_has_what_every_dev_has() {
+    if !able() {
+        return;
+    }
+    let script = "ls /dev | busybox wc -l; echo >/dev/null; echo x >/dev/shm/x; ls /dev/pts; \
+        busybox awk '$2 == \"/dev\" {print $1, $4 ~ \"size=1024k\"}' /proc/mounts";
+    let memory = MountSource::Tmpfs {
+        size_bytes: Some(1 << 20),
+        mode: 0o1777,
+    };
+    let case = shell(script).mount("/dev/", memory);
+    assert_eq!(case.output(), "15\nptmx\ntmpfs 1");
+
+    // What is masked needs nothing of it.
+    let case = shell("cat /dev/file /proc/interrupts");
+    let path = case.home.path().join("other");
+    fs::create_dir(&path).unwrap();
+    fs::write(path.join("file"), "its own").unwrap();
+    let access = Access::ReadOnly;
+    let case = case.mount("/dev", MountSource::Bind { path, access });
+    assert_eq!(case.output(), "its own");
+}
+
+#[test]
 fn mounts_have_the_names_of_their_kinds() {
     if !able() {
         return;
