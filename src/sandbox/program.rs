@@ -80,9 +80,22 @@ fn find(name: &str, path: &str) -> Result<PathBuf, Error> {
     Err(Error::new(call, io::ErrorKind::NotFound.into()))
 }
 
-/// Finds a program of the host in the usual places.
+/// Finds a program of the host by this process's `PATH`, or else in the usual places, which are not
+/// on every user's.
 pub(super) fn find_here(name: &str) -> Option<PathBuf> {
-    find(name, DEFAULT_PATH).ok()
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "only there it is said where this machine has its programs"
+    )]
+    let path = std::env::var("PATH").unwrap_or_default();
+    find_on(name, &path)
+}
+
+fn find_on(name: &str, path: &str) -> Option<PathBuf> {
+    // What lies in the folder where rbuild happens to be started is not the machine's.
+    let folders = path.split(':').chain(DEFAULT_PATH.split(':'));
+    let mut places = folders.filter(|folder| folder.starts_with('/'));
+    places.find_map(|folder| find(name, folder).ok())
 }
 
 fn problem(name: &str, error: &Error) -> Problem {
@@ -105,4 +118,27 @@ fn texts(texts: &[String]) -> Result<Vec<CString>, Problem> {
         .iter()
         .map(|text| CString::new(text.as_str()).map_err(|_| with_nul(text)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_program_of_the_host_is_found_by_path_and_in_the_usual_places() {
+        let home = tempfile::tempdir().unwrap();
+        let here = home.path().join("sh");
+        fs::write(&here, "").unwrap();
+        let path = format!("relative::{}:/nowhere", home.path().display());
+        let usual = find_on("sh", "").unwrap();
+        assert_ne!(usual, here);
+        // It is no program yet.
+        assert_eq!(find_on("sh", &path), Some(usual));
+        fs::set_permissions(&here, fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(find_on("sh", &path), Some(here));
+        assert_eq!(find_on("no such program", &path), None);
+    }
 }

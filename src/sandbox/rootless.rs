@@ -147,8 +147,12 @@ struct Mapper {
 impl Mapper {
     fn start() -> sys::Result<Mapper> {
         let (channel, inside) = Channel::pair()?;
-        let args = [MAPPER.to_owned(), std::process::id().to_string()];
-        let args = args.map(|arg| CString::new(arg).expect("names and numbers have no NUL"));
+        let number = std::process::id().to_string();
+        let mut args = vec![text(OsStr::new(MAPPER))?, text(OsStr::new(&number))?];
+        // The helper has no environment that would say where they are.
+        if let Some((users, groups)) = ranges::mapping_programs() {
+            args.extend([text(users.as_os_str())?, text(groups.as_os_str())?]);
+        }
         let child = keeper::launch(Path::new(THIS_PROGRAM), &args, &[inside.as_fd()])?;
         Ok(Mapper { child, channel })
     }
@@ -167,15 +171,19 @@ impl Mapper {
     }
 }
 
-/// Waits until the process of this number has made its namespace, and has its numbers mapped; the
-/// exit code is for nobody but `ps`.
+/// Waits until the process of this number has made its namespace, and has its numbers mapped by the
+/// programs that are named with it, if they are; the exit code is for nobody but `ps`.
 pub(super) fn map(mut args: impl Iterator<Item = OsString>) -> i32 {
     let channel = Channel::from_fd(process::adopt(CHANNEL_FILE));
     let number = args.next().and_then(|arg| arg.to_str()?.parse().ok());
     let (Some(number), Ok(Some(_made))) = (number, channel.receive()) else {
         return 1;
     };
-    let word = match map_ranges(number) {
+    let programs = args.next().zip(args.next());
+    let numbers = programs.map_or(Numbers::Single, |(users, groups)| {
+        map_ranges(number, Path::new(&users), Path::new(&groups))
+    });
+    let word = match numbers {
         Numbers::Mapped => MAPPED.to_vec(),
         Numbers::Single => SINGLE.to_vec(),
         Numbers::Refused(answer) => answer.into_bytes(),
@@ -185,22 +193,20 @@ pub(super) fn map(mut args: impl Iterator<Item = OsString>) -> i32 {
 }
 
 /// Has the ranges mapped that the machine gives this user, if it gives him any.
-fn map_ranges(pid: u32) -> Numbers {
+fn map_ranges(pid: u32, map_users: &Path, map_groups: &Path) -> Numbers {
     let owner = id::effective();
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let passwd = read("/etc/passwd");
     let name = ranges::name_of(&passwd, owner.uid);
     let users = ranges::map(&read("/etc/subuid"), name, owner.uid, owner.uid);
     let groups = ranges::map(&read("/etc/subgid"), name, owner.uid, owner.gid);
-    let (Some(users), Some(groups), Some((map_users, map_groups))) =
-        (users, groups, ranges::mapping_programs())
-    else {
+    let Some((users, groups)) = users.zip(groups) else {
         return Numbers::Single;
     };
-    if map_with(&map_users, pid, &users).is_err() {
+    if map_with(map_users, pid, &users).is_err() {
         return Numbers::Single;
     }
-    match map_with(&map_groups, pid, &groups) {
+    match map_with(map_groups, pid, &groups) {
         Ok(()) => Numbers::Mapped,
         Err(answer) => Numbers::Refused(answer),
     }

@@ -223,6 +223,10 @@ impl Place {
     }
 
     /// Has a group of version 2 hand on the controllers of limits to those below it.
+    ///
+    /// That of the topmost group, which is not rbuild's, stays so, as runc and crun leave it: what
+    /// is handed on limits nobody by itself, and who takes it back takes it from another that begins
+    /// to need it.
     pub(super) fn hand_on(&self, group: &Path) {
         let limiting = ["cpu", "cpuset", "memory", "pids"];
         let names = self.controllers.iter();
