@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use crate::sandbox::Error;
 use crate::sandbox::Isolation;
 use crate::sandbox::apart;
+use crate::sandbox::unmapped;
 use crate::sys::alone;
 use crate::sys::id;
 use crate::sys::id::Capabilities;
@@ -172,7 +173,8 @@ impl Choice {
         let how = match (self.level, self.mounts) {
             (Level::Chroot, _) => "commands have a root directory of their own and nothing else",
             (_, false) => "root file systems are copied",
-            (_, true) => return None,
+            (Level::Rootless, true) => "commands cannot be other users",
+            (Level::Namespace, true) => return None,
         };
         Some(format!("{how}, since {because} (see `rbuild doctor`)"))
     }
@@ -206,7 +208,7 @@ fn choose(wishes: Wishes, root: &Path) -> Result<Choice, Refusal> {
         (Ok(()), _) => Ok(Choice {
             level,
             mounts: true,
-            because: weak,
+            because: weak.or_else(unmapped::why_in_vain),
         }),
         (Err(error), SnapshotterWish::Overlay) => Err(Refusal {
             what: "--snapshotter=overlay",

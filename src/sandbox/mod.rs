@@ -71,6 +71,7 @@ mod supervise;
 mod system;
 mod template;
 mod terminal;
+mod unmapped;
 mod user;
 
 pub use self::entrance::init_if_requested;

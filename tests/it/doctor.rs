@@ -56,6 +56,8 @@ fn why_a_user_is_alone_is_told() {
     let mut confined = within(["setpriv", "--no-new-privs", "--"], &rbuild);
     let told = succeed(confined.arg("doctor")).stdout;
     assert!(told.contains("(no_new_privs)"), "{told}");
+    let unused = "because      no program may gain rights";
+    assert!(told.contains(unused), "{told}");
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn filters() -> Finding {
 }
 
 /// Gives what `/proc/self/status` says under a name.
-fn status(name: &str) -> Option<String> {
+pub(super) fn status(name: &str) -> Option<String> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mut lines = status.lines();
     let found = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;

@@ -1,0 +1,122 @@
+//! Why a user who is root of a user namespace has no other users there, and what gives him some.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::sandbox::examine::status;
+use crate::sandbox::ranges;
+use crate::sys::file;
+
+/// How many numbers a user is given as a rule, and the first of them.
+const COUNT: u32 = 65_536;
+const FIRST: u32 = 100_000;
+
+/// Gives the first number outside of a map, and how many there are.
+pub(super) fn numbers(map: &str) -> (u32, u64) {
+    let row = |line: &str| {
+        let mut fields = line.split_whitespace().skip(1);
+        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+    };
+    let rows: Vec<(u32, u64)> = map.lines().filter_map(row).collect();
+    let first = rows.first().map_or(0, |(outside, _)| *outside);
+    (first, rows.iter().map(|(_, count)| count).sum())
+}
+
+/// Says why this user is given no others although he has ranges; nothing if he is, or has none.
+pub(super) fn why_in_vain() -> Option<String> {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let why = (numbers(&map).1 == 1).then(|| why(&map));
+    why.filter(|why| why.has_ranges).map(|why| why.because)
+}
+
+/// Why a user is given no others.
+#[derive(Debug)]
+pub(super) struct Why {
+    pub(super) because: String,
+    /// What gives him some.
+    pub(super) remedy: String,
+    /// Whether the machine's files promise him some.
+    pub(super) has_ranges: bool,
+}
+
+/// Says why this user, whose map this is, is given no others.
+pub(super) fn why(map: &str) -> Why {
+    let uid = numbers(map).0;
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let passwd = read("/etc/passwd");
+    let name = ranges::name_of(&passwd, uid);
+    let who = name.map_or_else(|| uid.to_string(), str::to_owned);
+    let files = ["/etc/subuid", "/etc/subgid"].map(|path| (path, read(path)));
+    let has_none = |text: &str| ranges::map(text, name, uid, uid).is_none();
+    let lacking = files.iter().filter(|(_, text)| has_none(text));
+    let lacking: Vec<_> = lacking.map(|(path, _)| *path).collect();
+    let start = files.iter().map(|(_, text)| ranges::end(text)).max();
+    let line = format!(
+        "echo {who}:{}:{COUNT} | sudo tee -a {}",
+        start.unwrap_or(FIRST).max(FIRST),
+        lacking.join(" ")
+    );
+    let (because, remedy) = match (ranges::mapping_programs(), lacking.as_slice()) {
+        (None, []) => ("newuidmap is not installed".to_owned(), INSTALL.to_owned()),
+        (None, _) => (
+            format!("newuidmap is not installed, and there is no range for {who}"),
+            format!("{INSTALL}, then {line}"),
+        ),
+        (Some(_), [_, ..]) => (
+            format!("there is no range for {who} in {}", lacking.join(" and ")),
+            line,
+        ),
+        (Some((first, second)), []) => why_refused([first, second], uid),
+    };
+    Why {
+        because,
+        remedy,
+        has_ranges: lacking.is_empty(),
+    }
+}
+
+const INSTALL: &str = "sudo apt-get install uidmap";
+
+/// Says why the programs that map ranges do not, although there are ranges.
+fn why_refused(programs: [PathBuf; 2], uid: u32) -> (String, String) {
+    if status("NoNewPrivs").as_deref() == Some("1") {
+        return (
+            "no program may gain rights here (no_new_privs)".to_owned(),
+            "leave out docker's --security-opt no-new-privileges; Kubernetes: securityContext: \
+             {allowPrivilegeEscalation: true}"
+                .to_owned(),
+        );
+    }
+    for program in &programs {
+        let path = program.display();
+        if !file::may_raise_rights(program) {
+            return (
+                format!("{path} has no set-user-ID bit and no capabilities"),
+                format!("sudo chmod u+s {path}"),
+            );
+        }
+        if file::is_nosuid(program) {
+            return (
+                format!("{path} is on a file system that is mounted nosuid"),
+                format!("sudo mount -o remount,suid $(findmnt -no TARGET --target {path})"),
+            );
+        }
+    }
+    let [program, _] = programs.map(|path| path.display().to_string());
+    (
+        format!("{program} refuses the ranges of /etc/subuid or /etc/subgid"),
+        format!("see what it says: unshare -U sleep 9 & {program} $! 0 {uid} 1 1 START COUNT"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_tells_who_it_is_outside() {
+        assert_eq!(numbers("         0       1000          1\n"), (1000, 1));
+        assert_eq!(numbers("0 1000 1\n1 100000 65536\n"), (1000, 65537));
+        assert_eq!(numbers(""), (0, 0));
+    }
+}
