@@ -53,18 +53,13 @@ pub(super) fn namespaces(spec: &Spec) -> Vec<Namespace> {
     own
 }
 
+/// The keys of the template's session are none.
+pub(super) fn leave_session(_: &mut Inside) -> Result<(), Problem> {
+    process::new_session()?;
+    Ok(process::new_keyring()?)
+}
+
 pub(super) fn enter_groups(inside: &mut Inside) -> Result<(), Problem> {
     let mut doors = inside.doors.drain(..);
     Ok(doors.try_for_each(|mut door| door.enter())?)
-}
-
-/// The keys of the template's session are none, and who may not make the calls for keys cannot
-/// leave one there for another sandbox.
-pub(super) fn leave_session(inside: &mut Inside) -> Result<(), Problem> {
-    process::new_session()?;
-    let keeps_no_keys = inside.filter.is_some() && inside.spec.isolation == Isolation::Namespace;
-    match keeps_no_keys {
-        true => Ok(()),
-        false => Ok(process::new_keyring()?),
-    }
 }

@@ -12,12 +12,12 @@ use crate::sandbox::spec::Mount;
 use crate::sandbox::spec::MountSource;
 use crate::sandbox::spec::Security;
 use crate::sandbox::spec::Spec;
-use crate::sys;
 use crate::sys::Root;
 use crate::sys::alone;
 use crate::sys::id;
 use crate::sys::id::Capabilities;
 use crate::sys::process;
+use crate::sys::seccomp;
 
 pub(super) fn set_limits(inside: &mut Inside) -> Result<(), Problem> {
     for limit in &inside.spec.ulimits {
@@ -111,14 +111,16 @@ pub(super) fn filter_calls(inside: &mut Inside) -> Result<(), Problem> {
     let Some(filter) = inside.filter.take() else {
         return Ok(());
     };
-    match sys::seccomp::install(&filter) {
+    if inside.spec.isolation == Isolation::Namespace {
+        return Ok(seccomp::install(&filter.rest)?);
+    }
+    let parts = [&filter.ahead, &filter.rest];
+    match parts
+        .into_iter()
+        .try_for_each(|part| seccomp::install(part))
+    {
         // In a container without the right to it, that container's own filter holds.
-        Err(error)
-            if inside.spec.isolation != Isolation::Namespace
-                && error.kind() == io::ErrorKind::PermissionDenied =>
-        {
-            Ok(())
-        }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         installed => Ok(installed?),
     }
 }

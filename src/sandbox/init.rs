@@ -1,17 +1,19 @@
 //! The inside: from the first moment of the new process to the program it becomes.
 //!
-//! The process is a copy of the template, alone in its new namespaces and with one thread. It goes
-//! through [`STEPS`], in order; the first that fails is reported by its name.
+//! The process is a copy of the template, alone in its new namespaces and with one thread. It has
+//! gone [`Ahead`], is told what it is to be, and goes through [`STEPS`], in order; the first that
+//! fails is reported by its name.
 
 use std::fs::File;
-use std::io::Read;
 use std::os::fd::AsFd;
+use std::os::fd::AsRawFd;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::rc::Rc;
 
+use crate::sandbox::ahead::Ahead;
+use crate::sandbox::ahead::Failure;
 use crate::sandbox::apart;
-use crate::sandbox::cgroup::DeviceRule;
 use crate::sandbox::cgroup::Door;
 use crate::sandbox::confine;
 use crate::sandbox::confine::become_user;
@@ -22,19 +24,22 @@ use crate::sandbox::confine::pretend_users;
 use crate::sandbox::confine::set_limits;
 use crate::sandbox::confine::try_cwd;
 use crate::sandbox::furnish::Furnished;
+use crate::sandbox::order::Order;
+use crate::sandbox::order::Taken;
 use crate::sandbox::program;
 use crate::sandbox::report::Problem;
 use crate::sandbox::report::Report;
 use crate::sandbox::rootfs;
+use crate::sandbox::seccomp::Filter;
 use crate::sandbox::spec::Isolation;
 use crate::sandbox::spec::Network;
 use crate::sandbox::spec::Rootfs;
-use crate::sandbox::spec::Security;
 use crate::sandbox::spec::Spec;
 use crate::sandbox::stub::Place;
 use crate::sandbox::stub::Stubs;
 use crate::sandbox::supervise;
 use crate::sandbox::system;
+use crate::sandbox::system::System;
 use crate::sandbox::user;
 use crate::sandbox::user::Identity;
 use crate::sys::Dir;
@@ -49,42 +54,23 @@ use crate::sys::mount;
 use crate::sys::mount::Mount;
 use crate::sys::namespace;
 use crate::sys::process;
-use crate::sys::seccomp::Instruction;
 use crate::sys::tty;
-
-/// The numbers of the files that the outside hands over, after standard input, output and error:
-/// the doors to control groups come behind these, and then the network it is to be on, if it is one
-/// that exists.
-const SPEC_FILE: i32 = 3;
-const CHANNEL_FILE: i32 = 4;
-const FIRST_DOOR: i32 = 5;
-
-/// What the template gives a copy beside its files.
-pub(super) struct Birth<'a> {
-    /// For each control group whose door is open, whether it has to go in.
-    pub(super) groups: &'a [bool],
-    /// The filter of its system calls, if there is to be one.
-    pub(super) filter: Option<Rc<Vec<Instruction>>>,
-    /// What keeps it from opening devices, unless it may.
-    pub(super) device_rule: DeviceRule,
-}
 
 /// What is known and held while the sandbox is being set up.
 pub(super) struct Inside {
     pub(super) spec: Spec,
     channel: Channel,
     pub(super) doors: Vec<Door>,
+    pub(super) system: Option<System>,
+    pub(super) filter: Option<Rc<Filter>>,
+    pub(super) forbids_devices: bool,
     /// The network that it joins, if it does.
-    network: Option<OwnedFd>,
-    pub(super) filter: Option<Rc<Vec<Instruction>>>,
-    device_rule: DeviceRule,
+    network: Option<File>,
     root: Option<Root>,
     mount: Option<Mount>,
     stubs: Stubs,
     identity: Option<Identity>,
     pub(super) files: Vec<Mount>,
-    /// Its `/dev/null`.
-    pub(super) null: Option<Handle>,
     /// What was put in place where nothing can be mounted.
     pub(super) furnished: Option<Furnished>,
     terminal: Option<tty::Pair>,
@@ -97,22 +83,19 @@ pub(super) struct Inside {
 type Step = (&'static str, fn(&mut Inside) -> Result<(), Problem>);
 
 /// All that is done, in this order.
-const STEPS: [Step; 25] = [
+const STEPS: [Step; 22] = [
     ("go into its control groups", apart::enter_groups),
-    ("leave its parent's session", apart::leave_session),
     ("keep its mounts to itself", |_| Ok(mount::make_private()?)),
     ("name its host", |inside| {
         Ok(namespace::set_host_name(&inside.spec.hostname)?)
     }),
     ("reach its network", reach_network),
     ("mount its root file system", mount_root),
-    ("mount /proc and /sys", system::mount_kernel),
-    ("make /dev", system::mount_devices),
+    ("mount /dev, /proc and /sys", system::mount_system),
     ("make apt's life easy", ease_apt),
     ("make its files in memory", rootfs::stage_files),
     ("mount /dev/shm", system::mount_shared_memory),
     ("make its mounts", rootfs::mount_all),
-    ("mask /proc and /sys", system::mask),
     ("find its user", find_user),
     ("make its working directory", make_cwd),
     ("protect its root file system", rootfs::protect_root),
@@ -146,55 +129,38 @@ const CHROOT_STEPS: [Step; 14] = [
     ("enter its working directory", enter_cwd),
 ];
 
-/// Sets up the sandbox and becomes the program; the exit code is for nobody but `ps`.
-pub(super) fn run(birth: Birth<'_>) -> i32 {
-    let channel = Channel::from_fd(process::adopt(CHANNEL_FILE));
-    let spec = File::from(process::adopt(SPEC_FILE));
-    let door = |(number, is_asked): (i32, &bool)| Door {
-        file: File::from(process::adopt(number)),
-        is_asked: *is_asked,
-    };
-    let doors: Vec<Door> = (FIRST_DOOR..).zip(birth.groups).map(door).collect();
-    let behind_doors = (FIRST_DOOR..).nth(doors.len()).expect("they are few");
-    // A word from the outside after this process asked to die with it: it is still there.
-    if !matches!(channel.receive(), Ok(Some(_))) {
+/// Waits to be told what to be, sets up the sandbox and becomes the program; the exit code is for
+/// nobody but `ps`.
+pub(super) fn run(channel: Channel, ahead: Result<Ahead, Failure>) -> i32 {
+    // Whoever ends before it gives the word had no use for this.
+    let Ok(Some(message)) = channel.receive() else {
         return 1;
-    }
-    match read_spec(spec) {
-        Ok(spec) => {
-            let mut inside = Inside::new(spec, channel);
-            if let Network::Join(_) = inside.spec.network {
-                inside.network = Some(process::adopt(behind_doors));
-            }
-            (inside.doors, inside.filter) = (doors, birth.filter);
-            inside.device_rule = birth.device_rule;
-            let (step, problem) = go(&mut inside);
+    };
+    let told = ahead.and_then(|ahead| {
+        let order = Order::take(message).map_err(|problem| ("read its spec", problem))?;
+        Ok((ahead, order))
+    });
+    match told {
+        Ok((ahead, taken)) => {
+            let mut inside = Inside::new(taken, channel, ahead);
+            let failure = go(&mut inside);
             // Whatever was made before the failure is to be removed as well.
             let _ = report_stubs(&mut inside);
-            inside.report_failure(step, problem);
+            report_failure(&inside.channel, failure);
         }
-        Err(problem) => {
-            let report = Report::Failed {
-                step: "read its spec".to_owned(),
-                problem,
-            };
-            let _ = send(&channel, &report, None);
-        }
+        Err(failure) => report_failure(&channel, failure),
     }
     1
 }
 
-fn read_spec(mut file: File) -> Result<Spec, Problem> {
-    let mut text = Vec::new();
-    file.read_to_end(&mut text)
-        .map_err(|source| Error::new("read(spec)", source))?;
-    serde_json::from_slice(&text).map_err(|error| Problem::UnknownName {
-        name: error.to_string(),
-    })
+fn report_failure(channel: &Channel, (step, problem): Failure) {
+    let step = step.to_owned();
+    // If nobody listens any more, nobody needs to know.
+    let _ = send(channel, &Report::Failed { step, problem }, None);
 }
 
 /// Goes through all steps; returns only if one failed.
-fn go(inside: &mut Inside) -> (&'static str, Problem) {
+fn go(inside: &mut Inside) -> Failure {
     let steps = match inside.spec.isolation {
         Isolation::Namespace => STEPS.as_slice(),
         Isolation::Chroot { .. } => CHROOT_STEPS.as_slice(),
@@ -208,30 +174,25 @@ fn go(inside: &mut Inside) -> (&'static str, Problem) {
 }
 
 impl Inside {
-    fn new(spec: Spec, channel: Channel) -> Inside {
+    fn new(taken: Taken, channel: Channel, ahead: Ahead) -> Inside {
         Inside {
-            spec,
+            spec: taken.spec,
             channel,
-            doors: Vec::new(),
-            network: None,
-            filter: None,
-            device_rule: DeviceRule::Mounted,
+            doors: taken.doors,
+            network: taken.network,
+            system: ahead.system,
+            filter: ahead.filter,
+            forbids_devices: ahead.forbids_devices,
             root: None,
             mount: None,
             stubs: Stubs::default(),
             identity: None,
             files: Vec::new(),
-            null: None,
             furnished: None,
             terminal: None,
             in_cwd: false,
             is_alone: alone::is_alone(),
         }
-    }
-
-    /// Whether mounts have to keep the program from opening devices.
-    pub(super) fn forbids_devices(&self) -> bool {
-        self.spec.security == Security::Sandbox && self.device_rule == DeviceRule::Mounted
     }
 
     /// The root file system, once it is mounted.
@@ -257,24 +218,12 @@ impl Inside {
     /// Closes what the outside handed over, for good: nothing of it may be used any more.
     pub(super) fn close_files(&mut self) {
         self.doors.clear();
-        process::close([0, 1, 2, CHANNEL_FILE]);
+        process::close([0, 1, 2, self.channel.as_fd().as_raw_fd()]);
     }
 
     /// Tells the outside something, with a file.
     pub(super) fn hand_over(&self, report: &Report, file: &OwnedFd) -> Result<(), Error> {
         send(&self.channel, report, Some(file))
-    }
-
-    fn report_failure(&self, step: &str, problem: Problem) {
-        // If nobody listens any more, nobody needs to know.
-        let _ = send(
-            &self.channel,
-            &Report::Failed {
-                step: step.to_owned(),
-                problem,
-            },
-            None,
-        );
     }
 
     fn execute(&mut self) -> Problem {
@@ -372,7 +321,7 @@ fn open_terminal(inside: &mut Inside) -> Result<(), Problem> {
     )?;
     process::give(&pair.terminal, owner)?;
     tty::control(&pair.terminal)?;
-    process::set_standard_files(&pair.terminal)?;
+    process::set_standard_files([&pair.terminal; 3])?;
     if is_mounted {
         // `/dev/console` is what programs open that want the terminal of the whole machine.
         let place = inside.place(Path::new("/dev/console"), Place::File)?;
@@ -396,6 +345,6 @@ fn report_stubs(inside: &mut Inside) -> Result<(), Problem> {
 fn enter_root(inside: &mut Inside) -> Result<(), Problem> {
     mount::pivot_into(inside.root().dir())?;
     // Nothing of the outside stays open.
-    (inside.root, inside.mount, inside.null) = (None, None, None);
+    (inside.root, inside.mount) = (None, None);
     Ok(())
 }

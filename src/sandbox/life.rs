@@ -8,7 +8,9 @@ use crate::sandbox::Error;
 use crate::sandbox::cgroup::Cgroup;
 use crate::sandbox::cgroup::DeviceList;
 use crate::sandbox::cgroup::Door;
+use crate::sandbox::copying::Copy;
 use crate::sandbox::limits::Limits;
+use crate::sandbox::order::Order;
 use crate::sandbox::overseer::Overseer;
 use crate::sandbox::overseer::Supervised;
 use crate::sandbox::report::Report;
@@ -18,7 +20,6 @@ use crate::sandbox::spec::Isolation;
 use crate::sandbox::spec::Rootfs;
 use crate::sandbox::spec::Spec;
 use crate::sandbox::stub::Stubs;
-use crate::sandbox::template::Copy;
 use crate::sys::Dir;
 use crate::sys::channel::Channel;
 use crate::sys::gift;
@@ -112,8 +113,12 @@ impl Life {
     }
 
     /// Follows it until its program is executed; gives the user's end of its terminal.
-    pub(super) fn begin(&mut self, channel: &Channel) -> Result<Option<OwnedFd>, Error> {
-        let begun = self.listen(channel).and_then(|terminal| {
+    pub(super) fn begin(
+        &mut self,
+        channel: &Channel,
+        order: &Order,
+    ) -> Result<Option<OwnedFd>, Error> {
+        let begun = self.listen(channel, order).and_then(|terminal| {
             let overseer = self.supervised.clone().map(Overseer::start);
             self.overseer = overseer.transpose().map_err(Some)?;
             Ok(terminal)
@@ -131,12 +136,14 @@ impl Life {
 
     /// Listens until the program is executed. An error that is not known is nothing: the sandbox
     /// ended without a word.
-    fn listen(&mut self, channel: &Channel) -> Result<Option<OwnedFd>, Option<Error>> {
+    fn listen(
+        &mut self,
+        channel: &Channel,
+        order: &Order,
+    ) -> Result<Option<OwnedFd>, Option<Error>> {
         let mut ready = None;
         // The inside waits for this: now it knows that it will not outlive this process.
-        if channel.send(b"go", &[]).is_err() {
-            return Err(None);
-        }
+        order.give(channel).map_err(|_| None)?;
         while let Ok(Some(message)) = channel.receive() {
             match serde_json::from_slice(&message.bytes) {
                 Ok(Report::Stubs(made)) => self.around.stubs = made,

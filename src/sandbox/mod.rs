@@ -8,9 +8,10 @@
 //!
 //! [`spawn`] is the outside: it has a [`Template`], which is this very binary started again, make a
 //! copy of itself in new namespaces, and hands that the spec. `init.rs` is the inside: there the
-//! copy goes through a list of named steps and becomes the program, which is process 1 of its namespace: when it ends, all it started is
-//! killed. A sandbox never outlives the process that started it, and when it is gone, no mount, no
-//! process and no mount point is left of it.
+//! copy goes through a list of named steps and becomes the program, which is process 1 of its
+//! namespace: when it ends, all it started is killed. What does not depend on the spec it has done
+//! before, at best while another command ran (`ahead.rs`). A sandbox never outlives the process that
+//! started it, and when it is gone, no mount, no process and no mount point is left of it.
 //!
 //! # What is asked of the kernel
 //!
@@ -37,11 +38,13 @@
 //!
 //! Start reading at [`Spec`], then `init.rs`.
 
+mod ahead;
 mod anchor;
 mod apart;
 mod carrier;
 mod cgroup;
 mod confine;
+mod copying;
 mod entrance;
 mod error;
 mod examine;
@@ -52,6 +55,7 @@ mod ladder;
 mod life;
 mod limits;
 mod network;
+mod order;
 mod outbound;
 mod overseer;
 mod program;

@@ -70,7 +70,7 @@ pub(super) fn protect_root(inside: &mut Inside) -> Result<(), Problem> {
 fn limits(inside: &Inside, access: Access) -> Attributes {
     Attributes {
         read_only: access == Access::ReadOnly,
-        no_dev: inside.forbids_devices(),
+        no_dev: inside.forbids_devices && inside.spec.security == spec::Security::Sandbox,
         ..OPEN
     }
 }

@@ -10,21 +10,22 @@ use std::os::fd::BorrowedFd;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use crate::sandbox::ahead::Ahead;
+use crate::sandbox::ahead::Failure;
+use crate::sandbox::ahead::Kind;
 use crate::sandbox::cgroup::DeviceRule;
 use crate::sandbox::cgroup::Door;
+use crate::sandbox::copying::Answer;
 use crate::sandbox::init;
-use crate::sandbox::init::Birth;
 use crate::sandbox::seccomp;
+use crate::sandbox::seccomp::Filter;
 use crate::sandbox::seccomp::Machine;
-use crate::sandbox::template::Answer;
-use crate::sandbox::template::Order;
 use crate::sys;
 use crate::sys::birth;
 use crate::sys::birth::Side;
 use crate::sys::channel::Channel;
 use crate::sys::id::Capabilities;
 use crate::sys::process;
-use crate::sys::seccomp::Instruction;
 
 /// What the process, and each copy until it becomes its program, is called; nobody else has such a
 /// name.
@@ -51,23 +52,19 @@ pub(super) fn serve(mut args: impl Iterator<Item = OsString>) -> i32 {
     let channel = ManuallyDrop::new(Channel::from_fd(process::adopt(CHANNEL_FILE)));
     let mut filters = Filters::default();
     while let Ok(Some(message)) = channel.receive() {
-        let Ok(order) = serde_json::from_slice::<Order>(&message.bytes) else {
+        let Ok(kind) = serde_json::from_slice::<Kind>(&message.bytes) else {
             return 1;
         };
-        let filter = order.filtered.map(|capabilities| filters.of(capabilities));
+        let filter = kind.filtered.map(|capabilities| filters.of(capabilities));
         if let Err(error) = prepared {
             // If nobody listens, nobody needs to know.
             let _told = answer(&channel, &Err(error.into()), &[]);
             return 1;
         }
-        let answered = match birth::copy(&order.namespaces) {
+        let answered = match birth::copy(&kind.namespaces) {
             Ok(Side::Copy) => {
-                let birth = Birth {
-                    groups: &order.groups,
-                    filter,
-                    device_rule,
-                };
-                return become_sandbox(message.files, birth);
+                let ahead = || Ahead::go(&kind, filter, device_rule);
+                return become_sandbox(message.files, ahead);
             }
             Ok(Side::Original(child)) => answer(&channel, &Ok(()), &[child.as_fd()]),
             Err(error) => answer(&channel, &Err(error.into()), &[]),
@@ -103,22 +100,24 @@ fn answer(channel: &Channel, answer: &Answer, handle: &[BorrowedFd<'_>]) -> sys:
     channel.send(&text, handle)
 }
 
-fn become_sandbox(files: Vec<OwnedFd>, birth: Birth<'_>) -> i32 {
+fn become_sandbox(files: Vec<OwnedFd>, ahead: impl FnOnce() -> Result<Ahead, Failure>) -> i32 {
     // If that is not possible the outside finds out: it does not hear of this process again.
-    if process::signal_at_parents_end(process::KILL).is_err() || birth::keep_files(files).is_err() {
+    let line = files.into_iter().next();
+    let kept = line.map(|line| birth::keep_file(line, CHANNEL_FILE));
+    if !matches!(kept, Some(Ok(()))) || process::signal_at_parents_end(process::KILL).is_err() {
         return 1;
     }
-    init::run(birth)
+    init::run(Channel::from_fd(process::adopt(CHANNEL_FILE)), ahead())
 }
 
 /// The filters that were needed so far; as a rule it is one.
 #[derive(Default)]
 struct Filters {
-    made: Vec<(Capabilities, Rc<Vec<Instruction>>)>,
+    made: Vec<(Capabilities, Rc<Filter>)>,
 }
 
 impl Filters {
-    fn of(&mut self, capabilities: Capabilities) -> Rc<Vec<Instruction>> {
+    fn of(&mut self, capabilities: Capabilities) -> Rc<Filter> {
         let known = self.made.iter().find(|(of, _)| *of == capabilities);
         if let Some((_, filter)) = known {
             return Rc::clone(filter);

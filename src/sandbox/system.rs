@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use crate::sandbox::ahead::Kind;
 use crate::sandbox::init::Inside;
 use crate::sandbox::report::Problem;
 use crate::sandbox::rootfs::tmpfs;
@@ -54,8 +55,8 @@ const LINKS: [(&str, &str); 6] = [
     ("ptmx", "pts/ptmx"),
 ];
 
-/// What tells of the machine, or could harm it, and is hidden.
-const MASKED: [&str; 12] = [
+/// What of `/proc` tells of the machine, or could harm it, and is hidden.
+const MASKED: [&str; 10] = [
     "/proc/acpi",
     "/proc/asound",
     "/proc/interrupts",
@@ -66,11 +67,12 @@ const MASKED: [&str; 12] = [
     "/proc/timer_stats",
     "/proc/sched_debug",
     "/proc/scsi",
-    "/sys/firmware",
-    "/sys/devices/virtual/powercap",
 ];
 
-/// What can be seen but not changed.
+/// The same of `/sys`.
+const MASKED_SYS: [&str; 2] = ["/sys/firmware", "/sys/devices/virtual/powercap"];
+
+/// What of `/proc` can be seen but not changed.
 const READ_ONLY: [&str; 5] = [
     "/proc/bus",
     "/proc/fs",
@@ -79,22 +81,77 @@ const READ_ONLY: [&str; 5] = [
     "/proc/sysrq-trigger",
 ];
 
-/// Mounts `/proc` and `/sys`.
-pub(super) fn mount_kernel(inside: &mut Inside) -> Result<(), Problem> {
-    let proc = Mount::new("proc", &[], INERT)?;
-    proc.attach(inside.place(Path::new("/proc"), Place::Directory)?)?;
-    let read_only = inside.spec.security == Security::Sandbox;
-    let place = inside.place(Path::new("/sys"), Place::Directory)?;
-    match Mount::new("sysfs", &[], Attributes { read_only, ..INERT }) {
-        // It shows a network, and belongs to whoever that belongs to: in a user namespace on the
-        // host's network, the host's is shown.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let sys = Mount::bind(Path::new("/sys"), Depth::Tree)?;
-            sys.attach(place)?;
-            let read_only = true;
-            Ok(sys.restrict(Attributes { read_only, ..INERT }, Depth::Tree)?)
+/// `/dev` and `/proc`, made and on their way to their places.
+///
+/// Parts of them are hidden by mounts, and mounts can only be made on what is attached. So `/dev` is
+/// attached where no path leads, and `/proc` to a directory in it.
+pub(super) struct System {
+    dev: Mount,
+    proc: Mount,
+    /// What is laid over a directory that is hidden, once it was needed.
+    cover: Option<Mount>,
+}
+
+impl System {
+    /// Makes both; what a sandbox must not see is hidden unless nothing is kept from it.
+    pub(super) fn make(kind: &Kind, forbids_devices: bool) -> Result<System, Error> {
+        let attributes = Attributes {
+            no_dev: false,
+            no_exec: false,
+            ..INERT
+        };
+        let mut system = System {
+            dev: tmpfs(kind.dev_size_bytes, 0o755, attributes)?,
+            proc: Mount::new("proc", &[], INERT)?,
+            cover: None,
+        };
+        let dir = system.dev.dir()?;
+        let missing = make_devices(&dir)?;
+        make_links_and_folders(&dir)?;
+        dir.make_dir(PROC, 0o755)?;
+        system.dev.attach_unseen()?;
+        let root = Root::new(dir);
+        bind_devices(&root, &missing)?;
+        if forbids_devices {
+            forbid_more_devices(&system.dev, &root)?;
         }
-        sys => Ok(sys?.attach(place)?),
+        terminals()?.attach(root.open_dir("pts".as_ref())?)?;
+        Mount::new("mqueue", &[], INERT)?.attach(root.open_dir("mqueue".as_ref())?)?;
+        system.proc.attach(root.open_dir(PROC.as_ref())?)?;
+        if kind.filtered.is_some() {
+            system.hide(&root, &MASKED)?;
+            protect(&root)?;
+        }
+        Ok(system)
+    }
+
+    /// Hides what there is of `paths`.
+    fn hide(&mut self, root: &Root, paths: &[&str]) -> Result<(), Error> {
+        for path in paths {
+            let found = match root.resolve(Path::new(path)) {
+                // Not every kernel has all of them.
+                Err(error) if error.is_not_found() => continue,
+                found => found?,
+            };
+            match found.stat()?.is_dir() {
+                true => self.cover()?.attach(&found)?,
+                false => {
+                    let null = Root::new(self.dev.dir()?).resolve("null".as_ref())?;
+                    Mount::bind_handle(null)?.attach(&found)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An empty directory that nothing can be written into.
+    fn cover(&mut self) -> Result<Mount, Error> {
+        let read_only = true;
+        let cover = match self.cover.take() {
+            Some(cover) => cover,
+            None => tmpfs(Some(0), 0o755, Attributes { read_only, ..INERT })?,
+        };
+        Mount::bind_handle(self.cover.insert(cover))
     }
 }
 
@@ -106,7 +163,7 @@ pub(super) fn is_dev(mount: &spec::Mount) -> bool {
 }
 
 /// How much fits into `/dev`.
-fn dev_size(spec: &Spec) -> Option<u64> {
+pub(super) fn dev_size(spec: &Spec) -> Option<u64> {
     let asked = spec.mounts.iter().rev().find(|mount| is_dev(mount));
     match asked.map(|mount| &mount.source) {
         Some(MountSource::Tmpfs { size_bytes, .. }) => *size_bytes,
@@ -114,32 +171,51 @@ fn dev_size(spec: &Spec) -> Option<u64> {
     }
 }
 
-/// Mounts `/dev`, and makes what is in it but `/dev/shm`.
-pub(super) fn mount_devices(inside: &mut Inside) -> Result<(), Problem> {
-    let attributes = Attributes {
-        no_dev: false,
-        no_exec: false,
-        ..INERT
-    };
-    let dev = tmpfs(dev_size(&inside.spec), 0o755, attributes)?;
-    let dir = dev.dir()?;
-    let missing = make_devices(&dir)?;
-    for (name, target) in LINKS {
-        dir.symlink(Path::new(target), name)?;
+/// What the directory is called that `/proc` is attached to at first.
+const PROC: &str = "proc";
+
+/// Mounts `/dev`, `/proc` and `/sys`.
+pub(super) fn mount_system(inside: &mut Inside) -> Result<(), Problem> {
+    let mut system = inside.system.take().expect("made ahead");
+    let proc = inside.place(Path::new("/proc"), Place::Directory)?;
+    system.proc.attach(proc)?;
+    system.dev.dir()?.remove_dir(PROC)?;
+    let dev = inside.place(Path::new("/dev"), Place::Directory)?;
+    system.dev.attach(dev)?;
+    mount_sys(inside)?;
+    if inside.spec.security == Security::Sandbox {
+        system.hide(inside.root(), &MASKED_SYS)?;
     }
-    for (name, mode) in [("pts", 0o755), ("shm", 0o1777), ("mqueue", 0o1777)] {
-        dir.make_dir(name, mode)?;
+    Ok(())
+}
+
+/// Mounts `/sys`, which shows a network.
+fn mount_sys(inside: &mut Inside) -> Result<(), Problem> {
+    let read_only = inside.spec.security == Security::Sandbox;
+    let place = inside.place(Path::new("/sys"), Place::Directory)?;
+    match Mount::new("sysfs", &[], Attributes { read_only, ..INERT }) {
+        // It belongs to whoever the network belongs to: in a user namespace on the host's network,
+        // the host's is shown.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let sys = Mount::bind(Path::new("/sys"), Depth::Tree)?;
+            sys.attach(place)?;
+            let read_only = true;
+            Ok(sys.restrict(Attributes { read_only, ..INERT }, Depth::Tree)?)
+        }
+        sys => Ok(sys?.attach(place)?),
     }
-    dev.attach(inside.place(Path::new("/dev"), Place::Directory)?)?;
-    let place = Root::new(dev.dir()?);
-    for name in missing {
+}
+
+/// Shows the host's devices where this process may make none.
+fn bind_devices(place: &Root, missing: &[&str]) -> Result<(), Error> {
+    missing.iter().try_for_each(|name| {
         let host = Mount::bind(&Path::new("/dev").join(name), Depth::One)?;
-        host.attach(place.resolve(name.as_ref())?)?;
-    }
-    if inside.forbids_devices() {
-        forbid_more_devices(&dev, &place)?;
-    }
-    inside.null = Some(place.resolve("null".as_ref())?);
+        host.attach(place.resolve(name.as_ref())?)
+    })
+}
+
+/// Makes the file system of the sandbox's terminals.
+fn terminals() -> Result<Mount, Error> {
     // Group 5 is `tty` everywhere; programs that hand out terminals rely on it.
     let options = [
         ("newinstance", ""),
@@ -151,17 +227,14 @@ pub(super) fn mount_devices(inside: &mut Inside) -> Result<(), Problem> {
         no_dev: false,
         ..INERT
     };
-    let terminals = match Mount::new("devpts", &options, attributes) {
+    match Mount::new("devpts", &options, attributes) {
         // A user namespace may not know that group.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
             let (_group, others) = options.split_last().expect("there are four");
             Mount::new("devpts", others, attributes)
         }
         terminals => terminals,
-    }?;
-    terminals.attach(dir.open_dir("pts")?)?;
-    Mount::new("mqueue", &[], INERT)?.attach(dir.open_dir("mqueue")?)?;
-    Ok(())
+    }
 }
 
 /// Leaves the devices there are the only ones in `/dev` that can be opened: each gets a mount of its
@@ -178,11 +251,15 @@ fn forbid_more_devices(dev: &Mount, place: &Root) -> Result<(), Error> {
 /// them, else files of that name, and no terminals.
 pub(super) fn fill_dev(dir: &Dir) -> Result<(), Error> {
     make_devices(dir)?;
+    make_links_and_folders(dir)
+}
+
+fn make_links_and_folders(dir: &Dir) -> Result<(), Error> {
     for (name, target) in LINKS {
         dir.symlink(Path::new(target), name)?;
     }
-    for name in ["pts", "shm", "mqueue"] {
-        dir.make_dir(name, 0o1777)?;
+    for (name, mode) in [("pts", 0o755), ("shm", 0o1777), ("mqueue", 0o1777)] {
+        dir.make_dir(name, mode)?;
     }
     Ok(())
 }
@@ -209,39 +286,9 @@ pub(super) fn mount_shared_memory(inside: &mut Inside) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Hides parts of `/proc` and `/sys`, and protects others.
-pub(super) fn mask(inside: &mut Inside) -> Result<(), Problem> {
-    if inside.spec.security == Security::Insecure {
-        return Ok(());
-    }
-    let root = inside.root();
-    // What is at `/dev` by now may have none.
-    let null = inside.null.as_ref().expect("made by an earlier step");
-    let mut nothing: Option<Mount> = None;
-    for path in MASKED {
-        let found = match root.resolve(Path::new(path)) {
-            // Not every kernel has all of them.
-            Err(error) if error.is_not_found() => continue,
-            found => found?,
-        };
-        if !found.stat()?.is_dir() {
-            Mount::bind_handle(null)?.attach(&found)?;
-            continue;
-        }
-        let cover = match &nothing {
-            Some(first) => Mount::bind_handle(first)?,
-            None => tmpfs(
-                Some(0),
-                0o755,
-                Attributes {
-                    read_only: true,
-                    ..INERT
-                },
-            )?,
-        };
-        cover.attach(&found)?;
-        nothing.get_or_insert(cover);
-    }
+/// Protects parts of `/proc` from changes.
+fn protect(root: &Root) -> Result<(), Error> {
+    let read_only = true;
     for path in READ_ONLY {
         let found = match root.resolve(Path::new(path)) {
             Err(error) if error.is_not_found() => continue,
@@ -249,13 +296,7 @@ pub(super) fn mask(inside: &mut Inside) -> Result<(), Problem> {
         };
         let view = Mount::bind_handle(&found)?;
         view.attach(&found)?;
-        view.restrict(
-            Attributes {
-                read_only: true,
-                ..INERT
-            },
-            Depth::Tree,
-        )?;
+        view.restrict(Attributes { read_only, ..INERT }, Depth::Tree)?;
     }
     Ok(())
 }

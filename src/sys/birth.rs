@@ -132,7 +132,7 @@ extern "C" fn be_born(birth: *mut libc::c_void) -> libc::c_int {
             libc::_exit(127);
         }
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
-        if arrange(&mut birth.files) {
+        if arrange(&mut birth.files, 0) {
             if let Some(limit) = &birth.open_files {
                 libc::setrlimit(libc::RLIMIT_NOFILE, limit);
             }
@@ -147,13 +147,13 @@ extern "C" fn be_born(birth: *mut libc::c_void) -> libc::c_int {
     }
 }
 
-/// Makes open files the numbers 0, 1, …, which stay open in a program that is executed. If not,
-/// `errno` says why.
+/// Makes open files the numbers from `first` on, which stay open in a program that is executed. If
+/// not, `errno` says why.
 ///
 /// # Safety
 /// Whoever owns what these numbers were before must not use it any more.
-unsafe fn arrange(files: &mut [RawFd]) -> bool {
-    let behind = files.len();
+unsafe fn arrange(files: &mut [RawFd], first: RawFd) -> bool {
+    let behind = files.len() + first as usize;
     // SAFETY: plain numbers; the kernel refuses those that are not open.
     unsafe {
         // First out of the way, so that no file is overwritten before it is moved.
@@ -162,7 +162,7 @@ unsafe fn arrange(files: &mut [RawFd]) -> bool {
             *file >= 0
         });
         is_moved
-            && (0..)
+            && (first..)
                 .zip(files)
                 .all(|(number, file)| libc::dup2(*file, number) >= 0)
     }
@@ -192,15 +192,14 @@ pub fn copy(namespaces: &[Namespace]) -> Result<Side> {
     }
 }
 
-/// Makes files this process's open files 0, 1, … and closes all others. Nothing else that holds an
-/// open file may be used or dropped afterwards.
-pub fn keep_files(files: Vec<OwnedFd>) -> Result<()> {
-    let mut files: Vec<RawFd> = files.into_iter().map(IntoRawFd::into_raw_fd).collect();
-    // SAFETY: whoever calls this gives up all other files.
-    if !unsafe { arrange(&mut files) } {
+/// Makes a file this process's open file of this number and closes all behind it. Nothing that held
+/// one of these may be used or dropped afterwards.
+pub fn keep_file(file: OwnedFd, number: RawFd) -> Result<()> {
+    // SAFETY: whoever calls this gives up what these numbers were.
+    if !unsafe { arrange(&mut [file.into_raw_fd()], number) } {
         return Err(std::io::Error::last_os_error()).call(|| "dup2()".to_owned());
     }
-    process::close_from(RawFd::try_from(files.len()).expect("they are few"));
+    process::close_from(number + 1);
     Ok(())
 }
 

@@ -92,6 +92,12 @@ impl Mount {
         })
     }
 
+    /// Attaches it on top of this process's root directory: no path leads there, since none begins
+    /// with what is mounted on its root. Only its handle does.
+    pub fn attach_unseen(&self) -> Result<()> {
+        self.attach(Dir::open(Path::new("/"))?)
+    }
+
     /// Forbids more on an attached mount.
     pub fn restrict(&self, attributes: Attributes, depth: Depth) -> Result<()> {
         if attributes == Attributes::default() {
@@ -146,6 +152,12 @@ pub enum Depth {
 pub fn make_private() -> Result<()> {
     let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     rustix::mount::mount_change("/", flags).call(|| r#"mount("/", MS_PRIVATE | MS_REC)"#.to_owned())
+}
+
+/// Keeps every mount of this namespace from telling other namespaces of changes.
+pub fn make_follower() -> Result<()> {
+    let flags = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+    rustix::mount::mount_change("/", flags).call(|| r#"mount("/", MS_SLAVE | MS_REC)"#.to_owned())
 }
 
 /// Makes an attached mount `/` of this mount namespace and lets go of all else.

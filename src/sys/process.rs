@@ -236,11 +236,12 @@ pub fn adopt(number: RawFd) -> OwnedFd {
     file
 }
 
-/// Makes a file this process's standard input, output and error.
-pub fn set_standard_files(file: impl AsFd) -> Result<()> {
-    rustix::stdio::dup2_stdin(file.as_fd())
-        .and_then(|()| rustix::stdio::dup2_stdout(file.as_fd()))
-        .and_then(|()| rustix::stdio::dup2_stderr(file.as_fd()))
+/// Makes files this process's standard input, output and error.
+pub fn set_standard_files(files: [impl AsFd; 3]) -> Result<()> {
+    let [input, output, errors] = files;
+    rustix::stdio::dup2_stdin(input)
+        .and_then(|()| rustix::stdio::dup2_stdout(output))
+        .and_then(|()| rustix::stdio::dup2_stderr(errors))
         .call(|| "dup2()".to_owned())
 }
 

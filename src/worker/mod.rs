@@ -28,6 +28,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicUsize;
 
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -162,6 +163,8 @@ pub struct Worker {
     networks: Arc<Networks>,
     /// What the sandboxes of commands are copied from.
     template: Template,
+    /// How many commands are expected that have not begun.
+    commands: Arc<AtomicUsize>,
     mount_points: MountPoints,
     empty_layer: EmptyLayer,
     /// Who wants to know of layers as soon as they are there.
@@ -179,6 +182,7 @@ impl Worker {
     ) -> Self {
         Self {
             template: Template::new(&options.binary),
+            commands: Arc::default(),
             options: Arc::new(options),
             store,
             snapshots,

@@ -3,9 +3,10 @@
 //! that is newer than the profile does not exist (`ENOSYS`), so that programs fall back on older
 //! ones, as runc has it. No call ends a process.
 //!
-//! [`calls.txt`](calls.txt) is the profile, `profile.rs` reads it, and `program.rs` makes of it
-//! what the kernel runs. Nothing here makes a system call. Start reading at [`filter`].
+//! [`calls.txt`](calls.txt) is the profile, `profile.rs` reads it, `parts.rs` takes out what can only
+//! be refused when a sandbox is set up, and `program.rs` makes of it what the kernel runs. Nothing here makes a system call. Start reading at [`filter`].
 
+mod parts;
 mod profile;
 mod program;
 
@@ -16,6 +17,7 @@ use crate::sys::id::Capabilities;
 use crate::sys::seccomp::Instruction;
 
 use self::profile::Abi;
+use self::profile::Verdict;
 use self::program::Section;
 
 /// A kind of machine, with all the ways in which its programs call the kernel.
@@ -47,11 +49,26 @@ impl Machine {
     }
 }
 
+/// A filter in two parts. The kernel asks both about each call, and a refusal of either holds.
+#[derive(Debug)]
+pub(super) struct Filter {
+    /// All of it but for some calls by which a sandbox is set up: a large program, which it takes
+    /// the kernel a while to install.
+    pub(super) ahead: Vec<Instruction>,
+    /// These calls.
+    pub(super) rest: Vec<Instruction>,
+}
+
 /// Makes the filter for a sandbox whose root has these capabilities.
-pub(super) fn filter(machine: Machine, capabilities: Capabilities) -> Vec<Instruction> {
-    let sections = machine.sections().map(|(architecture, abis)| Section {
+pub(super) fn filter(machine: Machine, capabilities: Capabilities) -> Filter {
+    let [usual, other] = machine.sections().map(|(architecture, abis)| Section {
         architecture,
         ranges: profile::ranges(abis, capabilities),
     });
-    program::compile(&sections)
+    let (ahead, rest) = parts::part(&usual.ranges, machine);
+    let of_usual = |ranges| Section { ranges, ..usual };
+    Filter {
+        ahead: program::compile(&[of_usual(ahead), other], Verdict::Unknown),
+        rest: program::compile(&[of_usual(rest)], Verdict::Allowed),
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::sandbox::seccomp::parts::Ranges;
 use crate::sys::id::Capabilities;
 
 /// The calls, their numbers and when they are allowed.
@@ -76,8 +77,8 @@ const X32: u32 = 1 << 30;
 /// Calls of 32-bit ARM from here on are no system calls as others are, and no newer than those.
 const ARM_PRIVATE: u32 = 0xf_0000;
 
-/// Gives the verdicts on all numbers, in order: each holds from its number up to the next.
-pub(super) fn ranges(abis: &[Abi], capabilities: Capabilities) -> Vec<(u32, Verdict)> {
+/// Gives the verdicts on all numbers.
+pub(super) fn ranges(abis: &[Abi], capabilities: Capabilities) -> Ranges {
     let mut ranges = vec![(0, Verdict::Refused)];
     let mut begin = |number, verdict| {
         ranges.pop_if(|(from, _)| *from == number);

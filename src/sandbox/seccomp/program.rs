@@ -3,6 +3,7 @@
 //! Every call is looked up by halving, in some eight comparisons. Since Linux 5.11 the kernel
 //! finds out once which calls are allowed in any case, and does not run the program for them.
 
+use crate::sandbox::seccomp::parts::Ranges;
 use crate::sandbox::seccomp::profile::Verdict;
 use crate::sys::seccomp::Instruction;
 
@@ -10,8 +11,8 @@ use crate::sys::seccomp::Instruction;
 pub(super) struct Section {
     /// The kernel's name for it.
     pub(super) architecture: u32,
-    /// Verdicts in order; each holds from its number up to the next.
-    pub(super) ranges: Vec<(u32, Verdict)>,
+    /// The verdicts on them.
+    pub(super) ranges: Ranges,
 }
 
 /// Where in `struct seccomp_data` the program finds what it looks at; the numbers that are 64 bits
@@ -35,8 +36,8 @@ const ERROR: u32 = 0x0005_0000;
 const EPERM: u32 = 1;
 const ENOSYS: u32 = 38;
 
-/// Makes the program. A call of an architecture without a section does not exist.
-pub(super) fn compile(sections: &[Section]) -> Vec<Instruction> {
+/// Makes the program; `otherwise` is the verdict on all calls of an architecture without a section.
+pub(super) fn compile(sections: &[Section], otherwise: Verdict) -> Vec<Instruction> {
     let mut program = vec![plain(LOAD, ARCHITECTURE)];
     for section in sections {
         let mut part = vec![plain(LOAD, CALL)];
@@ -44,7 +45,7 @@ pub(super) fn compile(sections: &[Section]) -> Vec<Instruction> {
         program.extend(skip_unless(JUMP_IF_EQUAL, section.architecture, part.len()));
         program.extend(part);
     }
-    program.extend(answer(Verdict::Unknown));
+    program.extend(answer(otherwise));
     program
 }
 

@@ -18,6 +18,7 @@ use std::io;
 use std::io::PipeReader;
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 use crate::graph::ExecOp;
 use crate::graph::Network;
@@ -55,6 +56,7 @@ pub(super) fn expect(worker: &Worker, op: &ExecOp, cancel: &Cancel) {
     let Ok(isolation) = worker.options.ladder.isolation() else {
         return;
     };
+    worker.commands.fetch_add(1, Ordering::Relaxed);
     worker.template.begin(&isolation);
     if let (Network::Default, Isolation::Namespace) = (chosen(worker, op), &isolation) {
         worker.networks.expect(cancel);
@@ -63,6 +65,11 @@ pub(super) fn expect(worker: &Worker, op: &ExecOp, cancel: &Cancel) {
 
 /// Runs the command on its root filesystem and keeps what it changed.
 pub(super) async fn run(worker: &Worker, op: ExecOp, task: &Task) -> Result<Made, Error> {
+    let fewer = |commands: usize| commands.checked_sub(1);
+    // One that nobody expected does not count.
+    let _left = worker
+        .commands
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
     let (worker, step) = (worker.clone(), task.step.clone());
     let inputs = task.inputs.clone();
     let cancel = task.cancel.clone();
@@ -223,6 +230,9 @@ fn execute(
     };
     let mut running = sandbox::spawn(spec, &options)?;
     started(running.killer());
+    if worker.commands.load(Ordering::Relaxed) > 0 {
+        worker.template.expect(spec);
+    }
     let pipes = [
         (Stream::Stdout, running.stdout.take()),
         (Stream::Stderr, running.stderr.take()),

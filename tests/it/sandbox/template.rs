@@ -8,6 +8,7 @@ use std::process::Stdio;
 
 use rbuild::sandbox::Error;
 use rbuild::sandbox::Input;
+use rbuild::sandbox::Network;
 use rbuild::sandbox::SpawnOptions;
 use rbuild::sandbox::Template;
 use rbuild::sandbox::spawn;
@@ -60,6 +61,32 @@ fn a_sandbox_needs_nothing_of_whoever_made_the_template() {
     drop(begun);
     drop(running.stdin.take());
     assert_eq!(finish(running).status.code, 0);
+}
+
+#[test]
+fn a_sandbox_is_the_same_whether_its_kind_was_expected_or_not() {
+    if !able() {
+        return;
+    }
+    let options = options();
+    let look = "echo $$; busybox grep -v ^overlay /proc/mounts; ls /proc/self/fd /dev; id -u; \
+                busybox grep -e Cap -e Seccomp: -e NoNew /proc/self/status; busybox hostname";
+    let see = || {
+        let running = spawn(&shell(look).spec, &options);
+        finish(running.unwrap_or_else(|error| panic!("{}", text(&error)))).stdout
+    };
+    let unexpected = see();
+    assert!(unexpected.starts_with("1\n"), "{unexpected}");
+    let mut alone = shell("true").spec;
+    alone.network = Network::None;
+    for expected in [&shell(look).spec, &alone] {
+        options.template.expect(expected);
+        options.template.expect(expected);
+        assert_eq!(see(), unexpected);
+    }
+    // Whoever expected too much has nothing to clear away.
+    options.template.expect(&alone);
+    drop(options);
 }
 
 #[test]
