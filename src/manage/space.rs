@@ -17,6 +17,7 @@ use crate::oci::Index;
 use crate::oci::Layer;
 use crate::oci::Manifest;
 use crate::oci::media_type;
+use crate::snapshot;
 use crate::snapshot::Kind;
 use crate::snapshot::Lazy;
 use crate::snapshot::SnapshotId;
@@ -167,8 +168,12 @@ fn clear_caches(root: &Path, forget: Forget) -> Result<u64, Error> {
 /// Gives the blobs of those change sets of which there is only a layer.
 fn layers_alone(snapshots: &Lazy, alive: &BTreeSet<SnapshotId>) -> Result<Vec<Descriptor>, Error> {
     let mut blobs = Vec::new();
-    for id in alive.iter().filter(|id| snapshots.exists(id)) {
-        let layer = snapshots.layer_alone(id)?;
+    for id in alive {
+        let layer = match snapshots.layer_alone(id) {
+            // A record's may be gone, and a build may discard its own at any time.
+            Err(snapshot::Error::Missing { .. }) => continue,
+            layer => layer?,
+        };
         let layer = layer.and_then(|text| serde_json::from_slice::<Layer>(&text).ok());
         blobs.extend(layer.map(|layer| layer.blob));
     }
