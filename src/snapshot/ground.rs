@@ -37,7 +37,7 @@ pub(super) struct Grounds {
 struct Ground {
     trees: Vec<PathBuf>,
     root: Root,
-    _held: Vec<Arc<Held>>,
+    held: Vec<Arc<Held>>,
 }
 
 impl Grounds {
@@ -59,10 +59,10 @@ impl Grounds {
         mount(overlay, place)
     }
 
-    /// Forgets all grounds, which keep what they consist of from being removed.
-    pub(super) fn let_go(&self) {
+    /// Forgets the grounds that keep the directory of a number from being removed.
+    pub(super) fn let_go(&self, number: u64) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.clear();
+        known.retain(|ground| !ground.held.iter().any(|held| held.is_of(number)));
     }
 
     fn mount_on_ground(
@@ -105,7 +105,7 @@ impl Grounds {
         let made = Arc::new(Ground {
             trees: trees.to_vec(),
             root: mount(&overlay, place)?,
-            _held: held.to_vec(),
+            held: held.to_vec(),
         });
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let oldest = (known.len() == GROUNDS_MAX).then(|| known.remove(0));

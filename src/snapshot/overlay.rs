@@ -87,6 +87,14 @@ impl Overlay {
         Ok(known)
     }
 
+    /// Forgets the mounts that keep a snapshot from being removed.
+    fn let_go(&self, id: &SnapshotId) -> Result<()> {
+        if let Some(number) = self.shelf.number(id)? {
+            self.grounds.let_go(number);
+        }
+        Ok(())
+    }
+
     /// The trees of a chain, the lowest first, and those that have to be made for it.
     fn lowers(&self, chain: &[SnapshotId]) -> Result<(Vec<PathBuf>, Option<Scratch>)> {
         let known = chain.iter().map(|id| self.know(id));
@@ -230,12 +238,12 @@ impl Snapshotter for Overlay {
     }
 
     fn remove(&self, id: &SnapshotId) -> Result<()> {
-        self.grounds.let_go();
+        self.let_go(id)?;
         self.shelf.remove(id)
     }
 
     fn remove_all(&self, ids: &[SnapshotId]) -> Result<Removed> {
-        self.grounds.let_go();
+        ids.iter().try_for_each(|id| self.let_go(id))?;
         self.shelf.remove_all(ids)
     }
 

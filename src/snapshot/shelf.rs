@@ -18,6 +18,7 @@ use crate::snapshot::error::cannot;
 use crate::snapshot::error::on_tree;
 use crate::snapshot::hold::Held;
 use crate::snapshot::hold::Holds;
+use crate::snapshot::hold::number;
 use crate::snapshot::implied;
 use crate::snapshot::scratch;
 use crate::snapshot::scratch::Kept;
@@ -58,7 +59,7 @@ impl Shelf {
         fs::create_dir_all(&empty).map_err(cannot("create", empty))?;
         Ok(Self {
             path: path.to_owned(),
-            holds: Holds::default(),
+            holds: Holds::new(path),
             lease: None,
         })
     }
@@ -118,7 +119,12 @@ impl Shelf {
 
     /// Keeps the snapshots of a chain from being removed.
     pub(super) fn hold(&self, chain: &[SnapshotId]) -> Result<Vec<Arc<Held>>> {
-        self.holds.take(&self.path, chain)
+        self.holds.take(chain)
+    }
+
+    /// Gives the number of a snapshot's directory, if there is one.
+    pub(super) fn number(&self, id: &SnapshotId) -> Result<Option<u64>> {
+        number(&self.place(id))
     }
 
     /// Gives a finished directory its name as a snapshot.
@@ -172,7 +178,7 @@ impl Shelf {
     }
 
     pub(super) fn change_set(&self, id: &SnapshotId) -> Result<View> {
-        let held = self.holds.take_one(&self.path, id)?;
+        let held = self.holds.take_one(id)?;
         let tree = self.tree(id);
         Ok(View {
             root: Root::open(&tree).map_err(on_tree(tree))?,
@@ -247,14 +253,9 @@ impl Shelf {
         if alias::target(&place).is_some() {
             return fs::remove_file(&place).map_err(cannot("remove", place));
         }
-        let alone = match File::open(&place) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            opened => opened.map_err(cannot("read", &place))?,
+        let Some(_alone) = self.holds.take_away(id)? else {
+            return Ok(());
         };
-        self.holds.let_go();
-        alone
-            .try_lock()
-            .map_err(|_| Error::InUse { id: id.clone() })?;
         fs::rename(&place, grave.path().join(id.as_str())).map_err(cannot("rename", &place))
     }
 

@@ -21,6 +21,7 @@ unsafe extern "C" {}
 
 pub mod alone;
 pub mod birth;
+pub mod byte_lock;
 pub mod channel;
 pub mod devices;
 pub mod family;

@@ -54,6 +54,19 @@ fn build(home: &Home, case: &Path) -> String {
     describe(&layout)
 }
 
+/// A build of the context, with files of the machine's as another, by a shell that sets a limit.
+fn build_within(home: &Home, limit: &str) -> Command {
+    let mut command = Command::new("sh");
+    let script = format!("ulimit {limit} && exec \"$@\"");
+    command.args(["-c", &script, "sh", RBUILD, "build"]);
+    command.args(["--progress=plain", "--build-context=host=/bin", "context"]);
+    command.current_dir(home.path(""));
+    for (name, value) in home.rbuild().get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    command
+}
+
 #[test]
 fn a_command_may_open_as_many_files_as_was_allowed() {
     if !require(&[
@@ -65,20 +78,8 @@ fn a_command_may_open_as_many_files_as_was_allowed() {
     }
     let home = Home::new();
     home.context("FROM scratch\nCOPY --from=host busybox /bin/sh\nRUN ulimit -Sn\n");
-    let build = home.rbuild();
     let told = |allowed: &str, options: &[&str]| {
-        let mut command = Command::new("sh");
-        let script = format!("ulimit {allowed} && exec \"$@\"");
-        command.args(["-c", &script, "sh", RBUILD, "build"]);
-        command.args(["--progress=plain", "--build-context=host=/bin", "context"]);
-        command
-            .arg("--no-cache")
-            .args(options)
-            .current_dir(home.path(""));
-        for (name, value) in build.get_envs() {
-            command.env(name, value.unwrap_or_default());
-        }
-        succeed(&mut command).stderr
+        succeed(build_within(&home, allowed).arg("--no-cache").args(options)).stderr
     };
     for (allowed, options, limit) in [
         ("-Sn 123", &[][..], " 123"),
@@ -90,4 +91,21 @@ fn a_command_may_open_as_many_files_as_was_allowed() {
         let is_limit = |line: &str| line.starts_with("#3 0.") && line.ends_with(limit);
         assert!(told.lines().any(is_limit), "{told}");
     }
+}
+
+#[test]
+fn a_chain_may_be_higher_than_files_may_be_open() {
+    if !require(&[
+        Feature::Root,
+        Feature::Namespaces,
+        Feature::Program("busybox"),
+    ]) {
+        return;
+    }
+    let home = Home::new();
+    let below: String = (0..100).map(|at| format!("WORKDIR /{at}\n")).collect();
+    let base = "FROM scratch\nCOPY --from=host busybox /bin/sh\n";
+    let run = "RUN [ -d /0 ] && [ \"$PWD\" = /99 ]\n";
+    home.context(&format!("{base}{below}{run}"));
+    succeed(&mut build_within(&home, "-n 64"));
 }
