@@ -128,6 +128,7 @@ impl Context {
         request: &Request,
         local: &Local,
     ) -> Result<(), Error> {
+        local.settle()?;
         let mut head = Vec::new();
         let read = (&mut input).take(HEAD_BYTES).read_to_end(&mut head);
         let path = || PathBuf::from("-");
@@ -179,6 +180,7 @@ impl Context {
         request: &Request,
         (local, agents): (&Local, &Agents),
     ) -> Result<(), Error> {
+        local.settle()?;
         let url = worker::without_secrets(&op.remote);
         let step = request
             .sink

@@ -42,7 +42,7 @@ impl Local {
     pub(super) fn open(request: &Request, cancel: &Cancel) -> Result<Self, Error> {
         let root = &request.root;
         let store = Store::open(root).map_err(|source| Error::Store { source })?;
-        store.share().map_err(|source| Error::Store { source })?;
+        store.hold().map_err(|source| Error::Store { source })?;
         let ladder = Arc::new(Ladder::new(request.wishes, root));
         let snapshots = worker::snapshots(&store, &ladder);
         let snapshots = snapshots.map_err(|source| Error::Snapshots { source })?;
@@ -87,12 +87,19 @@ impl Local {
         }
     }
 
+    /// Lets others prune the store meanwhile: something begins that may take long.
+    pub(super) fn settle(&self) -> Result<(), Error> {
+        let settled = self.store.settle();
+        settled.map_err(|source| Error::Store { source })
+    }
+
     /// Gives the runtime, started when it is first needed: a build of which everything is known
     /// needs none.
     pub(super) fn runtime(&self) -> Result<&Runtime, Error> {
         if let Some(runtime) = self.runtime.get() {
             return Ok(runtime);
         }
+        self.settle()?;
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.enable_all().build();
         let runtime = runtime.map_err(|source| Error::Runtime { source })?;

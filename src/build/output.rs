@@ -75,6 +75,9 @@ fn write_all(
     }
     local.check()?;
     store(request, local, image)?;
+    if !request.outputs.is_empty() {
+        local.settle()?;
+    }
     for target in &request.outputs {
         local.check()?;
         match target {

@@ -63,6 +63,7 @@ fn find(request: &Request, local: &Local, context: &Context) -> Result<Text, Err
         },
         DockerfileSource::Path(given) => read_given(given, (folder, context.is_unpacked())),
         DockerfileSource::Stdin => {
+            local.settle()?;
             let bytes = read_all(io::stdin(), "standard input")?;
             let ignore = read_ignore_inside(folder, Path::new(IGNORE))?.unwrap_or_default();
             Ok(nameless(&bytes, ignore))

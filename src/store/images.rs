@@ -89,8 +89,8 @@ impl Store {
             entries.retain(|old| name_of(old).is_some() || old.digest != entry.digest);
             let is_same = |old: &&mut Descriptor| name_of(old).as_ref() == Some(name);
             match entries.iter_mut().find(is_same) {
-                Some(old) => *old = entry,
-                None => entries.push(entry),
+                Some(old) => old.clone_from(&entry),
+                None => entries.push(entry.clone()),
             }
         })
     }
@@ -246,15 +246,22 @@ impl Store {
         Index::parse(&bytes).map_err(|source| Error::Document { path, source })
     }
 
-    /// Rewrites the index under its lock, so that of two changes none is lost.
-    fn change_index(&self, change: impl FnOnce(&mut Vec<Descriptor>)) -> Result<(), Error> {
-        let _lock = self.lock_index()?;
-        let mut index = self.read_index()?;
-        let before = index.manifests.clone();
-        change(&mut index.manifests);
-        if index.manifests == before {
+    /// Rewrites the index under its lock, so that of two changes none is lost. Where nothing changes,
+    /// the lock is not needed.
+    fn change_index(&self, mut change: impl FnMut(&mut Vec<Descriptor>)) -> Result<(), Error> {
+        let mut changed = || {
+            let mut index = self.read_index()?;
+            let before = index.manifests.clone();
+            change(&mut index.manifests);
+            Ok(Some(index).filter(|index| index.manifests != before))
+        };
+        if changed()?.is_none() {
             return Ok(());
         }
+        let _lock = self.lock_index()?;
+        let Some(index) = changed()? else {
+            return Ok(());
+        };
         // After a power failure too, no name shall stand for what is not there.
         let path = self.root().join("blobs/sha256");
         let synced = File::open(&path).and_then(|folder| folder.sync_all());

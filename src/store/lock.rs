@@ -46,6 +46,16 @@ impl Store {
     /// # Errors
     /// [`Error::Lock`] if the kernel refuses.
     pub fn share(&self) -> Result<(), Error> {
+        self.hold()?;
+        self.settle()
+    }
+
+    /// As [`Store::share`], but nothing is pruned at all until [`Store::settle`]: for those who may
+    /// be done at once, and then need not write what they found.
+    ///
+    /// # Errors
+    /// [`Error::Lock`] if the kernel refuses.
+    pub fn hold(&self) -> Result<(), Error> {
         if self.lease.get().is_some() {
             return Ok(());
         }
@@ -60,7 +70,19 @@ impl Store {
         Ok(())
     }
 
-    /// Gives the claims that hold off pruning, if [`Store::share`] was called: other things in the
+    /// Lets others prune what was not found or made by now: to be called before what takes long.
+    ///
+    /// # Errors
+    /// [`Error::Lock`] if the kernel refuses.
+    pub fn settle(&self) -> Result<(), Error> {
+        let settled = self.lease.get().map_or(Ok(()), |lease| lease.settle());
+        settled.map_err(|source| Error::Lock {
+            path: self.lock_path(),
+            source,
+        })
+    }
+
+    /// Gives the claims that hold off pruning, if [`Store::hold`] was called: other things in the
     /// store's directory may be claimed as well.
     #[must_use]
     pub fn lease(&self) -> Option<Arc<Lease>> {
@@ -110,6 +132,8 @@ impl Store {
 
     /// Waits for the right to rewrite the index.
     pub(super) fn lock_index(&self) -> Result<File, Error> {
+        // Who prunes has it and waits for those who have not settled.
+        self.settle()?;
         let path: PathBuf = self.root().join("index.lock");
         let error = |source| Error::Lock {
             path: path.clone(),

@@ -6,8 +6,8 @@
 //! process lives; and what it is told after a cleaning, the cleaning left there.
 //!
 //! The claims of a process are the lines of a file, which it has locked: the lock goes with the
-//! process, however that ends. Where they cannot be written, as on a full disk, the process claims
-//! everything: nobody cleans until it ends. What a process leaves to others when it ends, it must have noted
+//! process, however that ends. At first, and where they cannot be written, as on a full disk, the
+//! process claims everything: nobody cleans until it settles or ends. What a process leaves to others when it ends, it must have noted
 //! elsewhere before; so whoever cleans reads first the claims and then the notes.
 
 use std::collections::BTreeSet;
@@ -21,6 +21,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
@@ -33,14 +34,14 @@ const PREFIX: &str = "lease-";
 pub struct Lease {
     /// Held shared while something is claimed, and alone while somebody cleans.
     lock: File,
-    path: Option<PathBuf>,
+    folder: PathBuf,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// None once everything is claimed: then the lock is not given back.
-    file: Option<File>,
+    /// None while everything is claimed: then the lock is not given back.
+    file: Option<(PathBuf, File)>,
     claimed: HashSet<String>,
 }
 
@@ -54,26 +55,37 @@ pub struct Claims {
 }
 
 impl Lease {
-    /// Begins one, as a file in `folder`; waits while somebody who has `lock` alone cleans.
+    /// Begins one that claims everything; waits while somebody who has `lock` alone cleans. What it
+    /// settles for becomes a file in `folder`.
     ///
     /// # Errors
     /// What the kernel says.
     pub fn begin(lock: File, folder: &Path) -> io::Result<Self> {
         lock.lock_shared()?;
-        let created = create(folder).and_then(|(path, file)| {
-            file.lock()?;
-            lock.unlock()?;
-            Ok((path, file))
-        });
-        let (path, file) = created.ok().unzip();
         Ok(Self {
             lock,
-            path,
+            folder: folder.to_owned(),
             state: Mutex::new(State {
-                file,
+                file: None,
                 claimed: HashSet::new(),
             }),
         })
+    }
+
+    /// Claims from now on only what was and will be claimed by name. Who has little to do ends
+    /// before that, and writes nothing.
+    ///
+    /// # Errors
+    /// What the kernel says of the lock.
+    pub fn settle(&self) -> io::Result<()> {
+        let mut state = self.state();
+        if state.file.is_none()
+            && let Ok(written) = write(&self.folder, &state.claimed)
+        {
+            self.lock.unlock()?;
+            state.file = Some(written);
+        }
+        Ok(())
     }
 
     /// Claims a name; waits while somebody cleans.
@@ -81,26 +93,34 @@ impl Lease {
     /// # Errors
     /// What the kernel says of the lock; then nothing is claimed.
     pub fn claim(&self, name: &str) -> io::Result<()> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         let State { file, claimed } = &mut *state;
-        let Some(open) = file.as_mut().filter(|_| !claimed.contains(name)) else {
-            return Ok(());
-        };
-        self.lock.lock_shared()?;
-        if open.write_all(format!("{name}\n").as_bytes()).is_err() {
-            *file = None;
+        if claimed.contains(name) {
             return Ok(());
         }
-        self.lock.unlock()?;
+        if let Some((path, open)) = file {
+            self.lock.lock_shared()?;
+            if open.write_all(line(name).as_bytes()).is_ok() {
+                self.lock.unlock()?;
+            } else {
+                let _ = fs::remove_file(path);
+                *file = None;
+            }
+        }
         claimed.insert(name.to_owned());
         Ok(())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         // What stays is removed by the next who cleans.
-        let _ = self.path.as_ref().map(fs::remove_file);
+        let file = self.state().file.take();
+        let _ = file.map(|(path, _)| fs::remove_file(path));
     }
 }
 
@@ -138,6 +158,20 @@ pub fn claims(folder: &Path) -> io::Result<Claims> {
     Ok(claims)
 }
 
+fn line(name: &str) -> String {
+    format!("{name}\n")
+}
+
+/// Writes claims to a new file, and locks it.
+fn write(folder: &Path, names: &HashSet<String>) -> io::Result<(PathBuf, File)> {
+    let (path, mut file) = create(folder)?;
+    let lines: String = names.iter().map(|name| line(name)).collect();
+    let written = file.lock().and_then(|()| file.write_all(lines.as_bytes()));
+    // What is not whole is worse than nothing.
+    written.inspect_err(|_| drop(fs::remove_file(&path)))?;
+    Ok((path, file))
+}
+
 fn create(folder: &Path) -> io::Result<(PathBuf, File)> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     loop {
@@ -172,11 +206,16 @@ mod tests {
         options.open(folder.path().join("lock")).unwrap()
     }
 
+    fn settled(folder: &tempfile::TempDir) -> Lease {
+        let lease = Lease::begin(lock(folder), folder.path()).unwrap();
+        lease.settle().unwrap();
+        lease
+    }
+
     #[test]
     fn what_the_living_claim_is_known_and_what_the_dead_claimed_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        let one = Lease::begin(lock(&folder), folder.path()).unwrap();
-        let other = Lease::begin(lock(&folder), folder.path()).unwrap();
+        let [one, other] = [(); 2].map(|()| settled(&folder));
         for name in ["a", "b", "a"] {
             one.claim(name).unwrap();
         }
@@ -198,6 +237,7 @@ mod tests {
     fn who_cannot_write_claims_everything() {
         let folder = tempfile::tempdir().unwrap();
         let lease = Lease::begin(lock(&folder), &folder.path().join("missing")).unwrap();
+        lease.settle().unwrap();
         lease.claim("a").unwrap();
         assert!(lock(&folder).try_lock().is_err());
         drop(lease);
@@ -205,9 +245,24 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_claimed_while_somebody_cleans() {
+    fn who_has_not_settled_claims_everything_and_writes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let lease = Lease::begin(lock(&folder), folder.path()).unwrap();
+        lease.claim("a").unwrap();
+        assert!(lock(&folder).try_lock().is_err());
+        assert!(!claims(folder.path()).unwrap().has_claimants);
+        lease.settle().unwrap();
+        lease.claim("b").unwrap();
+        lease.settle().unwrap();
+        lock(&folder).try_lock().unwrap();
+        let found = claims(folder.path()).unwrap().names;
+        assert_eq!(["a", "b"].map(|name| found.contains(name)), [true, true]);
+    }
+
+    #[test]
+    fn nothing_is_claimed_while_somebody_cleans() {
+        let folder = tempfile::tempdir().unwrap();
+        let lease = settled(&folder);
         let cleaning = lock(&folder);
         cleaning.lock().unwrap();
         std::thread::scope(|scope| {

@@ -290,6 +290,30 @@ fn pruning_keeps_what_a_living_process_found_or_made() {
 }
 
 #[test]
+fn who_holds_off_all_pruning_waits_for_none_to_name_an_image() {
+    let (_folder, store) = open();
+    let image = put_image(&store, "x");
+    let worker = Store::open(store.root()).unwrap();
+    worker.hold().unwrap();
+    assert!(worker.contains(&image));
+    let other = Store::open(store.root()).unwrap();
+    std::thread::scope(|scope| {
+        let pruning = scope.spawn(|| other.begin_pruning().map(drop));
+        let index = fs::File::open(store.root().join("index.lock")).unwrap();
+        // It has the index, and waits for the worker.
+        while index.try_lock().is_ok() {
+            index.unlock().unwrap();
+            std::thread::yield_now();
+        }
+        worker.tag(&name("x"), &image).unwrap();
+        pruning.join().unwrap().unwrap();
+    });
+    let pruning = store.begin_pruning().unwrap();
+    assert!(!pruning.is_alone());
+    assert!(store.find(&name("x")).unwrap().is_some());
+}
+
+#[test]
 fn pruning_stops_at_a_manifest_it_cannot_read() {
     let (_folder, store) = open();
     let image = put_image(&store, "x");
