@@ -357,7 +357,8 @@ fn kind_of(error: &worker::Error) -> Kind {
     match error {
         worker::Error::Canceled => Kind::Canceled,
         worker::Error::Remote(error) => of_remote(error),
-        worker::Error::Git { .. } => Kind::Remote,
+        // As where a web server's file has another digest.
+        worker::Error::Git { .. } | worker::Error::GitChecksum { .. } => Kind::Remote,
         error if error.is_users() => Kind::User,
         _ => Kind::Environment,
     }

@@ -55,7 +55,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The blob cannot be read or decompressed.
-    #[error("cannot read the layer after {entries} entries")]
+    #[error("cannot read the archive after {entries} entries")]
     ReadBlob {
         /// How many entries came before.
         entries: u64,

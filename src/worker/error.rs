@@ -19,8 +19,8 @@ use crate::sys;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A `COPY` names a file that is not there.
-    #[error("{path:?} does not exist in the source of the copy")]
+    /// A `COPY` or a mount names a file that is not there.
+    #[error("{path:?} does not exist where it is to be taken from")]
     SourceMissing {
         /// The path, relative to the source.
         path: PathBuf,
@@ -259,8 +259,7 @@ impl Error {
             | Self::SshAgent { .. }
             | Self::SshKeyFile { .. }
             | Self::SshKey { .. }
-            | Self::GitReference { .. }
-            | Self::GitChecksum { .. } => true,
+            | Self::GitReference { .. } => true,
             Self::Sandbox { source } => source.is_programs(),
             Self::Unpack { source, .. } => source.is_archives(),
             _ => false,
@@ -271,9 +270,10 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::SourceMissing { .. } => {
-                Some("paths are relative to the build context or the stage copied from".to_owned())
-            }
+            Self::SourceMissing { .. } => Some(
+                "paths are relative to the build context, stage or image that is taken from"
+                    .to_owned(),
+            ),
             Self::FilesCollide { .. } => {
                 Some("leave out platform-split=false, and each platform has a folder".to_owned())
             }

@@ -23,6 +23,7 @@ use crate::support::Feature;
 use crate::support::home::Home;
 use crate::support::home::Output;
 use crate::support::home::RBUILD;
+use crate::support::home::fail_with;
 use crate::support::home::output;
 use crate::support::home::succeed;
 use crate::support::registry::Demand;
@@ -201,10 +202,12 @@ fn no_secret_is_left_anywhere() {
             "FROM scratch\nADD http://someone:s3cret-in-a-url@SERVER/missing /x\n",
             "FROM scratch\nADD http://someone:s3cret-in-a-url@SERVER/repo.git#missing /x\n",
             "FROM scratch\nADD http://someone:s3cret-in-a-url@127.0.0.1:1/x /x\n",
+            "FROM scratch\nADD --checksum=sha256:ZEROS http://someone:s3cret-in-a-url@SERVER/file /x\n",
+            "FROM scratch\nADD --checksum=0000000 http://someone:s3cret-in-a-url@SERVER/repo.git /x\n",
         ] {
+            let dockerfile = dockerfile.replace("ZEROS", &"0".repeat(64));
             home.context(&dockerfile.replace("SERVER", &server.address));
-            let failed = output(build(&home, &server, "plain").arg("."));
-            assert_ne!(failed.code, Some(0), "{dockerfile}");
+            let failed = fail_with(4, build(&home, &server, "plain").arg("."));
             assert_tells_nothing(&secrets, &failed);
         }
         let told = output(
