@@ -118,10 +118,11 @@ impl Life {
         channel: &Channel,
         order: &Order,
     ) -> Result<Option<OwnedFd>, Error> {
-        let begun = self.listen(channel, order).and_then(|terminal| {
-            let overseer = self.supervised.clone().map(Overseer::start);
-            self.overseer = overseer.transpose().map_err(Some)?;
-            Ok(terminal)
+        // The program may stop its supervisor before that has closed its end of the line.
+        let overseer = self.supervised.clone().map(Overseer::start).transpose();
+        let begun = overseer.map_err(Some).and_then(|overseer| {
+            self.overseer = overseer;
+            self.listen(channel, order)
         });
         let known = match begun {
             Ok(terminal) => return Ok(terminal),
