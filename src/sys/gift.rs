@@ -246,24 +246,26 @@ fn resolve(root: &Root, path: &Path, follow: bool) -> Result<Option<Handle>> {
     match found {
         Err(error) if error.errno() == libc::ELOOP => Ok(None),
         // There each process finds files of its own.
-        Err(error) if follow && error.is_not_found() && leads_to_kernels(root, path) => Ok(None),
+        Err(error) if error.is_not_found() && leads_to_kernels(root, path, follow) => Ok(None),
         found => found.map(Some),
     }
 }
 
-/// Tells whether a path is the kernel's own.
+/// Tells whether a path is the kernel's own by its text. What goes up in it may come out anywhere.
 fn is_kernels(path: &Path) -> bool {
-    path.starts_with("/proc") || path.starts_with("/dev")
+    let goes_up = path.components().any(|part| part == Component::ParentDir);
+    !goes_up && (path.starts_with("/proc") || path.starts_with("/dev"))
 }
 
-/// Tells whether a path names a link that leads, maybe through others, to what is the kernel's own.
-fn leads_to_kernels(root: &Root, path: &Path) -> bool {
+/// Tells whether a path is the kernel's own, or names a link that leads there if it is followed, maybe
+/// through others.
+fn leads_to_kernels(root: &Root, path: &Path, follow: bool) -> bool {
     let next = |link: &PathBuf| {
         let target = root.read_link(link).ok()?;
         Some(without_dots(&link.parent()?.join(target)))
     };
     std::iter::successors(Some(without_dots(path)), next)
-        .take(LINKS_MAX)
+        .take(if follow { LINKS_MAX } else { 1 })
         .any(|path| is_kernels(&path))
 }
 
@@ -304,6 +306,7 @@ mod tests {
     use std::path::Path;
 
     use super::Root;
+    use super::is_kernels;
     use super::resolve;
 
     #[test]
@@ -328,6 +331,16 @@ mod tests {
             assert!(find(name, true).unwrap().is_none(), "{name}");
             assert!(find(name, false).unwrap().is_some(), "{name}");
         }
+        // What goes up may come out elsewhere, and is looked up.
+        for path in ["/dev/../var/log/missing", "/proc/../var/log/missing"] {
+            assert!(!is_kernels(Path::new(path)), "{path}");
+        }
+        assert!(is_kernels(Path::new("//./proc/./self")));
+        assert!(!is_kernels(Path::new("/process")));
+        let above = |name: &str| resolve(&root, &Path::new("/var/log/../..").join(name), false);
+        assert!(above("dev/../var/log/missing").unwrap().is_some());
+        assert!(above("proc/self/cwd").unwrap().is_none());
+        assert!(above("process").unwrap_err().is_not_found());
         assert!(find("missing", true).unwrap_err().is_not_found());
         assert!(find("none", true).unwrap_err().is_not_found());
     }

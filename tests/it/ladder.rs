@@ -52,7 +52,7 @@ RUN --mount=type=cache,target=/cache --mount=type=tmpfs,target=/mnt/memory \
     echo 1 > /mnt/memory/x; test -c /dev/null; sleep 1000 & echo done > /done
 RUN mkdir -p /given/deep; cd /given; for name in all one kept plain; do echo $name > $name; done; \
     echo below > deep/below; ln -s /given/deep link; chmod 6755 one; chmod 2644 plain; \
-    chown -R 33:34 deep all; chown 35 one plain; chown 36:36 link/below; chown 37:38 deep/../all; \
+    chown -R 33:34 deep all; chown 35 one plain; chown 36:36 link/below; chown 37:38 deep/../all; chown 45 /proc/../given/plain; \
     cd deep; chown 39 ../kept; rm ../kept; echo new > ../kept; chmod 4711 ../all; \
     chgrp 40 below; mkdir ../part; chown 41:42 ../part; /bin/chown 43 ../part; /bin/chown :44 ../part
 RUN mkdir /linked; cd /linked; ln -s nowhere dangling; ln -s /moved moved; ln -s x root; mkfifo pipe; \
