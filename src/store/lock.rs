@@ -1,6 +1,7 @@
 //! Who may do what at the same time.
 
 use std::fs::File;
+use std::fs::TryLockError;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
@@ -106,24 +107,34 @@ impl Store {
     /// # Errors
     /// [`Error::Lock`] if the kernel refuses.
     pub fn begin_pruning(&self) -> Result<Pruning, Error> {
-        // In this order: who names an image claims the file that is to be the index.
-        let index = self.lock_index()?;
         let path = self.lock_path();
-        let begin = || {
-            let lock = open(&path)?;
-            lock.lock()?;
-            let claims = lease::claims(&self.temporary_folder())?;
-            io::Result::Ok((claims, lock))
-        };
-        let (claims, lock) = begin().map_err(|source| Error::Lock {
+        let error = |source| Error::Lock {
             path: path.clone(),
             source,
-        })?;
+        };
+        let lock = open(&path).map_err(error)?;
+        let index = open(&self.index_lock_path()).map_err(error)?;
+        // Neither is awaited while the other is held: who names an image has the index and may claim
+        // something, and who claims everything may name an image.
+        loop {
+            lock.lock().map_err(error)?;
+            match index.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => lock.unlock().map_err(error)?,
+                Err(TryLockError::Error(source)) => return Err(error(source)),
+            }
+            index.lock().and_then(|()| index.unlock()).map_err(error)?;
+        }
+        let claims = lease::claims(&self.temporary_folder()).map_err(error)?;
         Ok(Pruning {
             claims,
             _index: index,
             _lock: lock,
         })
+    }
+
+    fn index_lock_path(&self) -> PathBuf {
+        self.root().join("index.lock")
     }
 
     fn lock_path(&self) -> PathBuf {
@@ -132,9 +143,9 @@ impl Store {
 
     /// Waits for the right to rewrite the index.
     pub(super) fn lock_index(&self) -> Result<File, Error> {
-        // Who prunes has it and waits for those who have not settled.
+        // It may be awaited for long.
         self.settle()?;
-        let path: PathBuf = self.root().join("index.lock");
+        let path = self.index_lock_path();
         let error = |source| Error::Lock {
             path: path.clone(),
             source,

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 use std::process::Stdio;
@@ -289,6 +290,39 @@ fn pruning_keeps_what_a_living_process_found_or_made() {
     assert_eq!(files_in(&store.root().join("tmp")), 0);
 }
 
+/// Whether somebody waits for a lock, as the kernel lists it: `1: -> FLOCK …:<inode> …`.
+fn is_awaited(lock: &Path) -> bool {
+    let inode = format!(":{} ", fs::metadata(lock).unwrap().ino());
+    let locks = fs::read_to_string("/proc/locks").unwrap();
+    let mut lines = locks.lines();
+    lines.any(|line| line.contains("-> FLOCK") && line.contains(&inode))
+}
+
+#[test]
+fn who_cannot_write_its_claims_may_name_an_image_while_pruning_is_awaited() {
+    let (_folder, store) = open();
+    let image = put_image(&store, "x");
+    let worker = Store::open(store.root()).unwrap();
+    worker.hold().unwrap();
+    // Claims have no place: all is claimed.
+    let folder = store.root().join("tmp");
+    let aside = store.root().join("aside");
+    fs::rename(&folder, &aside).unwrap();
+    worker.settle().unwrap();
+    let other = Store::open(store.root()).unwrap();
+    std::thread::scope(|scope| {
+        let pruning = scope.spawn(|| other.begin_pruning().map(drop));
+        while !is_awaited(&store.root().join("lock")) {
+            std::thread::yield_now();
+        }
+        // It waits for no lock; the index itself has no place to be written.
+        worker.tag(&name("x"), &image).unwrap_err();
+        fs::rename(&aside, &folder).unwrap();
+        drop(worker);
+        pruning.join().unwrap().unwrap();
+    });
+}
+
 #[test]
 fn who_holds_off_all_pruning_waits_for_none_to_name_an_image() {
     let (_folder, store) = open();
@@ -299,10 +333,7 @@ fn who_holds_off_all_pruning_waits_for_none_to_name_an_image() {
     let other = Store::open(store.root()).unwrap();
     std::thread::scope(|scope| {
         let pruning = scope.spawn(|| other.begin_pruning().map(drop));
-        let index = fs::File::open(store.root().join("index.lock")).unwrap();
-        // It has the index, and waits for the worker.
-        while index.try_lock().is_ok() {
-            index.unlock().unwrap();
+        while !is_awaited(&store.root().join("lock")) {
             std::thread::yield_now();
         }
         worker.tag(&name("x"), &image).unwrap();
