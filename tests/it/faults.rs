@@ -449,5 +449,5 @@ fn namespaces_are_not_permitted() {
     succeed(&mut command);
     command.args(["--no-cache", "--isolation=namespace"]);
     let output = fail_with(ENVIRONMENT, &mut command);
-    says(&output, &["Operation not permitted", "CAP_SYS_ADMIN"]);
+    says(&output, &["Operation not permitted", "--cap-add SYS_ADMIN"]);
 }

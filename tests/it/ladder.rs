@@ -317,8 +317,8 @@ fn a_signal_to_all_processes_of_a_user_counts_once() {
     rbuild.args(["build", "-q", "-t", "box", "--build-context", "host=/bin"]);
     succeed(rbuild.arg(folder.path().join("context")));
     // One signal is counted, the other asks for the count.
-    let script = "count=0; trap 'count=$((count + 1)); echo one' TERM; trap 'echo $count; exit' HUP; \
-                  echo ready; while :; do /busybox sleep 0.1; done";
+    let script = "count=0; trap 'count=$((count + 1)); echo one' TERM; \
+                  trap 'echo $count; exit' USR1; echo ready; while :; do /busybox sleep 0.1; done";
     let mut rbuild = as_user(folder.path(), "");
     rbuild.args([
         "run",
@@ -338,7 +338,7 @@ fn a_signal_to_all_processes_of_a_user_counts_once() {
     let mut said = || said.next().unwrap().unwrap();
     assert_eq!(said(), "ready");
     let group = format!("-{}", child.id());
-    for (signal, answer) in [("-TERM", "one"), ("-HUP", "1")] {
+    for (signal, answer) in [("-TERM", "one"), ("-USR1", "1")] {
         let sent = Command::new("kill").args([signal, "--", &group]).status();
         assert!(sent.unwrap().success());
         assert_eq!(said(), answer);
