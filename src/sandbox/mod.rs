@@ -54,6 +54,7 @@ mod keeper;
 mod ladder;
 mod life;
 mod limits;
+mod masks;
 mod network;
 mod order;
 mod outbound;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::sandbox::ahead::Kind;
 use crate::sandbox::init::Inside;
+use crate::sandbox::masks::Masks;
 use crate::sandbox::report::Problem;
 use crate::sandbox::rootfs::tmpfs;
 use crate::sandbox::spec;
@@ -20,7 +21,7 @@ use crate::sys::mount::Attributes;
 use crate::sys::mount::Depth;
 use crate::sys::mount::Mount;
 
-const INERT: Attributes = Attributes {
+pub(super) const INERT: Attributes = Attributes {
     read_only: false,
     no_suid: true,
     no_dev: true,
@@ -55,32 +56,6 @@ const LINKS: [(&str, &str); 6] = [
     ("ptmx", "pts/ptmx"),
 ];
 
-/// What of `/proc` tells of the machine, or could harm it, and is hidden.
-const MASKED: [&str; 10] = [
-    "/proc/acpi",
-    "/proc/asound",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-];
-
-/// The same of `/sys`.
-const MASKED_SYS: [&str; 2] = ["/sys/firmware", "/sys/devices/virtual/powercap"];
-
-/// What of `/proc` can be seen but not changed.
-const READ_ONLY: [&str; 5] = [
-    "/proc/bus",
-    "/proc/fs",
-    "/proc/irq",
-    "/proc/sys",
-    "/proc/sysrq-trigger",
-];
-
 /// `/dev` and `/proc`, made and on their way to their places.
 ///
 /// Parts of them are hidden by mounts, and mounts can only be made on what is attached. So `/dev` is
@@ -88,8 +63,7 @@ const READ_ONLY: [&str; 5] = [
 pub(super) struct System {
     dev: Mount,
     proc: Mount,
-    /// What is laid over a directory that is hidden, once it was needed.
-    cover: Option<Mount>,
+    masks: Option<Masks>,
 }
 
 impl System {
@@ -100,58 +74,27 @@ impl System {
             no_exec: false,
             ..INERT
         };
-        let mut system = System {
-            dev: tmpfs(kind.dev_size_bytes, 0o755, attributes)?,
-            proc: Mount::new("proc", &[], INERT)?,
-            cover: None,
-        };
-        let dir = system.dev.dir()?;
+        let dev = tmpfs(kind.dev_size_bytes, 0o755, attributes)?;
+        let proc = Mount::new("proc", &[], INERT)?;
+        let dir = dev.dir()?;
         let missing = make_devices(&dir)?;
         make_links_and_folders(&dir)?;
         dir.make_dir(PROC, 0o755)?;
-        system.dev.attach_unseen()?;
+        dev.attach_unseen()?;
         let root = Root::new(dir);
         bind_devices(&root, &missing)?;
         if forbids_devices {
-            forbid_more_devices(&system.dev, &root)?;
+            forbid_more_devices(&dev, &root)?;
         }
         terminals()?.attach(root.open_dir("pts".as_ref())?)?;
         Mount::new("mqueue", &[], INERT)?.attach(root.open_dir("mqueue".as_ref())?)?;
-        system.proc.attach(root.open_dir(PROC.as_ref())?)?;
-        if kind.filtered.is_some() {
-            system.hide(&root, &MASKED)?;
-            protect(&root)?;
-        }
-        Ok(system)
-    }
-
-    /// Hides what there is of `paths`.
-    fn hide(&mut self, root: &Root, paths: &[&str]) -> Result<(), Error> {
-        for path in paths {
-            let found = match root.resolve(Path::new(path)) {
-                // Not every kernel has all of them.
-                Err(error) if error.is_not_found() => continue,
-                found => found?,
-            };
-            match found.stat()?.is_dir() {
-                true => self.cover()?.attach(&found)?,
-                false => {
-                    let null = Root::new(self.dev.dir()?).resolve("null".as_ref())?;
-                    Mount::bind_handle(null)?.attach(&found)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// An empty directory that nothing can be written into.
-    fn cover(&mut self) -> Result<Mount, Error> {
-        let read_only = true;
-        let cover = match self.cover.take() {
-            Some(cover) => cover,
-            None => tmpfs(Some(0), 0o755, Attributes { read_only, ..INERT })?,
-        };
-        Mount::bind_handle(self.cover.insert(cover))
+        proc.attach(root.open_dir(PROC.as_ref())?)?;
+        let masks = kind.filtered.is_some().then(|| Masks::of_proc(&root));
+        Ok(System {
+            dev,
+            proc,
+            masks: masks.transpose()?,
+        })
     }
 }
 
@@ -176,17 +119,17 @@ const PROC: &str = "proc";
 
 /// Mounts `/dev`, `/proc` and `/sys`.
 pub(super) fn mount_system(inside: &mut Inside) -> Result<(), Problem> {
-    let mut system = inside.system.take().expect("made ahead");
+    let system = inside.system.take().expect("made ahead");
     let proc = inside.place(Path::new("/proc"), Place::Directory)?;
     system.proc.attach(proc)?;
     system.dev.dir()?.remove_dir(PROC)?;
     let dev = inside.place(Path::new("/dev"), Place::Directory)?;
     system.dev.attach(dev)?;
     mount_sys(inside)?;
-    if inside.spec.security == Security::Sandbox {
-        system.hide(inside.root(), &MASKED_SYS)?;
+    match system.masks {
+        Some(masks) => Ok(masks.of_sys(inside.root())?),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Mounts `/sys`, which shows a network.
@@ -283,20 +226,5 @@ fn make_devices(dir: &Dir) -> Result<Vec<&'static str>, Error> {
 pub(super) fn mount_shared_memory(inside: &mut Inside) -> Result<(), Problem> {
     let shm = tmpfs(Some(inside.spec.shm_size_bytes), 0o1777, INERT)?;
     shm.attach(inside.place(Path::new("/dev/shm"), Place::Directory)?)?;
-    Ok(())
-}
-
-/// Protects parts of `/proc` from changes.
-fn protect(root: &Root) -> Result<(), Error> {
-    let read_only = true;
-    for path in READ_ONLY {
-        let found = match root.resolve(Path::new(path)) {
-            Err(error) if error.is_not_found() => continue,
-            found => found?,
-        };
-        let view = Mount::bind_handle(&found)?;
-        view.attach(&found)?;
-        view.restrict(Attributes { read_only, ..INERT }, Depth::Tree)?;
-    }
     Ok(())
 }

@@ -14,7 +14,7 @@
     reason = "system calls that rustix does not wrap are made here and nowhere else"
 )]
 
-// What backtraces are made with becomes part of the program: it starts sooner with one library less.
+// What unwinds the stack becomes part of the program, which starts sooner without `libgcc_s`.
 #[cfg(all(target_env = "gnu", not(target_feature = "crt-static")))]
 #[link(name = "gcc_eh", kind = "static", modifiers = "-bundle")]
 unsafe extern "C" {}
@@ -40,6 +40,7 @@ pub mod trial;
 pub mod tty;
 
 mod abi;
+mod child;
 mod dir;
 mod error;
 mod map;
