@@ -61,9 +61,9 @@ impl Arguments {
     /// For a build the flags of all other subcommands are not even made: that takes longer than much
     /// of a build that finds everything done. Where this fails, all of them help to say why.
     pub(super) fn read(arguments: &[OsString]) -> Result<Self, clap::Error> {
-        match Line::<Build>::try_parse_from(arguments) {
+        match Line::<Usual>::try_parse_from(arguments) {
             Ok(Line { command, home }) => Ok(Self {
-                command: Command::Build(command),
+                command: Command::Usual(command),
                 home,
             }),
             Err(_) => Self::try_parse_from(arguments),
@@ -162,7 +162,7 @@ impl Variable {
 
 /// The subcommand that is mostly meant.
 #[derive(Debug, Subcommand)]
-pub(super) enum Build {
+pub(super) enum Usual {
     /// Build an image from a Dockerfile; the default.
     Build(Box<BuildArguments>),
 }
@@ -171,7 +171,7 @@ pub(super) enum Build {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     #[command(flatten)]
-    Build(Build),
+    Usual(Usual),
     /// Run an image.
     Run(Box<RunArguments>),
     /// List the containers that run in the background.

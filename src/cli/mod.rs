@@ -55,8 +55,8 @@ use crate::sys;
 
 use self::arguments::Arguments;
 use self::arguments::Asked;
-use self::arguments::Build;
 use self::arguments::Command;
+use self::arguments::Usual;
 use self::environment::Environment;
 use self::error::Error;
 
@@ -104,7 +104,7 @@ fn run(
         (Err(error), _) => return Err(Error::Rootless(error)),
     };
     match arguments.command {
-        Command::Build(Build::Build(build)) => build::run(*build, &home, environment)?,
+        Command::Usual(Usual::Build(build)) => build::run(*build, &home, environment)?,
         Command::Run(run) => {
             return run::run(*run, &home, environment)
                 .map(ExitCode::from)

@@ -54,9 +54,8 @@ impl Anchor {
         })
     }
 
-    /// Has it end; all others in its namespace have ended.
-    pub(super) fn end(self) -> Result<(), Error> {
-        process::signal(&self.process, process::KILL).map_err(Error::Signal)?;
-        self.process.wait().map(|_| ()).map_err(Error::Wait)
+    /// Has it end, and with it all in its namespace: it goes when all these were waited for.
+    pub(super) fn end(&self) -> Result<(), Error> {
+        process::signal(&self.process, process::KILL).map_err(Error::Signal)
     }
 }

@@ -1,5 +1,6 @@
 //! A sandbox from its birth until nothing of it is left.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -144,7 +145,10 @@ impl Life {
     ) -> Result<Option<OwnedFd>, Option<Error>> {
         let mut ready = None;
         // The inside waits for this: now it knows that it will not outlive this process.
-        order.give(channel).map_err(|_| None)?;
+        match order.give(channel) {
+            Err(Error::Start(error)) if error.kind() == io::ErrorKind::BrokenPipe => Err(None),
+            given => given.map_err(Some),
+        }?;
         while let Ok(Some(message)) = channel.receive() {
             match serde_json::from_slice(&message.bytes) {
                 Ok(Report::Stubs(made)) => self.around.stubs = made,

@@ -87,8 +87,8 @@ pub(super) fn find_here(name: &str) -> Option<PathBuf> {
         clippy::disallowed_methods,
         reason = "only there it is said where this machine has its programs"
     )]
-    let path = std::env::var("PATH").unwrap_or_default();
-    find_on(name, &path)
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    find_on(name, &path.to_string_lossy())
 }
 
 fn find_on(name: &str, path: &str) -> Option<PathBuf> {

@@ -68,7 +68,7 @@ impl Template {
                 program: program.into(),
                 devices: OnceLock::new(),
                 copier: Mutex::default(),
-                parents: Arc::new(Parents),
+                parents: Arc::new(Parents::keep()),
             }),
         }
     }
@@ -152,7 +152,10 @@ fn keep(
     let _released = held.recv();
     process::signal(&child, process::KILL).map_err(Error::Signal)?;
     child.wait().map_err(Error::Wait)?;
-    anchor.map_or(Ok(()), Anchor::end)
+    let ended = anchor.as_ref().map_or(Ok(()), Anchor::end);
+    // A template that is killed may have made a copy that it told nobody of.
+    process::wait_for_all();
+    ended
 }
 
 fn launch(program: &Program, inside: &Channel, door: Option<&File>) -> sys::Result<Child> {

@@ -68,7 +68,14 @@ pub(super) fn all() -> &'static [Place] {
 /// What a process that makes groups keeps until it makes no more. Dropped, it removes those that
 /// hold the groups of sandboxes, unless another rbuild has some in them.
 #[derive(Debug)]
-pub(in crate::sandbox) struct Parents;
+pub(in crate::sandbox) struct Parents(());
+
+impl Parents {
+    /// Begins to keep them; they are made when they are first needed.
+    pub(in crate::sandbox) fn keep() -> Parents {
+        Parents(())
+    }
+}
 
 impl Drop for Parents {
     fn drop(&mut self) {

@@ -4,7 +4,8 @@
 //! ones, as runc has it. No call ends a process.
 //!
 //! [`calls.txt`](calls.txt) is the profile, `profile.rs` reads it, `parts.rs` takes out what can only
-//! be refused when a sandbox is set up, and `program.rs` makes of it what the kernel runs. Nothing here makes a system call. Start reading at [`filter`].
+//! be refused once a sandbox is set up, and `program.rs` makes of it what the kernel runs. Nothing
+//! here makes a system call. Start reading at [`filter`].
 
 mod parts;
 mod profile;
