@@ -9,6 +9,7 @@ use std::process::Stdio;
 
 use crate::support::Feature;
 use crate::support::require;
+use crate::support::wait::PATIENCE;
 
 /// A home of its own, with a store and a context.
 struct Home(tempfile::TempDir);
@@ -391,7 +392,7 @@ fn ctrl_c_ends_a_build_that_waits_for_a_registry() {
     let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
     assert!(sent.success());
     while child.try_wait().unwrap().is_none() {
-        if began.elapsed() > Duration::from_secs(10) {
+        if began.elapsed() > PATIENCE {
             child.kill().unwrap();
         }
         std::thread::sleep(Duration::from_millis(10));

@@ -23,11 +23,12 @@ use crate::support::Feature;
 use crate::support::home::Home;
 use crate::support::home::output;
 use crate::support::home::succeed;
-use crate::support::peers::wait_until;
+use crate::support::processes::command_lines;
 use crate::support::registry::Demand;
 use crate::support::registry::FakeRegistry;
 use crate::support::require;
 use crate::support::tree::shell;
+use crate::support::wait::wait_until;
 
 /// How often rbuild is killed unless `RBUILD_KILLS` says otherwise.
 const KILLS: u32 = 200;
@@ -167,14 +168,10 @@ impl Scene {
                 assert!(there, "{after}: a record has no snapshot: {entry:?}");
             }
         }
-        let start = Instant::now();
-        while runs(&self.mark) {
-            assert!(
-                start.elapsed() < Duration::from_secs(10),
-                "{after}: a process goes on"
-            );
-            thread::sleep(Duration::from_millis(5));
-        }
+        wait_until(&format!("no process goes on: {after}"), || {
+            // The test program itself has the mark only in memory.
+            !command_lines().iter().any(|line| line.contains(&self.mark))
+        });
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         let own = root.join("snapshots").display().to_string();
         assert!(!mounts.contains(&own), "{after}: a mount is left\n{mounts}");
@@ -192,13 +189,6 @@ impl Scene {
         );
         assert_eq!(listed, "", "pruning leaves something behind");
     }
-}
-
-/// Whether a process has the text on its command line.
-fn runs(text: &str) -> bool {
-    // The test program itself has it only in memory.
-    let found = Command::new("pgrep").args(["-f", text]).output().unwrap();
-    found.status.success()
 }
 
 /// Numbers that look random and are the same for the same seed.
@@ -397,7 +387,7 @@ fn a_build_keeps_what_it_was_told_of_while_all_else_is_pruned() {
         succeed(&mut build("found"));
         let waiting = build("waiting").stdout(Stdio::piped()).spawn().unwrap();
         let root = scene.home.path("root");
-        wait_until("the command waits", Duration::from_secs(60), || {
+        wait_until("the command waits", || {
             !shell(&root, "ls mounts/*/0/data/begun 2>/dev/null || true").is_empty()
         });
         meanwhile();

@@ -6,7 +6,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use crate::support::Feature;
 use crate::support::home::Home;
@@ -19,6 +18,8 @@ use crate::support::peers::Server;
 use crate::support::require;
 use crate::support::takers::TAKERS;
 use crate::support::takers::take;
+use crate::support::wait::PATIENCE;
+use crate::support::wait::wait_until;
 
 /// One folder of `testdata/examples`.
 struct Example {
@@ -160,11 +161,11 @@ fn serves(home: &Home, example: &Example) {
         .args(example.serve);
     let mut server = Server::start(&mut command);
     let address = format!("127.0.0.1:{port}");
-    peers::wait_until("the container answers", Duration::from_secs(30), || {
+    wait_until("the container answers", || {
         peers::http_get(&address, "/").is_some_and(|answer| answer.contains(example.greeting))
     });
     assert!(
-        server.ends_within(Duration::from_secs(15)),
+        server.ends_within(PATIENCE),
         "SIGTERM did not end the container"
     );
 }

@@ -9,8 +9,6 @@ use std::path::Path;
 use std::process::Command;
 use std::process::Stdio;
 use std::thread;
-use std::time::Duration;
-use std::time::Instant;
 
 use crate::support::Feature;
 use crate::support::home::Home;
@@ -18,6 +16,7 @@ use crate::support::home::output;
 use crate::support::home::succeed;
 use crate::support::modes::within;
 use crate::support::require;
+use crate::support::wait::wait_until;
 
 const NEEDS: [Feature; 4] = [
     Feature::Root,
@@ -195,12 +194,9 @@ fn kill_build_of(script: &str) {
     process.kill().unwrap();
     process.wait().unwrap();
 
-    let begin = Instant::now();
-    let is_left = || family.iter().any(|pid| is_running(*pid));
-    while is_left() && begin.elapsed() < Duration::from_secs(10) {
-        thread::sleep(Duration::from_millis(10));
-    }
-    assert!(!is_left(), "processes are left of {family:?}");
+    wait_until(&format!("none is left of {family:?}"), || {
+        !family.iter().any(|pid| is_running(*pid))
+    });
     let root = fs::canonicalize(home.path("root")).unwrap();
     for entry in fs::read_dir("/proc").unwrap() {
         let mounts = fs::read_to_string(entry.unwrap().path().join("mountinfo"));

@@ -11,6 +11,7 @@ use std::io::Read;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::process::Stdio;
 
@@ -24,6 +25,7 @@ use crate::support::modes::as_user;
 use crate::support::modes::as_user_with;
 use crate::support::modes::container;
 use crate::support::modes::users_folder;
+use crate::support::processes::rooted_in;
 use crate::support::require;
 
 const NEEDS: [Feature; 4] = [
@@ -105,15 +107,12 @@ fn root_makes_the_same_image_in_every_way() {
         let left = fs::read_dir(home.path("root/snapshots")).unwrap();
         let names = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         assert_eq!(names.filter(|name| name.starts_with(".tmp")).count(), 0);
-        assert_eq!(processes_in(&home.path("")), 0, "{flags:?}");
+        assert_eq!(
+            rooted_in(&home.path("")),
+            Vec::<PathBuf>::new(),
+            "{flags:?}"
+        );
     }
-}
-
-/// How many processes have their root directory below a path.
-fn processes_in(path: &Path) -> usize {
-    let all = fs::read_dir("/proc").unwrap().flatten();
-    let roots = all.filter_map(|entry| fs::read_link(entry.path().join("root")).ok());
-    roots.filter(|root| root.starts_with(path)).count()
 }
 
 #[test]

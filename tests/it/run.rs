@@ -19,12 +19,10 @@ use std::time::Duration;
 use std::time::Instant;
 
 use crate::support::Feature;
+use crate::support::processes::command_lines;
 use crate::support::require;
-
-/// Long enough for a machine that does other things too.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// Long enough for much work on such a machine.
-const LONG: Duration = Duration::from_secs(300);
+use crate::support::wait::PATIENCE;
+use crate::support::wait::wait_until;
 
 /// A store with an image `box` that consists of busybox.
 struct Home(tempfile::TempDir);
@@ -281,20 +279,12 @@ fn who_does_not_heed_three_signals_is_killed() {
 #[test]
 fn nothing_survives_a_killed_rbuild() {
     let Some(home) = Home::new() else { return };
-    let (mut child, _lines) = home.start(&["--name", "web"], "echo ready; sleep 98765");
+    let sleep = format!("sleep 95{}", std::process::id());
+    let script = format!("echo ready; {sleep}");
+    let (mut child, _lines) = home.start(&["--name", "web"], &script);
     signal(&child, "KILL");
     child.wait().unwrap();
-    let begun = Instant::now();
-    while Command::new("pgrep")
-        .args(["-f", "^sleep 98765"])
-        .output()
-        .unwrap()
-        .status
-        .success()
-    {
-        assert!(begun.elapsed() < PATIENCE, "the process goes on");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_until("the process is gone", || !command_lines().contains(&sleep));
     assert_eq!(
         home.sh(&["--name", "web"], "true").0,
         0,
@@ -365,10 +355,7 @@ fn a_server_in_the_background_is_listed_read_stopped_and_forgotten() {
     assert_eq!(listed["running"], true);
     // What it runs on is in use, and pruning goes on all the same.
     text(&["prune", "--all"]);
-    let begun = Instant::now();
-    while text(&["logs", "web"]) != "ready\n" {
-        assert!(begun.elapsed() < PATIENCE, "it writes nothing");
-    }
+    wait_until("it writes", || text(&["logs", "web"]) == "ready\n");
     let running = home.rbuild(&["rm", "web"]);
     assert!(!running.status.success(), "{running:?}");
     let follow = home
@@ -396,14 +383,10 @@ fn a_container_whose_keeper_was_killed_is_told_so() {
         .args(["-9", &listed["pid"].to_string()])
         .status();
     assert!(killed.unwrap().success());
-    let begun = Instant::now();
-    loop {
-        let text = String::from_utf8(home.rbuild(&["ps", "-a"]).stdout).unwrap();
-        if text.contains("killed") {
-            break;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{text}");
-    }
+    wait_until("it is listed as killed", || {
+        let listed = home.rbuild(&["ps", "-a"]).stdout;
+        String::from_utf8(listed).unwrap().contains("killed")
+    });
     assert!(home.rbuild(&["rm", "web"]).status.success());
     // The name is free again.
     let again = home.rbuild(&[
@@ -436,7 +419,7 @@ fn await_log(home: &Home, name: &str, is_it: impl Fn(&str) -> bool) -> String {
         if is_it(&text) {
             return text;
         }
-        assert!(begun.elapsed() < LONG, "{} bytes are read", text.len());
+        assert!(begun.elapsed() < PATIENCE, "{} bytes are read", text.len());
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -562,7 +545,7 @@ fn a_process_whose_terminal_is_gone_ends() {
         script.wait().unwrap();
         let begun = Instant::now();
         while !home.writable_layers().is_empty() {
-            assert!(begun.elapsed() < LONG, "{isolation}: it goes on");
+            assert!(begun.elapsed() < PATIENCE, "{isolation}: it goes on");
             std::thread::sleep(Duration::from_millis(50));
         }
         home.is_clean();

@@ -10,17 +10,14 @@ use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
 use std::thread;
-use std::time::Duration;
-use std::time::Instant;
 
 use crate::support::Feature;
 use crate::support::home::Home;
 use crate::support::home::fail_with;
 use crate::support::home::succeed;
+use crate::support::processes::rooted_in;
 use crate::support::require;
-
-/// Longer than anything here takes on a machine that has much else to do.
-const LONG: Duration = Duration::from_secs(120);
+use crate::support::wait::wait_until;
 
 const SECRET: &str = "bytes that nobody may find again";
 
@@ -55,26 +52,8 @@ fn begin(build: &mut Command) -> Child {
     child
 }
 
-/// The processes whose root directory is below the store.
 fn processes(home: &Home) -> Vec<PathBuf> {
-    let root = fs::canonicalize(home.path("root")).unwrap();
-    let all = fs::read_dir("/proc").unwrap().flatten();
-    let all = all.map(|entry| entry.path());
-    let lives_there = |path: &PathBuf| {
-        let its = fs::read_link(path.join("root"));
-        its.is_ok_and(|its| its.starts_with(&root))
-    };
-    all.filter(lives_there).collect()
-}
-
-/// Waits until something is so.
-#[track_caller]
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < LONG, "still not so: {what}");
-        thread::sleep(Duration::from_millis(10));
-    }
+    rooted_in(&home.path("root"))
 }
 
 /// Whether a file below a folder has these bytes in it.

@@ -2,7 +2,6 @@
 //! `testdata/escape/probe.c`, and asked of the kernel, not of our idea of it.
 
 use std::fs;
-use std::io::BufRead;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::SocketAddr;
@@ -35,6 +34,7 @@ use crate::support::Feature;
 use crate::support::guard::CANARY;
 use crate::support::guard::Guard;
 use crate::support::home::succeed;
+use crate::support::processes::command_lines;
 use crate::support::require;
 
 /// What is tried, and what the kernel may answer.
@@ -400,10 +400,9 @@ fn is_running(mark: &str) -> bool {
 
 /// Counts the processes that sleep so long.
 fn count(mark: &str) -> usize {
-    let found = Command::new("pgrep")
-        .args(["-f", &format!("^sleep {mark}")])
-        .output();
-    found.unwrap().stdout.lines().count()
+    let sleep = format!("sleep {mark}");
+    let lines = command_lines().into_iter();
+    lines.filter(|line| *line == sleep).count()
 }
 
 #[test]

@@ -23,7 +23,9 @@ pub(crate) mod image;
 pub(crate) mod log;
 pub(crate) mod modes;
 pub(crate) mod peers;
+pub(crate) mod processes;
 pub(crate) mod takers;
+pub(crate) mod wait;
 
 /// Something a test needs and a machine may lack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

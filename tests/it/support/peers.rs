@@ -20,6 +20,7 @@ use super::Feature;
 use super::home::RBUILD;
 use super::home::mirror_config;
 use super::home::succeed;
+use super::wait::wait_until;
 
 /// The certificates that a `RUN` needs where a proxy between it and the package registries has a
 /// certificate authority of its own.
@@ -80,7 +81,7 @@ impl Registry {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        wait_until("the registry answers", Duration::from_secs(20), || {
+        wait_until("the registry answers", || {
             TcpStream::connect(&address).is_ok()
         });
         Registry {
@@ -196,16 +197,4 @@ pub(crate) fn http_get(address: &str, path: &str) -> Option<String> {
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let status = answer.split_whitespace().nth(1)?;
     (status == "200").then_some(answer)
-}
-
-/// Waits for the condition; fails the test when it takes too long.
-pub(crate) fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(
-            start.elapsed() < limit,
-            "waited {limit:?} in vain until {what}"
-        );
-        thread::sleep(Duration::from_millis(50));
-    }
 }

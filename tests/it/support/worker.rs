@@ -25,6 +25,8 @@ use rbuild::solver::Task;
 use rbuild::solver::Worker;
 use tokio::sync::Barrier;
 
+use super::wait::PATIENCE;
+
 /// Why a vertex failed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Failure {
@@ -122,7 +124,7 @@ impl Fake {
         if let Some((names, barrier)) = meeting
             && names.contains(name)
         {
-            let met = tokio::time::timeout(Duration::from_secs(20), barrier.wait()).await;
+            let met = tokio::time::timeout(PATIENCE, barrier.wait()).await;
             met.expect("they run at the same time");
         }
         if let Some(takes_to_stop) = behaviour.lasts {
