@@ -258,33 +258,4 @@ mod tests {
         let found = claims(folder.path()).unwrap().names;
         assert_eq!(["a", "b"].map(|name| found.contains(name)), [true, true]);
     }
-
-    #[test]
-    fn nothing_is_claimed_while_somebody_cleans() {
-        let folder = tempfile::tempdir().unwrap();
-        let lease = settled(&folder);
-        let cleaning = lock(&folder);
-        cleaning.lock().unwrap();
-        std::thread::scope(|scope| {
-            let claiming = scope.spawn(|| lease.claim("a"));
-            // Once the lock is awaited, the claim cannot be written before it is given back.
-            while !claiming.is_finished() && !is_awaited(&folder) {
-                std::thread::yield_now();
-            }
-            assert!(!claims(folder.path()).unwrap().names.contains("a"));
-            drop(cleaning);
-            claiming.join().unwrap().unwrap();
-        });
-        assert!(claims(folder.path()).unwrap().names.contains("a"));
-    }
-
-    /// Whether somebody waits for the lock, as the kernel lists it: `1: -> FLOCK …:<inode> …`.
-    fn is_awaited(folder: &tempfile::TempDir) -> bool {
-        use std::os::unix::fs::MetadataExt;
-        let inode = lock(folder).metadata().unwrap().ino();
-        let locks = fs::read_to_string("/proc/locks").unwrap();
-        let wanted = format!(":{inode} ");
-        let waits = |line: &str| line.contains("-> FLOCK") && line.contains(&wanted);
-        locks.lines().any(waits)
-    }
 }

@@ -3,11 +3,11 @@
 use std::fs;
 use std::io::Read;
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 use std::process::Stdio;
 use std::thread;
+use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 use rbuild::oci::Descriptor;
@@ -24,6 +24,9 @@ use rbuild::store::DOCUMENT_LIMIT_BYTES;
 use rbuild::store::Error;
 use rbuild::store::Store;
 use tempfile::TempDir;
+
+use crate::support::wait::is_awaited;
+use crate::support::wait::wait_until;
 
 fn open() -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
@@ -290,12 +293,13 @@ fn pruning_keeps_what_a_living_process_found_or_made() {
     assert_eq!(files_in(&store.root().join("tmp")), 0);
 }
 
-/// Whether somebody waits for a lock, as the kernel lists it: `1: -> FLOCK …:<inode> …`.
-fn is_awaited(lock: &Path) -> bool {
-    let inode = format!(":{} ", fs::metadata(lock).unwrap().ino());
-    let locks = fs::read_to_string("/proc/locks").unwrap();
-    let mut lines = locks.lines();
-    lines.any(|line| line.contains("-> FLOCK") && line.contains(&inode))
+/// Waits until the thread, or another, waits for the lock of the store.
+fn await_waiting<T>(thread: &ScopedJoinHandle<'_, T>, store: &Store) {
+    let lock = store.root().join("lock");
+    wait_until("the thread waits", || {
+        assert!(!thread.is_finished(), "it does not wait");
+        is_awaited(&lock)
+    });
 }
 
 #[test]
@@ -310,11 +314,9 @@ fn who_cannot_write_its_claims_may_name_an_image_while_pruning_is_awaited() {
     fs::rename(&folder, &aside).unwrap();
     worker.settle().unwrap();
     let other = Store::open(store.root()).unwrap();
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         let pruning = scope.spawn(|| other.begin_pruning().map(drop));
-        while !is_awaited(&store.root().join("lock")) {
-            std::thread::yield_now();
-        }
+        await_waiting(&pruning, &store);
         // It waits for no lock; the index itself has no place to be written.
         worker.tag(&name("x"), &image).unwrap_err();
         fs::rename(&aside, &folder).unwrap();
@@ -331,17 +333,31 @@ fn who_holds_off_all_pruning_waits_for_none_to_name_an_image() {
     worker.hold().unwrap();
     assert!(worker.contains(&image));
     let other = Store::open(store.root()).unwrap();
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         let pruning = scope.spawn(|| other.begin_pruning().map(drop));
-        while !is_awaited(&store.root().join("lock")) {
-            std::thread::yield_now();
-        }
+        await_waiting(&pruning, &store);
         worker.tag(&name("x"), &image).unwrap();
         pruning.join().unwrap().unwrap();
     });
     let pruning = store.begin_pruning().unwrap();
     assert!(!pruning.is_alone());
     assert!(store.find(&name("x")).unwrap().is_some());
+}
+
+#[test]
+fn nothing_is_found_while_another_process_prunes() {
+    let (_folder, store) = open();
+    let blob = store.put(media_type::LAYER, b"x").unwrap();
+    let worker = Store::open(store.root()).unwrap();
+    worker.share().unwrap();
+    let pruning = store.begin_pruning().unwrap();
+    thread::scope(|scope| {
+        let finding = scope.spawn(|| worker.contains(&blob));
+        await_waiting(&finding, &store);
+        store.prune(&pruning, &[]).unwrap();
+        drop(pruning);
+        assert!(!finding.join().unwrap());
+    });
 }
 
 #[test]
