@@ -13,6 +13,7 @@ use crate::support::docker::DOCKER;
 use crate::support::docker::Docker;
 use crate::support::docker::LOOPBACK;
 use crate::support::home::Home;
+use crate::support::home::RBUILD;
 use crate::support::home::succeed;
 use crate::support::peers;
 use crate::support::require;
@@ -113,17 +114,19 @@ fn link_static(program: &Path) {
     link.args(["--edition=2024", "--crate-name=rbuild"])
         .args(["-Ctarget-feature=+crt-static", "-Cstrip=symbols"])
         .arg(format!("-Ldependency={}", libraries.display()))
-        .arg(format!("--extern=rbuild={}", newest(&libraries).display()));
+        .arg(format!("--extern=rbuild={}", library(&libraries).display()));
     succeed(link.arg("-o").arg(program).arg(main));
 }
 
-/// The library that cargo made last: others are those of earlier sources.
-fn newest(libraries: &Path) -> PathBuf {
-    let all = fs::read_dir(libraries).unwrap().map(|entry| entry.unwrap());
-    let ours = all.filter(|entry| {
-        let name = entry.file_name().into_string().unwrap_or_default();
-        name.starts_with("librbuild-") && name.ends_with(".rlib")
+/// The library in the program under test: the last that cargo made before linking that. Others are
+/// of earlier sources or other settings.
+fn library(libraries: &Path) -> PathBuf {
+    let modified = |path: &Path| path.metadata().unwrap().modified().unwrap();
+    let linked = modified(Path::new(RBUILD));
+    let all = fs::read_dir(libraries).unwrap();
+    let ours = all.map(|entry| entry.unwrap().path()).filter(|path| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        name.starts_with("librbuild-") && name.ends_with(".rlib") && modified(path) <= linked
     });
-    let newest = ours.max_by_key(|entry| entry.metadata().unwrap().modified().unwrap());
-    newest.unwrap().path()
+    ours.max_by_key(|path| modified(path)).unwrap()
 }
