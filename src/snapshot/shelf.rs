@@ -187,6 +187,7 @@ impl Shelf {
         })
     }
 
+    /// Claims the name and tells whether there is a snapshot of it.
     pub(super) fn exists(&self, id: &SnapshotId) -> bool {
         // What cannot be claimed is as good as gone.
         self.claim(id).is_ok() && self.place(id).is_dir()
