@@ -126,8 +126,9 @@ impl Local {
         remove(&self.record_path(key))
     }
 
-    /// Forgets which layers were made of change sets that `is_alive` denies, what is damaged, and
-    /// what killed processes left half-written. Gives the number of bytes freed.
+    /// Forgets which layers were made of change sets that `is_alive` denies and, with
+    /// [`Damaged::Goes`], what is damaged and what killed processes left half-written. Gives the number
+    /// of bytes freed.
     ///
     /// # Errors
     /// [`Error::Read`] if a folder cannot be listed, [`Error::Remove`] if a file stays.
@@ -139,9 +140,11 @@ impl Local {
         let mut freed = 0;
         for path in files_below(&self.root.join("layers"))? {
             let packed: Option<Packed> = read(&path, None)?;
-            if !packed.map_or(damaged == Damaged::Stays, |packed| {
-                is_alive(&packed.change_set)
-            }) {
+            let goes = match packed {
+                Some(packed) => !is_alive(&packed.change_set),
+                None => damaged == Damaged::Goes,
+            };
+            if goes {
                 freed += self.sweep_file(&path)?;
             }
         }
