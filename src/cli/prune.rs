@@ -10,6 +10,7 @@ use super::environment::Environment;
 use super::error::Error;
 use super::print;
 use super::progress;
+use super::report;
 use super::rootless;
 use super::table::Format;
 use super::table::FormatFlag;
@@ -24,7 +25,9 @@ use crate::manage::Forget;
 Examples:
   rbuild prune                    what neither an image nor the cache needs
   rbuild prune --unused-for 7d    and what no build has used for a week
-  rbuild prune --all              and the whole cache, cache mounts too; images stay")]
+  rbuild prune --all              and the whole cache, cache mounts too; images stay
+
+Beside a build that runs, what it uses stays, and so do all cache mounts.")]
 pub(super) struct PruneArguments {
     /// Forget the results of earlier builds, too.
     #[arg(short, long)]
@@ -51,7 +54,7 @@ pub(super) fn prune(
     };
     let since_1970 = Duration::from_nanos(u64::try_from(environment.now_ns).unwrap_or(0));
     let now = SystemTime::UNIX_EPOCH + since_1970;
-    let freed = manage::prune(&home.root(environment), forget, now)?;
+    let freed = manage::prune(&home.root(environment), forget, now, report::waits)?;
     print::line(&format!(
         "freed {}: {} cached results, {} snapshots, {} files",
         progress::bytes(freed.size_bytes),

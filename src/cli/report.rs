@@ -42,6 +42,11 @@ pub(super) fn exceeded(code: i32, limit: Exceeded) {
     );
 }
 
+/// Prints on standard error that another process has to let go of the store first.
+pub(super) fn waits() {
+    anstream::eprintln!("waiting for another process that uses the store");
+}
+
 /// What the standard library, tokio and rayon panic with where the kernel lets them make no thread:
 /// they have no error for it.
 const NO_THREAD: [&str; 3] = [

@@ -23,6 +23,7 @@ use crate::snapshot::Lazy;
 use crate::snapshot::SnapshotId;
 use crate::snapshot::Snapshotter;
 use crate::store;
+use crate::store::Pruning;
 use crate::store::Store;
 
 /// The unit of `st_blocks`.
@@ -81,11 +82,17 @@ pub fn usage(root: &Path) -> Result<Usage, Error> {
 
 /// Forgets results of earlier builds, and removes what neither an image nor a remaining result
 /// needs nor another process has found or made: blobs, snapshots, what killed processes left behind.
-/// Beside other processes, caches that are no results stay as they are.
+/// Beside other processes, caches that are no results stay as they are. `waits` is called if another
+/// process has to let go of the store first, which may take as long as that works.
 ///
 /// # Errors
 /// [`Error::Store`], [`Error::Cache`] or [`Error::Snapshot`].
-pub fn prune(root: &Path, forget: Forget, now: SystemTime) -> Result<Freed, Error> {
+pub fn prune(
+    root: &Path,
+    forget: Forget,
+    now: SystemTime,
+    waits: impl FnOnce(),
+) -> Result<Freed, Error> {
     let store = Store::open(root)?;
     let folder = root.join("snapshots");
     let snapshots = Lazy::open(&folder, || Kind::Overlay)?;
@@ -93,7 +100,7 @@ pub fn prune(root: &Path, forget: Forget, now: SystemTime) -> Result<Freed, Erro
     let before = measure(&folder)?;
     let mut freed = Freed::default();
     // What a process notes before it ends is read after what it claims while it lives.
-    let pruning = store.begin_pruning()?;
+    let pruning = begin_pruning(&store, waits)?;
     let mut alive = forget_records((&cache, &snapshots), (forget, now), &mut freed)?;
     if forget != Forget::Everything {
         // Otherwise what images need is unpacked anew when something runs on them.
@@ -101,11 +108,8 @@ pub fn prune(root: &Path, forget: Forget, now: SystemTime) -> Result<Freed, Erro
     }
     alive.extend(pruning.claimed().filter_map(|id| SnapshotId::new(id).ok()));
     // What has a second name that is needed is needed.
-    let own_names: Vec<_> = alive
-        .iter()
-        .filter_map(|id| snapshots.own_name(id))
-        .collect();
-    alive.extend(own_names);
+    let own_names = alive.iter().filter_map(|id| snapshots.own_name(id));
+    alive.extend(own_names.collect::<Vec<_>>());
     let mut unused = snapshots.list()?;
     unused.retain(|id| !alive.contains(id));
     let removed = snapshots.remove_all(&unused)?;
@@ -127,6 +131,14 @@ pub fn prune(root: &Path, forget: Forget, now: SystemTime) -> Result<Freed, Erro
     freed.files += pruned.files;
     freed.size_bytes += pruned.size_bytes + before.saturating_sub(measure(&folder)?);
     Ok(freed)
+}
+
+fn begin_pruning(store: &Store, waits: impl FnOnce()) -> Result<Pruning, store::Error> {
+    if let Some(pruning) = store.try_begin_pruning()? {
+        return Ok(pruning);
+    }
+    waits();
+    store.begin_pruning()
 }
 
 /// Forgets results of earlier builds, and gives the change sets of those that remain.

@@ -77,10 +77,7 @@ impl Store {
     /// [`Error::Lock`] if the kernel refuses.
     pub fn settle(&self) -> Result<(), Error> {
         let settled = self.lease.get().map_or(Ok(()), |lease| lease.settle());
-        settled.map_err(|source| Error::Lock {
-            path: self.lock_path(),
-            source,
-        })
+        settled.map_err(|source| self.cannot_lock(source))
     }
 
     /// Gives the claims that hold off pruning, if [`Store::hold`] was called: other things in the
@@ -95,42 +92,74 @@ impl Store {
         let Some(lease) = self.lease.get() else {
             return Ok(());
         };
-        lease.claim(name).map_err(|source| Error::Lock {
-            path: self.lock_path(),
-            source,
-        })
+        lease.claim(name).map_err(|source| self.cannot_lock(source))
     }
 
     /// Begins to remove what nobody needs. Those who look for something wait until it is over, and so
     /// do those who name an image.
     ///
+    /// Waits for another that prunes, for who names an image, and for as long as a process claims
+    /// everything: until it settles, or to its end if it could not write what it claims.
+    ///
     /// # Errors
     /// [`Error::Lock`] if the kernel refuses.
     pub fn begin_pruning(&self) -> Result<Pruning, Error> {
-        let path = self.lock_path();
-        let error = |source| Error::Lock {
-            path: path.clone(),
-            source,
-        };
-        let lock = open(&path).map_err(error)?;
-        let index = open(&self.index_lock_path()).map_err(error)?;
+        let (lock, index) = self.pruning_locks()?;
         // Neither is awaited while the other is held: who names an image has the index and may claim
         // something, and who claims everything may name an image.
         loop {
-            lock.lock().map_err(error)?;
-            match index.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) => lock.unlock().map_err(error)?,
-                Err(TryLockError::Error(source)) => return Err(error(source)),
+            lock.lock().map_err(|source| self.cannot_lock(source))?;
+            if self.take(&index)? {
+                return self.pruning(lock, index);
             }
-            index.lock().and_then(|()| index.unlock()).map_err(error)?;
+            lock.unlock().map_err(|source| self.cannot_lock(source))?;
+            let free = index.lock().and_then(|()| index.unlock());
+            free.map_err(|source| self.cannot_lock(source))?;
         }
-        let claims = lease::claims(&self.temporary_folder()).map_err(error)?;
+    }
+
+    /// As [`Store::begin_pruning`], but gives none where that would wait.
+    ///
+    /// # Errors
+    /// [`Error::Lock`] if the kernel refuses.
+    pub fn try_begin_pruning(&self) -> Result<Option<Pruning>, Error> {
+        let (lock, index) = self.pruning_locks()?;
+        match self.take(&lock)? && self.take(&index)? {
+            true => self.pruning(lock, index).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    fn pruning_locks(&self) -> Result<(File, File), Error> {
+        let open = |path: PathBuf| open(&path).map_err(|source| self.cannot_lock(source));
+        Ok((open(self.lock_path())?, open(self.index_lock_path())?))
+    }
+
+    /// Takes a lock if nobody has it, and says whether it did.
+    fn take(&self, lock: &File) -> Result<bool, Error> {
+        match lock.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(source)) => Err(self.cannot_lock(source)),
+        }
+    }
+
+    /// The pruning of who has both locks.
+    fn pruning(&self, lock: File, index: File) -> Result<Pruning, Error> {
+        let claims =
+            lease::claims(&self.temporary_folder()).map_err(|source| self.cannot_lock(source))?;
         Ok(Pruning {
             claims,
             _index: index,
             _lock: lock,
         })
+    }
+
+    fn cannot_lock(&self, source: io::Error) -> Error {
+        Error::Lock {
+            path: self.lock_path(),
+            source,
+        }
     }
 
     fn index_lock_path(&self) -> PathBuf {

@@ -25,6 +25,8 @@ use rbuild::store::Error;
 use rbuild::store::Store;
 use tempfile::TempDir;
 
+use crate::support::home::Home;
+use crate::support::home::succeed;
 use crate::support::wait::is_awaited;
 use crate::support::wait::wait_until;
 
@@ -358,6 +360,28 @@ fn nothing_is_found_while_another_process_prunes() {
         drop(pruning);
         assert!(!finding.join().unwrap());
     });
+}
+
+#[test]
+fn pruning_says_that_it_waits() {
+    let home = Home::new();
+    let store = Store::open(&home.path("root")).unwrap();
+    store.hold().unwrap();
+    let other = Store::open(store.root()).unwrap();
+    assert!(other.try_begin_pruning().unwrap().is_none());
+    let said = home.path("said");
+    let mut prune = home.rbuild();
+    prune.arg("prune").stdout(Stdio::null());
+    prune.stderr(fs::File::create(&said).unwrap());
+    let mut prune = prune.spawn().unwrap();
+    wait_until("it says that it waits", || {
+        fs::read_to_string(&said).unwrap() == "waiting for another process that uses the store\n"
+    });
+    store.settle().unwrap();
+    assert!(prune.wait().unwrap().success());
+    assert!(other.try_begin_pruning().unwrap().is_some());
+    let again = succeed(home.rbuild().arg("prune"));
+    assert_eq!(again.stderr, "", "nothing is waited for");
 }
 
 #[test]
