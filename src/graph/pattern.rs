@@ -152,7 +152,9 @@ impl Patterns {
     /// a later `!` pattern may lead there.
     #[must_use]
     pub fn may_unmatch_below(&self, directory: &str) -> bool {
-        self.patterns
+        let matches = |pattern: &Pattern| !pattern.negated && pattern.matches(directory, None);
+        let last = self.patterns.iter().rposition(matches);
+        self.patterns[last.map_or(0, |last| last + 1)..]
             .iter()
             .filter(|pattern| pattern.negated)
             .any(|pattern| {
@@ -445,6 +447,9 @@ mod tests {
         let list = Patterns::new(["a", "!a/b/c"]).unwrap();
         assert!(list.may_unmatch_below("a/b"));
         assert!(!list.may_unmatch_below("x"));
+        let list = Patterns::new(["*", "!a/**", "a/b"]).unwrap();
+        assert!(list.may_unmatch_below("a"));
+        assert!(!list.may_unmatch_below("a/b"));
     }
 
     #[test]

@@ -109,3 +109,34 @@ fn a_chain_may_be_higher_than_files_may_be_open() {
     home.context(&format!("{base}{below}{run}"));
     succeed(&mut build_within(&home, "-n 64"));
 }
+
+#[test]
+fn a_store_inside_of_the_context_is_no_part_of_it() {
+    if !require(&[
+        Feature::Root,
+        Feature::Namespaces,
+        Feature::Program("busybox"),
+    ]) {
+        return;
+    }
+    let home = Home::new();
+    let context = home.context(
+        "FROM scratch\nCOPY --from=host busybox /bin/sh\nCOPY . /src\n\
+         RUN --mount=type=bind,target=/mnt [ -e /mnt/Dockerfile ] && [ ! -e /mnt/.rbuild ]\n",
+    );
+    let out = home.path("out");
+    for ignore in ["", "*\n!**/*e\n"] {
+        fs::write(context.join(".dockerignore"), ignore).unwrap();
+        let build = || {
+            let mut command = home.build(&context);
+            command.env("RBUILD_ROOT", context.join(".rbuild"));
+            command.args(["--build-context=host=/bin", "-o"]).arg(&out);
+            succeed(&mut command).stderr
+        };
+        build();
+        assert!(out.join("src/Dockerfile").exists());
+        assert!(!out.join("src/.rbuild").exists());
+        let again = build();
+        assert_eq!(again.matches(" CACHED").count(), 3, "{again}");
+    }
+}

@@ -1,5 +1,6 @@
 //! The files of a result, opened for reading.
 
+use std::path::Path;
 use std::path::PathBuf;
 
 use crate::cache::ContentDigest;
@@ -55,9 +56,12 @@ impl Tree {
     }
 
     fn open_context(worker: &Worker, op: &ContextOp) -> Result<Self, Error> {
-        let patterns = Patterns::new(&op.ignore)?;
+        let folder = context_path(worker, op);
+        // A store in its own context would be copied into the image, which grows by itself then.
+        let store = pattern_inside(folder, &worker.options.root);
+        let patterns = Patterns::new(op.ignore.iter().chain(&store))?;
         Ok(Self {
-            files: Files::Directory(Root::open(context_path(worker, op))?),
+            files: Files::Directory(Root::open(folder)?),
             ignore: Some(patterns).filter(|patterns| !patterns.is_empty()),
             owner: Some(Owner::ROOT),
             context: Some(op.name.clone()),
@@ -94,6 +98,22 @@ impl Tree {
 pub(in crate::worker) fn context_path<'a>(worker: &'a Worker, op: &ContextOp) -> &'a PathBuf {
     let path = worker.options.contexts.get(&op.name);
     path.expect("every context of the plan was opened before it was lowered")
+}
+
+/// Gives the pattern that means `path` alone, if it is somewhere below `folder`.
+fn pattern_inside(folder: &Path, path: &Path) -> Option<String> {
+    let (folder, path) = (folder.canonicalize().ok()?, path.canonicalize().ok()?);
+    let below = path.strip_prefix(folder).ok()?;
+    let mut pattern = String::new();
+    for c in below.to_string_lossy().chars() {
+        match c {
+            // Spaces around a pattern do not count, escaped or not.
+            c if c.is_whitespace() => pattern.extend(['[', c, ']']),
+            '*' | '?' | '[' | '\\' | '!' => pattern.extend(['\\', c]),
+            c => pattern.push(c),
+        }
+    }
+    Some(pattern)
 }
 
 /// Gives the snapshots of a root filesystem, lowest first. A change set of which there is only a
@@ -149,4 +169,30 @@ fn unpack(worker: &Worker, id: &SnapshotId, layer: &Layer) -> Result<(), Error> 
 /// Gives the snapshot of an image's layer.
 pub(in crate::worker) fn layer_id(diff_id: &crate::oci::DiffId) -> Result<SnapshotId, Error> {
     Ok(SnapshotId::new(diff_id.0.hex())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::pattern_inside;
+    use crate::graph::Patterns;
+
+    #[test]
+    fn the_pattern_of_a_path_means_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".rbuild", "a/b", "*", "[x]", "!a", " a ", "\\", "\u{e4}?"] {
+            let path = folder.path().join(name);
+            fs::create_dir_all(&path).unwrap();
+            let pattern = pattern_inside(folder.path(), &path).unwrap();
+            let patterns = Patterns::new([&pattern]).unwrap();
+            assert!(patterns.matches(name), "{name}");
+            assert!(patterns.matches(&format!("{name}/below")), "{name}");
+            for other in ["x", "a", "\u{e4}b", "sub/.rbuild"] {
+                assert!(!patterns.matches(other), "{name}: {other}");
+            }
+        }
+        assert_eq!(pattern_inside(folder.path(), Path::new("/")), None);
+    }
 }

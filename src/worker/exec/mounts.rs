@@ -142,10 +142,13 @@ impl Bind<'_> {
     fn prepare(&self, input: &Output, prepared: &mut Prepared) -> Result<MountSource, Error> {
         match &input.body {
             Body::Root(chain) => self.of_chain(&change_set::whole(self.worker, chain)?, prepared),
-            Body::Context(op) if op.ignore.is_empty() && !self.writable => {
-                self.of_directory(change_set::context_path(self.worker, op))
+            Body::Context(op) => {
+                let tree = Tree::open(self.worker, input)?;
+                match tree.ignore.is_none() && !self.writable {
+                    true => self.of_directory(change_set::context_path(self.worker, op)),
+                    false => self.of_copy(&tree, prepared),
+                }
             }
-            Body::Context(_) => self.of_copy(&Tree::open(self.worker, input)?, prepared),
         }
     }
 
