@@ -1,10 +1,13 @@
 //! What of the machine a sandbox has for itself, by its [`Isolation`].
 
+use std::path::PathBuf;
+
 use crate::sandbox::Error;
 use crate::sandbox::init::Inside;
 use crate::sandbox::report::Problem;
 use crate::sandbox::spec::Access;
 use crate::sandbox::spec::Isolation;
+use crate::sandbox::spec::MountSource;
 use crate::sandbox::spec::Network;
 use crate::sandbox::spec::Rootfs;
 use crate::sandbox::spec::Spec;
@@ -32,14 +35,34 @@ pub(super) fn check(spec: &Spec) -> Result<(), Error> {
         return Ok(());
     }
     let what = match &spec.root {
-        _ if spec.network != Network::Host => "a network of its own",
-        _ if spec.root_access == Access::ReadOnly => "a read-only root file system",
-        Rootfs::Overlay { .. } => "a root file system of layers",
-        Rootfs::Directory(_) => return Ok(()),
+        _ if spec.network != Network::Host => "a network of its own".to_owned(),
+        _ if spec.root_access == Access::ReadOnly => "a read-only root file system".to_owned(),
+        Rootfs::Overlay { .. } => "a root file system of layers".to_owned(),
+        Rootfs::Directory(_) => match at_two_places(spec) {
+            Some(places) => format!("one directory at two places, {places},"),
+            None => return Ok(()),
+        },
     };
-    Err(Error::NeedsNamespaces {
-        what: what.to_owned(),
-    })
+    Err(Error::NeedsNamespaces { what })
+}
+
+/// Finds two mounts of one directory that can be written: it is moved, and to one of them alone.
+fn at_two_places(spec: &Spec) -> Option<String> {
+    let binds = spec.mounts.iter().filter_map(|mount| match &mount.source {
+        MountSource::Bind { path, access } => Some((&mount.target, path, *access)),
+        _ => None,
+    });
+    let mut known: Vec<(&String, &PathBuf, Access)> = Vec::new();
+    for (target, path, access) in binds {
+        let is_other = |other: &&(&String, &PathBuf, Access)| {
+            other.1 == path && [other.2, access].contains(&Access::ReadWrite)
+        };
+        if let Some((first, ..)) = known.iter().find(is_other) {
+            return Some(format!("{first} and {target}"));
+        }
+        known.push((target, path, access));
+    }
+    None
 }
 
 pub(super) fn namespaces(spec: &Spec) -> Vec<Namespace> {

@@ -29,6 +29,7 @@ use crate::sys::Root;
 use crate::sys::Stat;
 use crate::sys::Symlinks;
 use crate::sys::file;
+use crate::sys::loan::Loan;
 
 /// The name of the directory, beside the root file system, where what was there waits.
 const ASIDE: &str = "aside";
@@ -61,22 +62,8 @@ pub(super) struct Furnished {
 struct Placed {
     dir: Dir,
     name: OsString,
-    /// Where it belongs, if it was moved.
-    home: Option<(Dir, OsString)>,
-}
-
-impl Placed {
-    /// Moves a directory back to where it belongs. What a command put in its place is no directory of
-    /// rbuild's: a link would lead the next command outside.
-    fn go_home(&self, home: &Dir, name: &OsStr) -> Result<()> {
-        match self.dir.find(&self.name)? {
-            Some(found) if found.is_dir() => {
-                let _gone = forgiving(self.dir.rename(&self.name, home, name))?;
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
+    /// The directory that it is, if it was moved.
+    loan: Option<Loan>,
 }
 
 impl Furnished {
@@ -176,10 +163,14 @@ impl Furnished {
                 copy_all((&from, &from_name), &stat, (dir, name))
             }),
             (Access::ReadWrite, true) if stat.is_dir() => {
-                self.place(target, kind, |dir, name| from.rename(&from_name, dir, name))?;
-                let placed = self.placed.last_mut().expect("it was just placed");
-                placed.home = Some((from, from_name));
-                Ok(())
+                let loan = Loan::new(from, from_name)?;
+                let number = self.placed.len();
+                let begun = self.place(target, kind, |dir, name| loan.begin(dir, name));
+                // It may have begun before a failure.
+                if let Some(placed) = self.placed.get_mut(number) {
+                    placed.loan = Some(loan);
+                }
+                begun
             }
             // Another name of a socket leads to whoever listens on it.
             (Access::ReadWrite, true) => {
@@ -208,7 +199,7 @@ impl Furnished {
         self.placed.push(Placed {
             dir: dir.try_clone()?,
             name: name.clone(),
-            home: None,
+            loan: None,
         });
         make(&dir, &name)?;
         dir.set_modified(".", modified)
@@ -217,21 +208,29 @@ impl Furnished {
     /// Takes everything away again and puts back what was there; to be called once.
     pub(super) fn clear(&mut self) -> Result<()> {
         let mut placed = std::mem::take(&mut self.placed);
+        let mut done = Ok(());
         while let Some(thing) = placed.pop() {
-            let modified = thing.dir.stat(".")?.modified;
-            if let Some((home, name)) = &thing.home {
-                thing.go_home(home, name)?;
-            }
-            thing.dir.remove_all(&thing.name)?;
-            let back = placed.len().to_string();
-            // The directory it was in may be gone: then so is this.
-            if forgiving(self.aside.rename(back, &thing.dir, &thing.name))? {
-                thing.dir.set_modified(".", modified)?;
-            }
+            // What else was lent must not stay.
+            let taken = self.take_back(&thing, placed.len());
+            done = done.and(taken);
         }
+        done?;
         self.stubs.remove(&self.root)?;
         let (beside, _) = parent_of(&self.root)?;
         beside.remove_all(ASIDE)
+    }
+
+    fn take_back(&self, thing: &Placed, number: usize) -> Result<()> {
+        let modified = thing.dir.stat(".")?.modified;
+        let home = thing.loan.as_ref();
+        let home = home.map_or(Ok(()), |loan| loan.end(&thing.dir, &thing.name));
+        thing.dir.remove_all(&thing.name)?;
+        // The directory it was in may be gone: then so is this.
+        let back = number.to_string();
+        if forgiving(self.aside.rename(back, &thing.dir, &thing.name))? {
+            thing.dir.set_modified(".", modified)?;
+        }
+        home
     }
 }
 

@@ -29,6 +29,7 @@ pub mod file;
 pub mod gift;
 pub mod id;
 pub mod lease;
+pub mod loan;
 pub mod mount;
 pub mod namespace;
 pub mod overlay;

@@ -31,10 +31,14 @@ fn home() -> Home {
 
 /// A build of one command of busybox's shell, with flags of its `RUN`.
 fn build(home: &Home, flags: &str, script: &str) -> Command {
+    build_of(home, &format!("RUN {flags} {script}\n"))
+}
+
+/// A build of these lines, which begin with busybox.
+fn build_of(home: &Home, lines: &str) -> Command {
     let context = home.context(&format!(
-        "FROM scratch\nCOPY --from=host busybox /bin/busybox\n\
-         RUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\nENV PATH=/bin\n\
-         RUN {flags} {script}\n"
+        "FROM scratch AS base\nCOPY --from=host busybox /bin/busybox\n\
+         RUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\nENV PATH=/bin\n{lines}"
     ));
     let mut build = home.build(&context);
     build.args(["--build-context", "host=/bin"]);
@@ -145,6 +149,41 @@ fn a_killed_build_takes_back_what_it_lent() {
     wait_until("the cache is home", || is_home("file") && is_home("more"));
     // And serves the next command.
     succeed(build(&home, flags, "cat /cache/file /cache/more").arg(&argument));
+}
+
+#[test]
+fn a_shared_cache_is_one_commands_at_a_time() {
+    if !able() {
+        return;
+    }
+    let home = home();
+    let stage = |name: &str| {
+        format!(
+            "FROM base AS {name}\nRUN --mount=type=cache,target=/cache \
+             set -e; mkdir /cache/alone; sleep 0.2; rmdir /cache/alone; echo > /cache/{name}\n"
+        )
+    };
+    let lines = format!(
+        "{}{}FROM base\nCOPY --from=a /bin/sh /a\nCOPY --from=b /bin/sh /b\n\
+         RUN --mount=type=cache,target=/cache test -e /cache/a && test -e /cache/b\n",
+        stage("a"),
+        stage("b")
+    );
+    succeed(build_of(&home, &lines).args(["--jobs", "2"]));
+}
+
+#[test]
+fn a_cache_at_two_places_is_refused_and_kept() {
+    if !able() {
+        return;
+    }
+    let home = home();
+    let one = "--mount=type=cache,id=x,target=/one";
+    succeed(&mut build(&home, one, "echo > /one/file"));
+    let two = format!("{one} --mount=type=cache,id=x,target=/two");
+    let said = fail_with(3, &mut build(&home, &two, "true")).stderr;
+    assert!(said.contains("/one and /two"), "{said}");
+    succeed(&mut build(&home, one, "test -e /one/file"));
 }
 
 #[test]

@@ -13,6 +13,9 @@
 //! `locked` alone and waits for it, `private` takes the first `n` whose lock is free. A command that
 //! wants several takes them in the order of their identities ([`family`]), so that no two commands
 //! wait for each other.
+//!
+//! A sandbox that moves the directory away locks the folder `<n>` until it is back, which may be
+//! later than the end of the process that holds `lock`.
 
 use std::fs;
 use std::fs::File;
@@ -64,22 +67,22 @@ pub(super) fn family(root: &Path, mount: &CacheMount, start: &str) -> PathBuf {
     root.join("mounts").join(digest.hex())
 }
 
-/// Takes a directory of `family`, and makes and fills it if there is none. Waits until it may have
-/// it or the build is canceled.
+/// Takes a directory of `family`, shared as told, and makes and fills it if there is none. Waits until
+/// it may have it or the build is canceled.
 pub(super) fn acquire(
     family: &Path,
-    mount: &CacheMount,
+    (mount, sharing): (&CacheMount, Sharing),
     cancel: &Cancel,
     fill: impl FnOnce(&Path) -> Result<(), Error>,
 ) -> Result<Held, Error> {
-    let candidates = if mount.sharing == Sharing::Private {
+    let candidates = if sharing == Sharing::Private {
         PRIVATE_MAX
     } else {
         1
     };
     for number in 0..candidates {
         let folder = family.join(number.to_string());
-        if let Some(lock) = lock(&folder, mount.sharing, cancel)? {
+        if let Some(lock) = lock(&folder, sharing, cancel)? {
             let path = hold(&folder, mount, fill)?;
             return Ok(Held { path, _lock: lock });
         }
@@ -101,12 +104,13 @@ fn lock(folder: &Path, sharing: Sharing, cancel: &Cancel) -> Result<Option<File>
         .append(true)
         .open(&path)
         .map_err(error)?;
+    let place = File::open(folder).map_err(error)?;
     loop {
         let tried = match sharing {
             Sharing::Shared => file.try_lock_shared(),
             Sharing::Locked | Sharing::Private => file.try_lock(),
         };
-        match tried {
+        match tried.and_then(|()| place.try_lock_shared()) {
             Ok(()) => return Ok(Some(file)),
             Err(TryLockError::Error(source)) => return Err(error(source)),
             Err(TryLockError::WouldBlock) if sharing == Sharing::Private => return Ok(None),
@@ -169,6 +173,7 @@ fn make_unfinished(folder: &Path) -> io::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::fs::File;
     use std::os::unix::fs::MetadataExt;
     use std::path::Path;
 
@@ -203,7 +208,7 @@ mod tests {
             Ok(())
         };
         let family = family(root, &wanted, "");
-        let held = acquire(&family, &wanted, &Cancel::new(), fill).unwrap();
+        let held = acquire(&family, (&wanted, sharing), &Cancel::new(), fill).unwrap();
         (held, is_new)
     }
 
@@ -227,7 +232,7 @@ mod tests {
         let wanted = mount(root.path(), Sharing::Shared);
         let family = family(root.path(), &wanted, "");
         let broken = |_: &Path| Err(Error::Canceled);
-        assert!(acquire(&family, &wanted, &Cancel::new(), broken).is_err());
+        assert!(acquire(&family, (&wanted, wanted.sharing), &Cancel::new(), broken).is_err());
         assert!(take(root.path(), Sharing::Shared).1);
     }
 
@@ -248,6 +253,23 @@ mod tests {
     }
 
     #[test]
+    fn what_a_sandbox_has_moved_away_is_waited_for() {
+        let root = tempfile::tempdir().unwrap();
+        let (held, _) = take(root.path(), Sharing::Locked);
+        let away = File::open(held.path.parent().unwrap()).unwrap();
+        away.lock().unwrap();
+        drop(held);
+        let wanted = mount(root.path(), Sharing::Locked);
+        let family = family(root.path(), &wanted, "");
+        let cancel = Cancel::new();
+        cancel.cancel();
+        let ended = acquire(&family, (&wanted, wanted.sharing), &cancel, |_| Ok(()));
+        assert!(matches!(ended, Err(Error::Canceled)));
+        drop(away);
+        assert!(!take(root.path(), Sharing::Locked).1);
+    }
+
+    #[test]
     fn a_canceled_build_waits_for_no_lock() {
         let root = tempfile::tempdir().unwrap();
         let _held = take(root.path(), Sharing::Locked);
@@ -255,7 +277,7 @@ mod tests {
         let family = family(root.path(), &wanted, "");
         let cancel = Cancel::new();
         cancel.cancel();
-        let ended = acquire(&family, &wanted, &cancel, |_| Ok(()));
+        let ended = acquire(&family, (&wanted, wanted.sharing), &cancel, |_| Ok(()));
         assert!(matches!(ended, Err(Error::Canceled)));
     }
 }

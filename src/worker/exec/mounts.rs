@@ -10,7 +10,9 @@ use crate::graph::CacheMount;
 use crate::graph::ExecOp;
 use crate::graph::MountKind;
 use crate::graph::SecretMount;
+use crate::graph::Sharing;
 use crate::sandbox::Access;
+use crate::sandbox::Isolation;
 use crate::sandbox::Mount;
 use crate::sandbox::MountSource;
 use crate::snapshot::Active;
@@ -232,7 +234,8 @@ fn copy_to(tree: &Tree, source: &str, (target, name): (&Root, &str)) -> Result<(
 }
 
 /// Takes all cache mounts of `op`, by their families: each once, however often it is mounted, for a
-/// command that waited for itself would wait for ever.
+/// command that waited for itself would wait for ever. A directory that cannot be mounted is moved to
+/// where a command is to find it, and so is one command's at a time.
 fn acquire_caches(
     worker: &Worker,
     op: &ExecOp,
@@ -240,6 +243,7 @@ fn acquire_caches(
     cancel: &Cancel,
 ) -> Result<BTreeMap<PathBuf, Held>, Error> {
     let mut wanted = BTreeMap::new();
+    let is_moved = worker.options.ladder.isolation()? != Isolation::Namespace;
     for mount in &op.mounts {
         if let MountKind::Cache(cache) = &mount.kind {
             let family = cache_family(worker, cache, inputs);
@@ -254,7 +258,11 @@ fn acquire_caches(
             }
             None => Ok(()),
         };
-        let held = cache_mount::acquire(&family, cache, cancel, fill)?;
+        let sharing = match cache.sharing {
+            Sharing::Shared if is_moved => Sharing::Locked,
+            sharing => sharing,
+        };
+        let held = cache_mount::acquire(&family, (cache, sharing), cancel, fill)?;
         Ok((family, held))
     });
     held.collect()
