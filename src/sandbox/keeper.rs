@@ -60,14 +60,15 @@ pub(super) fn launch(
     launch_in(&[], program, args, files)
 }
 
-/// Starts such a program, and has what it says as errors go to a file.
+/// Starts such a program, and has what it says as errors go to a file. What it mounts and unmounts is
+/// for itself alone: slirp4netns unmounts all it can, and would do so where mounts are shared.
 pub(super) fn launch_heard(
     errors: BorrowedFd<'_>,
     program: &Path,
     args: &[CString],
     files: &[BorrowedFd<'_>],
 ) -> sys::Result<Child> {
-    start(Some(errors), &[], program, args, files)
+    start(Some(errors), &[Namespace::Mount], program, args, files)
 }
 
 /// Starts such a program in namespaces of its own.

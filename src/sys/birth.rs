@@ -26,7 +26,7 @@ pub struct Launch<'a> {
     pub args: &'a [CString],
     /// Its open files: the first becomes descriptor 0, and so on.
     pub files: &'a [BorrowedFd<'a>],
-    /// The namespaces it has for itself.
+    /// The namespaces it has for itself. One for mounts tells no other of what changes in it.
     pub namespaces: &'a [Namespace],
 }
 
@@ -56,6 +56,7 @@ pub fn launch(launch: &Launch<'_>) -> Result<Child> {
         env: pointers(&[]),
         files: launch.files.iter().map(AsRawFd::as_raw_fd).collect(),
         open_files: process::original_open_files(),
+        has_own_mounts: launch.namespaces.contains(&Namespace::Mount),
         parent: std::process::id().cast_signed(),
         errno: 0,
     };
@@ -116,6 +117,7 @@ struct Birth {
     files: Vec<RawFd>,
     /// The limit of open files, if it has another than this process.
     open_files: Option<libc::rlimit>,
+    has_own_mounts: bool,
     parent: libc::pid_t,
     errno: libc::c_int,
 }
@@ -132,7 +134,7 @@ extern "C" fn be_born(birth: *mut libc::c_void) -> libc::c_int {
             libc::_exit(127);
         }
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
-        if arrange(&mut birth.files, 0) {
+        if (!birth.has_own_mounts || follow_mounts()) && arrange(&mut birth.files, 0) {
             if let Some(limit) = &birth.open_files {
                 libc::setrlimit(libc::RLIMIT_NOFILE, limit);
             }
@@ -145,6 +147,13 @@ extern "C" fn be_born(birth: *mut libc::c_void) -> libc::c_int {
         birth.errno = *libc::__errno_location();
         libc::_exit(127)
     }
+}
+
+/// Keeps the mounts of this namespace from telling others of changes; says whether that was done.
+fn follow_mounts() -> bool {
+    let (none, flags) = (std::ptr::null(), libc::MS_REC | libc::MS_SLAVE);
+    // SAFETY: the one text ends with NUL, and the others may be null.
+    unsafe { libc::mount(none, c"/".as_ptr(), none, flags, none.cast()) == 0 }
 }
 
 /// Makes open files the numbers from `first` on, which stay open in a program that is executed. If

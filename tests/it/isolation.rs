@@ -123,6 +123,31 @@ fn a_network_is_reached_without_the_right_to_look_at_processes() {
     assert!(built.stderr.contains(" tap0:"), "{}", built.stderr);
 }
 
+/// As on a machine that systemd has started.
+#[test]
+fn what_leads_a_network_outside_unmounts_nothing_where_mounts_are_shared() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = Home::new();
+    let place = home.path("mounted");
+    fs::create_dir(&place).unwrap();
+    let script = "mount -t tmpfs a-mark \"$0\" && \"$@\" && grep a-mark /proc/self/mountinfo >&2";
+    let place = place.to_str().unwrap();
+    let shell = [
+        "unshare",
+        "-m",
+        "--propagation",
+        "shared",
+        "sh",
+        "-c",
+        script,
+        place,
+    ];
+    let built = succeed(&mut within(shell, &build(&home, "cat /proc/net/dev")));
+    assert!(built.stderr.contains(" tap0:"), "{}", built.stderr);
+}
+
 #[test]
 fn why_there_is_no_way_out_is_told_once_and_by_the_doctor() {
     if !require(&NEEDS) {
