@@ -9,8 +9,9 @@
 
 use std::ffi::CString;
 use std::io;
-use std::io::PipeWriter;
+use std::io::Read;
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 
 use crate::sandbox::Error;
 use crate::sandbox::sealed::Program;
@@ -23,7 +24,7 @@ use crate::sys::process::Child;
 /// What the process is called, which does nothing.
 pub(super) const NAME: &str = "rbuild: anchor";
 
-/// The number of the file by which it knows that this process is there, after standard input, output
+/// The number of the file by which it says that it is there, and knows that this process is, after standard input, output
 /// and error.
 const PIPE_FILE: i32 = 3;
 
@@ -37,7 +38,7 @@ pub(super) fn hold() -> i32 {
 pub(super) struct Anchor {
     process: Child,
     /// Closed by the kernel, at the latest, when this process ends.
-    _alive: PipeWriter,
+    _alive: UnixStream,
 }
 
 impl Anchor {
@@ -45,9 +46,19 @@ impl Anchor {
     pub(super) fn start(program: &Program) -> sys::Result<Anchor> {
         // A script that stands for the binary does not learn what it is called.
         let args = [NAME, "anchor"].map(|text| CString::new(text).expect("it has no NUL"));
-        let (watched, alive) = io::pipe().map_err(|error| sys::Error::new("pipe()", error))?;
+        let pair = UnixStream::pair();
+        let (watched, mut alive) = pair.map_err(|error| sys::Error::new("socketpair()", error))?;
         let process = program.launch(&[Namespace::Pid], &args, &[watched.as_fd()])?;
-        namespace::start_beside(&process)?;
+        drop(watched);
+        match namespace::start_beside(&process) {
+            // Without `CAP_SYS_PTRACE` nobody may look into a process that is on its way into a
+            // program; it says when it is there.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let _there = alive.read(&mut [0]);
+                namespace::start_beside(&process)?;
+            }
+            beside => beside?,
+        }
         Ok(Anchor {
             process,
             _alive: alive,

@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::fs::File;
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::fd::AsRawFd;
 use std::os::fd::FromRawFd;
@@ -90,13 +91,16 @@ pub(super) fn pointers(texts: &[CString]) -> Vec<*const libc::c_char> {
     pointers.chain([std::ptr::null()]).collect()
 }
 
-/// Does nothing until it is killed or nobody has the other end of a pipe any more, and waits for none
-/// of the children that become its own.
-pub fn stay(pipe: OwnedFd) {
+/// Says a word on a line, does nothing until it is killed or nobody has the other end any more, and
+/// waits for none of the children that become its own.
+pub fn stay(line: OwnedFd) {
     // SAFETY: to leave a signal out of account runs no code of ours.
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+    let mut line = File::from(line);
+    // If nobody listens, the end follows.
+    let _said = line.write_all(b".");
     // Nothing comes through it.
-    let _end = std::io::copy(&mut File::from(pipe), &mut std::io::sink());
+    let _end = std::io::copy(&mut line, &mut std::io::sink());
 }
 
 /// Asks to be sent a signal when the thread that started this process ends.

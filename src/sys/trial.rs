@@ -9,8 +9,8 @@ use crate::sys::Result;
 use crate::sys::birth;
 use crate::sys::namespace::Namespace;
 
-/// Tries to make these namespaces, one for processes among them, and to mount their `/proc`; nothing
-/// is left of it.
+/// Tries to make these namespaces, one for processes among them, to mount their `/proc` and to have it
+/// as root directory; nothing is left of it.
 pub fn namespaces(own: &[Namespace]) -> Result<()> {
     let mut trial = Trial { call: "", errno: 0 };
     // SAFETY: `trial` outlives the call, which returns when the child has exited.
@@ -38,7 +38,7 @@ extern "C" fn try_to_mount(trial: *mut libc::c_void) -> libc::c_int {
     // meanwhile. Everything called here is a plain system call on constants.
     unsafe {
         let trial = &mut *trial.cast::<Trial>();
-        if let Err(call) = mount_proc() {
+        if let Err(call) = mount_and_pivot() {
             *trial = Trial {
                 call,
                 errno: *libc::__errno_location(),
@@ -48,9 +48,9 @@ extern "C" fn try_to_mount(trial: *mut libc::c_void) -> libc::c_int {
     }
 }
 
-/// Mounts `/proc` as a sandbox does; if that is not possible, gives the call that failed, and
-/// `errno` says why.
-fn mount_proc() -> std::result::Result<(), &'static str> {
+/// Mounts `/proc` and changes the root directory as a sandbox does; if that is not possible, gives the
+/// call that failed, and `errno` says why.
+fn mount_and_pivot() -> std::result::Result<(), &'static str> {
     const PROC: &CStr = c"proc";
     const CREATE: libc::c_int = 6;
     const ATTRIBUTES: u64 =
@@ -84,9 +84,14 @@ fn mount_proc() -> std::result::Result<(), &'static str> {
             target,
             FROM_HANDLE,
         );
-        match moved {
-            0 => Ok(()),
-            _ => Err("move_mount(\"/proc\")"),
+        if moved != 0 {
+            return Err("move_mount(\"/proc\")");
+        }
+        let there = libc::chdir(target) == 0;
+        let dot = c".".as_ptr();
+        match there && libc::syscall(libc::SYS_pivot_root, dot, dot) == 0 {
+            true => Ok(()),
+            false => Err("pivot_root()"),
         }
     }
 }
