@@ -86,7 +86,8 @@ impl Ahead {
     fn go_on(&mut self, kind: &Kind) -> Result<(), Failure> {
         let failed = |step| move |error: sys::Error| (step, Problem::from(error));
         leave_session(kind).map_err(failed("leave its parent's session"))?;
-        // It hears of what the machine unmounts while it waits, so that nothing is kept busy.
+        // Where mounts are shared it hears of what the machine unmounts while it waits, so that
+        // nothing is kept busy.
         mount::make_follower().map_err(failed("keep its mounts to itself"))?;
         let system = System::make(kind, self.forbids_devices);
         self.system = Some(system.map_err(failed("make /dev and /proc"))?);

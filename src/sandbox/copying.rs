@@ -82,7 +82,8 @@ impl Copier {
     /// Makes a copy, or takes the one that was asked for ahead; nothing if there is no answer.
     pub(super) fn copy(&mut self, kind: &Kind) -> Option<Result<(Copy, Channel), Error>> {
         match self.take_ahead() {
-            Some((child, asked)) if asked.kind == *kind => {
+            // One that has something to say has failed, or was killed.
+            Some((child, asked)) if asked.kind == *kind && !asked.channel.has_news() => {
                 return Some(Ok(self.made(child, asked)));
             }
             Some((child, _)) => give_up(&child),

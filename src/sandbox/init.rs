@@ -132,23 +132,20 @@ const CHROOT_STEPS: [Step; 14] = [
 /// Waits to be told what to be, sets up the sandbox and becomes the program; the exit code is for
 /// nobody but `ps`.
 pub(super) fn run(channel: Channel, ahead: Result<Ahead, Failure>) -> i32 {
+    let ahead = ahead.map_err(|failure| report_failure(&channel, failure));
     // Whoever ends before it gives the word had no use for this.
-    let Ok(Some(message)) = channel.receive() else {
+    let (Ok(Some(message)), Ok(ahead)) = (channel.receive(), ahead) else {
         return 1;
     };
-    let told = ahead.and_then(|ahead| {
-        let order = Order::take(message).map_err(|problem| ("read its spec", problem))?;
-        Ok((ahead, order))
-    });
-    match told {
-        Ok((ahead, taken)) => {
+    match Order::take(message) {
+        Ok(taken) => {
             let mut inside = Inside::new(taken, channel, ahead);
             let failure = go(&mut inside);
             // Whatever was made before the failure is to be removed as well.
             let _ = report_stubs(&mut inside);
             report_failure(&inside.channel, failure);
         }
-        Err(failure) => report_failure(&channel, failure),
+        Err(problem) => report_failure(&channel, ("read its spec", problem)),
     }
     1
 }

@@ -7,6 +7,9 @@ use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 use std::os::fd::OwnedFd;
 
+use rustix::event::PollFd;
+use rustix::event::PollFlags;
+use rustix::event::Timespec;
 use rustix::io::Errno;
 use rustix::net::AddressFamily;
 use rustix::net::RecvAncillaryBuffer;
@@ -74,6 +77,12 @@ impl Channel {
         rustix::net::sendmsg(&self.fd, &parts, &mut ancillary, SendFlags::NOSIGNAL)
             .map(|_| ())
             .call(|| format!("sendmsg({} bytes)", bytes.len()))
+    }
+
+    /// Says whether a message has come or the other end is gone; waits for neither.
+    pub fn has_news(&self) -> bool {
+        let mut files = [PollFd::new(&self.fd, PollFlags::IN)];
+        rustix::event::poll(&mut files, Some(&Timespec::default())).is_ok_and(|count| count > 0)
     }
 
     /// Waits for a message; nothing when the other end is gone.
