@@ -213,6 +213,8 @@ pub fn size_bytes(image: &StoredImage) -> u64 {
 /// As [`find`].
 pub fn tag(root: &Path, image: &str, name: &Reference) -> Result<(), Error> {
     let store = Store::open(root)?;
+    // From here on nobody removes what it leads to.
+    store.hold()?;
     let (descriptor, _) = locate(&store, image)?;
     Ok(store.tag(name, &descriptor)?)
 }

@@ -61,7 +61,13 @@ fn find(request: &Request, local: &Local, context: &Context) -> Result<Text, Err
             Some(text) => Ok(text),
             None => Err(no_default(folder)),
         },
-        DockerfileSource::Path(given) => read_given(given, (folder, context.is_unpacked())),
+        DockerfileSource::Path(given) => {
+            // A pipe may take long.
+            if !given.is_file() {
+                local.settle()?;
+            }
+            read_given(given, (folder, context.is_unpacked()))
+        }
         DockerfileSource::Stdin => {
             local.settle()?;
             let bytes = read_all(io::stdin(), "standard input")?;
