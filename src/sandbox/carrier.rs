@@ -14,7 +14,9 @@ use std::sync::mpsc;
 use crate::sandbox::Error;
 use crate::sandbox::keeper;
 use crate::sys;
+use crate::sys::file;
 use crate::sys::process;
+use crate::sys::process::Child;
 use crate::sys::process::Ended;
 
 /// A program that leads a network outside.
@@ -91,7 +93,7 @@ impl Carrier {
         if !is_told {
             process::signal(&child, process::KILL).map_err(Error::Signal)?;
         }
-        let said = listen(errors);
+        let said = listen(errors, &child);
         let ended = child.wait().map_err(Error::Wait)?;
         Err(self.failed(reason(&said).unwrap_or_else(|| silent(ended))))
     }
@@ -105,12 +107,24 @@ impl Carrier {
     }
 }
 
-/// Reads all that a program says, and keeps the lines it begins with.
-fn listen(mut errors: PipeReader) -> Vec<u8> {
+/// Reads all that a program says until it has ended, and keeps the lines it begins with. Whom it
+/// leaves behind may hold the pipe for as long as he likes.
+fn listen(mut errors: PipeReader, program: &Child) -> Vec<u8> {
     let mut kept = Vec::new();
     let mut buffer = [0; KEPT_BYTES];
-    // What cannot be read is as good as not said.
-    while let Ok(count @ 1..) = errors.read(&mut buffer) {
+    loop {
+        let ready = file::wait_readable([errors.as_fd(), program.as_fd()]);
+        let (is_heard, has_ended) = (ready[0], ready[1]);
+        if has_ended && (!is_heard || kept.len() == KEPT_BYTES) {
+            break;
+        }
+        if !is_heard {
+            continue;
+        }
+        // What cannot be read is as good as not said.
+        let Ok(count @ 1..) = errors.read(&mut buffer) else {
+            break;
+        };
         let room = KEPT_BYTES - kept.len();
         kept.extend_from_slice(&buffer[..count.min(room)]);
     }
@@ -143,16 +157,22 @@ fn silent(ended: Ended) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// What comes of a program that is no carrier.
     fn failure(path: &str, args: &'static [&'static str]) -> String {
+        failure_with(path, args, File::open("/dev/null").unwrap())
+    }
+
+    /// The same, of one that is handed this file.
+    fn failure_with(path: &str, args: &'static [&'static str], namespace: File) -> String {
         let carrier = Carrier {
             name: "carrier",
             args,
             name_server: Ipv4Addr::LOCALHOST,
         };
-        let namespace = File::open("/dev/null").unwrap();
         let (tell, _told) = mpsc::sync_channel(1);
         carrier
             .keep(Path::new(path), namespace, &tell)
@@ -179,6 +199,21 @@ mod tests {
         );
         let said = failure("/bin/sh", &["-c", "kill -9 $$"]);
         assert_eq!(said, "carrier leads no network outside: signal 9 killed it");
+    }
+
+    #[test]
+    fn whom_a_program_leaves_behind_is_not_waited_for() {
+        const SCRIPT: &str = "cat <&3 & echo no tun >&2; exit 1";
+        let (handed, held) = io::pipe().unwrap();
+        let handed = File::from(OwnedFd::from(handed));
+        let (tell, told) = mpsc::sync_channel(1);
+        let fail = move || tell.send(failure_with("/bin/sh", &["-c", SCRIPT], handed));
+        let thread = std::thread::spawn(fail);
+        let said = told.recv_timeout(Duration::from_secs(60));
+        // Only now does the one that is left have an end.
+        drop(held);
+        thread.join().unwrap().unwrap();
+        assert_eq!(said.unwrap(), "carrier leads no network outside: no tun");
     }
 
     #[test]
