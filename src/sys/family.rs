@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
+use std::time::Instant;
 
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -22,6 +23,10 @@ use crate::sys::process::Ended;
 
 /// How often it is looked again whether processes that were killed are gone.
 const PAUSE: Duration = Duration::from_millis(1);
+
+/// How long a killed process may take to end; one that the kernel does not let go, as when a disk
+/// does not answer, takes for ever.
+const TO_DIE: Duration = Duration::from_secs(60);
 
 /// The signal by which a watching process is told to end all it watches over; the last real-time
 /// signal, which programs do not use.
@@ -177,21 +182,51 @@ pub fn die_by(number: i32) -> ! {
 /// what a watching process left behind that was itself killed.
 ///
 /// # Errors
-/// If `/proc` cannot be read. A process that became another user's with its rights is overlooked
-/// by who may not see that user's processes (`CAP_SYS_PTRACE`).
+/// If `/proc` cannot be read, if some may not be killed (all others are), or if one does not end. A
+/// process that became another user's with its rights is overlooked by who may not see that user's
+/// processes (`CAP_SYS_PTRACE`).
 pub fn end_strays(root: &Path) -> Result<()> {
     // The kernel tells where a root directory really is.
     let root = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
-    while end_strays_there(&root)? {
-        std::thread::sleep(PAUSE);
-    }
-    Ok(())
+    end_until_none(|| kill_strays(&root), TO_DIE)
 }
 
-/// Kills those that there are now; tells whether there were any.
-fn end_strays_there(root: &Path) -> Result<bool> {
+/// What came of killing all there are.
+#[derive(Debug, Default)]
+struct Sweep {
+    /// One of those that were killed.
+    killed: Option<Child>,
+    /// Why some were not, the first time.
+    failed: Option<Error>,
+}
+
+/// Kills all there are until there are none that can be killed, but waits only so long for one of
+/// them to end.
+fn end_until_none(mut kill: impl FnMut() -> Result<Sweep>, patience: Duration) -> Result<()> {
+    let mut awaited: Option<(Child, Instant)> = None;
+    loop {
+        let Sweep { killed, failed } = kill()?;
+        let Some(killed) = killed else {
+            return failed.map_or(Ok(()), Err);
+        };
+        let lives = |(child, _): &(Child, _)| !child.ends_within(Duration::ZERO);
+        let (child, since) = awaited
+            .filter(lives)
+            .unwrap_or_else(|| (killed, Instant::now()));
+        if since.elapsed() >= patience {
+            let text = format!("it has not ended after {} seconds", patience.as_secs());
+            let source = io::Error::new(io::ErrorKind::TimedOut, text);
+            return Err(Error::new(format!("kill({})", child.pid()), source));
+        }
+        awaited = Some((child, since));
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// Kills those that there are now.
+fn kill_strays(root: &Path) -> Result<Sweep> {
     let failed = |source| Error::new("read(\"/proc\")", source);
-    let mut found = false;
+    let mut sweep = Sweep::default();
     for entry in std::fs::read_dir("/proc").map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
         let number = name.to_str().and_then(|name| name.parse().ok());
@@ -199,11 +234,16 @@ fn end_strays_there(root: &Path) -> Result<bool> {
             continue;
         };
         let lives_there = || root_of(pid).is_some_and(|its| its.starts_with(root));
-        if lives_there() {
-            found |= kill_if(pid, lives_there)?;
+        if !lives_there() {
+            continue;
+        }
+        match kill_if(pid, lives_there) {
+            Ok(None) => {}
+            Ok(killed) => sweep.killed = killed,
+            Err(error) => sweep.failed = sweep.failed.or(Some(error)),
         }
     }
-    Ok(found)
+    Ok(sweep)
 }
 
 /// The root directory of a process, if it lives and can be seen.
@@ -224,21 +264,60 @@ fn root_of(pid: Pid) -> Option<PathBuf> {
     }
 }
 
-/// Kills a process that is what it was taken for: its number may be another's by now. Tells whether
-/// it did.
-fn kill_if(pid: Pid, is_it: impl Fn() -> bool) -> Result<bool> {
+/// Kills a process that is what it was taken for: its number may be another's by now. Gives it if it
+/// did.
+fn kill_if(pid: Pid, is_it: impl Fn() -> bool) -> Result<Option<Child>> {
     let held = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
-        Err(Errno::SRCH) => return Ok(false),
+        Err(Errno::SRCH) => return Ok(None),
         held => held.call(|| format!("pidfd_open({pid:?})"))?,
     };
     let Ok(held) = Child::given(held) else {
         // It is gone.
-        return Ok(false);
+        return Ok(None);
     };
     // In a `/proc` of other numbers than ours, one number is two processes.
     let is_one = i32::try_from(held.pid()) == Ok(pid.as_raw_nonzero().get());
     if !is_one || !is_it() {
-        return Ok(false);
+        return Ok(None);
     }
-    process::signal(&held, process::KILL).map(|()| true)
+    process::signal(&held, process::KILL).map(|()| Some(held))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sweep that has killed this process, which nobody did.
+    fn swept() -> Sweep {
+        let this = process::open(std::process::id()).unwrap();
+        Sweep {
+            killed: Some(Child::given(this).unwrap()),
+            failed: None,
+        }
+    }
+
+    #[test]
+    fn a_process_that_does_not_end_is_given_up_and_named() {
+        let error = end_until_none(|| Ok(swept()), Duration::ZERO).unwrap_err();
+        assert_eq!(error.call(), format!("kill({})", std::process::id()));
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn what_may_not_be_killed_keeps_nothing_else_alive() {
+        let mut left = 2;
+        let kill = || {
+            let refused = || Error::new("pidfd_send_signal(9)", Errno::PERM.into());
+            let mut sweep = match left {
+                0 => Sweep::default(),
+                _ => swept(),
+            };
+            left = left.max(1) - 1;
+            sweep.failed = Some(refused());
+            Ok(sweep)
+        };
+        let error = end_until_none(kill, Duration::MAX).unwrap_err();
+        assert_eq!(error.errno(), libc::EPERM);
+        assert_eq!(left, 0);
+    }
 }
