@@ -1,7 +1,9 @@
-//! The files of `testdata/ci-examples` name no flag that rbuild does not have.
+//! The files of `testdata/ci-examples` name no flag that rbuild does not have, and keep nothing in
+//! the context that would get into the image.
 
 use std::fs;
 use std::path::Path;
+use std::path::PathBuf;
 
 use crate::support::home::Home;
 use crate::support::home::succeed;
@@ -11,11 +13,9 @@ fn the_flags_of_the_examples_exist() {
     let home = Home::new();
     let help = |command: &str| succeed(home.rbuild().args([command, "--help"])).stdout;
     let (build, prune) = (help("build"), help("prune"));
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/ci-examples");
     let mut found = 0;
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        for line in fs::read_to_string(&path).unwrap().lines() {
+    for (path, text) in examples() {
+        for line in text.lines() {
             let arguments = line.split_once("rbuild ").map_or(line, |parts| parts.1);
             let help = match arguments.split_whitespace().next() {
                 Some("build") => &build,
@@ -34,4 +34,27 @@ fn the_flags_of_the_examples_exist() {
         }
     }
     assert!(found >= 8, "only {found} flags were found");
+}
+
+#[test]
+fn no_archive_of_the_examples_is_in_the_context() {
+    let mut found = 0;
+    for (path, text) in examples() {
+        for line in text.lines().filter(|line| line.contains(".tar")) {
+            let outside = ["${{ runner.temp }}/", "$RUNNER_TEMP/"];
+            let is_outside = outside.iter().any(|folder| line.contains(folder));
+            assert!(is_outside, "{}: {line}", path.display());
+            found += 1;
+        }
+    }
+    assert!(found >= 2, "only {found} archives were found");
+}
+
+fn examples() -> Vec<(PathBuf, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/ci-examples");
+    let paths = fs::read_dir(folder).unwrap();
+    let paths = paths.map(|entry| entry.unwrap().path());
+    paths
+        .map(|path| (path.clone(), fs::read_to_string(path).unwrap()))
+        .collect()
 }
