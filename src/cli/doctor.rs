@@ -1,5 +1,7 @@
 //! `rbuild doctor`: what this machine allows, and what would allow more.
 
+use std::io;
+
 use serde_json::json;
 
 use super::arguments::Home;
@@ -16,6 +18,7 @@ use crate::sandbox::Finding;
 use crate::sandbox::Ladder;
 use crate::sandbox::Level;
 use crate::sys::file::make_private_dir;
+use crate::sys::file::try_to_make;
 
 /// What `rbuild doctor` is told.
 #[derive(Debug, clap::Args)]
@@ -56,7 +59,9 @@ pub(super) fn run(
         }
         Format::Table => print::text(&as_text(choice.as_ref().ok().copied(), &findings))?,
     }
-    make_private_dir(&root).map_err(|source| Error::WriteFile { path: root, source })?;
+    let try_to_write = |()| try_to_make(&root).map_err(io::Error::other);
+    let written = make_private_dir(&root).and_then(try_to_write);
+    written.map_err(|source| Error::WriteFile { path: root, source })?;
     choice.map(drop).map_err(Error::Doctor)
 }
 

@@ -12,6 +12,7 @@ use crate::sandbox::Isolation;
 use crate::sandbox::apart;
 use crate::sandbox::unmapped;
 use crate::sys::alone;
+use crate::sys::file;
 use crate::sys::id;
 use crate::sys::id::Capabilities;
 use crate::sys::overlay;
@@ -215,14 +216,17 @@ fn choose(wishes: Wishes, root: &Path) -> Result<Choice, Refusal> {
             because: error.in_one_line(),
             remedy: "put the store (--root) on ext4, xfs or btrfs, or use --snapshotter=copy",
         }),
-        (Err(error), _) => Ok(Choice {
-            level,
-            mounts: false,
-            because: Some(format!(
-                "overlayfs cannot be mounted ({})",
-                error.in_one_line()
-            )),
-        }),
+        (Err(error), _) => {
+            let because = match file::try_to_make(root) {
+                Ok(()) => format!("overlayfs cannot be mounted ({})", error.in_one_line()),
+                Err(error) => format!("the store cannot be written ({})", error.in_one_line()),
+            };
+            Ok(Choice {
+                level,
+                mounts: false,
+                because: Some(because),
+            })
+        }
     }
 }
 

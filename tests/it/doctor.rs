@@ -84,6 +84,20 @@ fn a_user_who_may_make_no_namespace_and_no_store_is_told() {
 }
 
 #[test]
+fn a_store_that_cannot_be_written_is_told_and_nothing_else_blamed() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let folder = users_folder();
+    give(&folder.path().join("root"), 0);
+    let told = fail_with(3, as_user(folder.path(), "").arg("doctor"));
+    let because = told.stdout.lines().find(|line| line.starts_with("because"));
+    let is_store = |line: &str| line.contains("the store cannot be written");
+    assert!(because.is_some_and(is_store), "{told:?}");
+    assert!(told.stderr.contains("cannot write"), "{told:?}");
+}
+
+#[test]
 fn a_container_with_default_rights_is_told_what_it_lacks() {
     let podman = [Feature::Program("podman"), Feature::Program("runc")];
     if !require(&[&NEEDS[..], &podman].concat()) {
