@@ -11,6 +11,12 @@ use crate::sys::file;
 const COUNT: u32 = 65_536;
 const FIRST: u32 = 100_000;
 
+/// The highest number that every distribution has is that of `nobody`, 65534.
+pub(super) const LEAST: u64 = 65_535;
+
+/// Which numbers of users and of groups are given to whom.
+const FILES: [&str; 2] = ["/etc/subuid", "/etc/subgid"];
+
 /// Gives the first number outside of a map, and how many there are.
 pub(super) fn numbers(map: &str) -> (u32, u64) {
     let row = |line: &str| {
@@ -42,20 +48,14 @@ pub(super) struct Why {
 /// Says why this user, whose map this is, is given no others.
 pub(super) fn why(map: &str) -> Why {
     let uid = numbers(map).0;
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let passwd = read("/etc/passwd");
     let name = ranges::name_of(&passwd, uid);
     let who = name.map_or_else(|| uid.to_string(), str::to_owned);
-    let files = ["/etc/subuid", "/etc/subgid"].map(|path| (path, read(path)));
+    let files = FILES.map(|path| (path, read(path)));
     let has_none = |text: &str| ranges::map(text, name, uid, uid).is_none();
     let lacking = files.iter().filter(|(_, text)| has_none(text));
     let lacking: Vec<_> = lacking.map(|(path, _)| *path).collect();
-    let start = files.iter().map(|(_, text)| ranges::end(text)).max();
-    let line = format!(
-        "echo {who}:{}:{COUNT} | sudo tee -a {}",
-        start.unwrap_or(FIRST).max(FIRST),
-        lacking.join(" ")
-    );
+    let line = line(&who, &lacking);
     let (because, remedy) = match (ranges::mapping_programs(), lacking.as_slice()) {
         (None, []) => ("newuidmap is not installed".to_owned(), INSTALL.to_owned()),
         (None, _) => (
@@ -73,6 +73,25 @@ pub(super) fn why(map: &str) -> Why {
         remedy,
         has_ranges: lacking.is_empty(),
     }
+}
+
+/// Gives the line that gives this user, whose map this is, as many others as images have.
+pub(super) fn remedy_for_few(map: &str) -> String {
+    let uid = numbers(map).0;
+    let passwd = read("/etc/passwd");
+    let name = ranges::name_of(&passwd, uid).map(str::to_owned);
+    line(&name.unwrap_or_else(|| uid.to_string()), &FILES)
+}
+
+/// Gives the line that adds a range for `who` to each of these files, behind all that are given.
+fn line(who: &str, to: &[&str]) -> String {
+    let end = FILES.map(|path| ranges::end(&read(path))).into_iter().max();
+    let start = end.unwrap_or(FIRST).max(FIRST);
+    format!("echo {who}:{start}:{COUNT} | sudo tee -a {}", to.join(" "))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
 }
 
 const INSTALL: &str = "sudo apt-get install uidmap";

@@ -98,6 +98,27 @@ fn a_store_that_cannot_be_written_is_told_and_nothing_else_blamed() {
 }
 
 #[test]
+fn a_range_that_is_too_small_for_images_is_told() {
+    if !require(&[&NEEDS[..], &[Feature::Program("newuidmap")]].concat()) {
+        return;
+    }
+    let folder = users_folder();
+    let doctor = |ranges: &str| {
+        let mut doctor = as_user(folder.path(), ranges);
+        let told = succeed(doctor.args(["doctor", "--format=json"])).stdout;
+        let told: Value = serde_json::from_str(&told).unwrap();
+        let findings = told["findings"].as_array().unwrap();
+        let users = |finding: &&Value| finding["name"] == "users it may be";
+        findings.iter().find(users).unwrap().clone()
+    };
+    let few = doctor("nobody:700000:1\n");
+    assert_eq!(few["ok"], false, "{few}");
+    let line = "echo nobody:700001:65536 | sudo tee -a /etc/subuid /etc/subgid";
+    assert_eq!(few["remedy"], line, "{few}");
+    assert_eq!(doctor(RANGES)["ok"], true);
+}
+
+#[test]
 fn a_container_with_default_rights_is_told_what_it_lacks() {
     let podman = [Feature::Program("podman"), Feature::Program("runc")];
     if !require(&[&NEEDS[..], &podman].concat()) {

@@ -75,18 +75,23 @@ pub(super) fn capabilities() -> Finding {
 
 pub(super) fn ranges() -> Finding {
     let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    let (result, remedy) = match unmapped::numbers(&map).1 {
+    let remembered =
+        "owners of files are remembered, and commands that change to another user stay root";
+    let too_few = "files and commands of a user with a higher number fail";
+    let (result, costs, remedy) = match unmapped::numbers(&map).1 {
         0..=1 => {
             let Why {
                 because, remedy, ..
             } = unmapped::why(&map);
-            (Err(format!("one: its own, since {because}")), remedy)
+            let found = format!("one: its own, since {because}");
+            (Err(found), remembered, remedy)
         }
-        count if count >= u64::from(u32::MAX) => (Ok("all".to_owned()), String::new()),
-        count => (Ok(count.to_string()), String::new()),
+        count @ ..unmapped::LEAST => {
+            let found = format!("{count}, but images have {} and more", unmapped::LEAST);
+            (Err(found), too_few, unmapped::remedy_for_few(&map))
+        }
+        count if count >= u64::from(u32::MAX) => (Ok("all".to_owned()), "", String::new()),
+        count => (Ok(count.to_string()), "", String::new()),
     };
-    finding("users it may be", result).unless_good(
-        "owners of files are remembered, and commands that change to another user stay root",
-        remedy,
-    )
+    finding("users it may be", result).unless_good(costs, remedy)
 }
