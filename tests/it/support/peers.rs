@@ -143,17 +143,18 @@ impl Server {
         const PAUSE: Duration = Duration::from_secs(2);
         let start = Instant::now();
         let mut sent = 0;
-        while start.elapsed() < limit {
+        // What has ended is not told to: by then its number may be another's.
+        while self.0.try_wait().unwrap().is_none() {
+            if start.elapsed() >= limit {
+                return false;
+            }
             if sent < 3 && start.elapsed() >= PAUSE * sent {
                 self.terminate();
                 sent += 1;
             }
-            if self.0.try_wait().unwrap().is_some() {
-                return true;
-            }
             thread::sleep(Duration::from_millis(20));
         }
-        false
+        true
     }
 
     fn terminate(&self) {
