@@ -7,7 +7,10 @@ use std::process::Command;
 use std::process::Output;
 use std::process::Stdio;
 
+use rustix::process::Signal;
+
 use crate::support::Feature;
+use crate::support::processes::signal;
 use crate::support::require;
 use crate::support::wait::PATIENCE;
 
@@ -388,9 +391,7 @@ fn ctrl_c_ends_a_build_that_waits_for_a_registry() {
     let (mut connection, _) = silent.accept().unwrap();
     connection.read_exact(&mut [0; 4]).unwrap();
     let began = Instant::now();
-    let pid = child.id().to_string();
-    let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
-    assert!(sent.success());
+    signal(child.id(), Signal::INT);
     while child.try_wait().unwrap().is_none() {
         if began.elapsed() > PATIENCE {
             child.kill().unwrap();

@@ -15,6 +15,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::process::Stdio;
 
+use rustix::process::Signal;
+
 use crate::sandbox::calls::compile;
 use crate::support::Feature;
 use crate::support::home::Home;
@@ -25,7 +27,9 @@ use crate::support::modes::as_user;
 use crate::support::modes::as_user_with;
 use crate::support::modes::container;
 use crate::support::modes::users_folder;
+use crate::support::processes;
 use crate::support::processes::rooted_in;
+use crate::support::processes::signal_group;
 use crate::support::require;
 
 const NEEDS: [Feature; 4] = [
@@ -254,7 +258,7 @@ fn a_signal_to_the_process_that_a_user_started_ends_the_build() {
     let dockerfile = folder.path().join("context/Dockerfile");
     let text = format!("FROM {}/x\n", silent.local_addr().unwrap());
     fs::write(&dockerfile, text).unwrap();
-    for signal in ["-INT", "-TERM"] {
+    for signal in [Signal::INT, Signal::TERM] {
         let mut rbuild = as_user(folder.path(), "");
         // What can be read only once is read as root of the user namespace.
         rbuild.args(["build", "--progress=plain", "-f", "-", "context"]);
@@ -262,9 +266,7 @@ fn a_signal_to_the_process_that_a_user_started_ends_the_build() {
         let child = rbuild.stderr(Stdio::piped()).spawn().unwrap();
         let (mut connection, _) = silent.accept().unwrap();
         connection.read_exact(&mut [0; 4]).unwrap();
-        let pid = child.id().to_string();
-        let sent = Command::new("kill").args([signal, &pid]).status();
-        assert!(sent.unwrap().success());
+        processes::signal(child.id(), signal);
         let output = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(130), "{said}");
@@ -336,10 +338,8 @@ fn a_signal_to_all_processes_of_a_user_counts_once() {
     let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut said = || said.next().unwrap().unwrap();
     assert_eq!(said(), "ready");
-    let group = format!("-{}", child.id());
-    for (signal, answer) in [("-TERM", "one"), ("-USR1", "1")] {
-        let sent = Command::new("kill").args([signal, "--", &group]).status();
-        assert!(sent.unwrap().success());
+    for (signal, answer) in [(Signal::TERM, "one"), (Signal::USR1, "1")] {
+        signal_group(child.id(), signal);
         assert_eq!(said(), answer);
     }
     assert!(child.wait().unwrap().success());

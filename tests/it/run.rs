@@ -18,8 +18,11 @@ use std::process::Stdio;
 use std::time::Duration;
 use std::time::Instant;
 
+use rustix::process::Signal;
+
 use crate::support::Feature;
 use crate::support::processes::command_lines;
+use crate::support::processes::signal;
 use crate::support::require;
 use crate::support::wait::PATIENCE;
 use crate::support::wait::wait_until;
@@ -131,13 +134,6 @@ fn busybox_path() -> PathBuf {
         .map(|folder| folder.join("busybox"))
         .find(|candidate| candidate.is_file())
         .unwrap()
-}
-
-fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill")
-        .args([&format!("-{name}"), &child.id().to_string()])
-        .status();
-    assert!(sent.unwrap().success());
 }
 
 #[test]
@@ -253,7 +249,7 @@ fn signals_reach_the_process() {
     let Some(home) = Home::new() else { return };
     let script = "trap 'echo heard; exit 3' TERM; echo ready; while :; do sleep 0.05; done";
     let (mut child, mut lines) = home.start(&[], script);
-    signal(&child, "TERM");
+    signal(child.id(), Signal::TERM);
     let mut heard = String::new();
     lines.read_to_string(&mut heard).unwrap();
     assert_eq!(
@@ -270,7 +266,7 @@ fn who_does_not_heed_three_signals_is_killed() {
     for _ in 0..3 {
         // Two signals that arrive at once count as one.
         std::thread::sleep(Duration::from_millis(200));
-        signal(&child, "INT");
+        signal(child.id(), Signal::INT);
     }
     assert_eq!(child.wait().unwrap().code(), Some(137));
     home.is_clean();
@@ -282,7 +278,7 @@ fn nothing_survives_a_killed_rbuild() {
     let sleep = format!("sleep 95{}", std::process::id());
     let script = format!("echo ready; {sleep}");
     let (mut child, _lines) = home.start(&["--name", "web"], &script);
-    signal(&child, "KILL");
+    signal(child.id(), Signal::KILL);
     child.wait().unwrap();
     wait_until("the process is gone", || !command_lines().contains(&sleep));
     assert_eq!(
@@ -300,7 +296,7 @@ fn a_name_is_one_runs_at_a_time() {
     let (mut child, _lines) = home.start(&["--name", "web"], "echo ready; sleep 1000");
     let (code, text) = home.sh(&["--name", "web"], "true");
     assert!(code == 125 && text.contains("\"web\" is in use"), "{text}");
-    signal(&child, "KILL");
+    signal(child.id(), Signal::KILL);
     child.wait().unwrap();
 }
 
@@ -330,7 +326,7 @@ fn a_published_port_leads_into_the_processs_own_network() {
     assert!(answer.ends_with("found\n"), "{answer}");
     let (code, text) = home.sh(&["-p", &publish], "true");
     assert!(code == 125 && text.contains("cannot listen"), "{text}");
-    signal(&child, "KILL");
+    signal(child.id(), Signal::KILL);
     child.wait().unwrap();
 }
 
@@ -379,10 +375,8 @@ fn a_container_whose_keeper_was_killed_is_told_so() {
     assert!(started.status.success(), "{started:?}");
     let listed = home.rbuild(&["ps", "--format", "json"]).stdout;
     let listed: serde_json::Value = serde_json::from_slice(&listed).unwrap();
-    let killed = Command::new("kill")
-        .args(["-9", &listed["pid"].to_string()])
-        .status();
-    assert!(killed.unwrap().success());
+    let keeper = listed["pid"].as_u64().unwrap();
+    signal(keeper.try_into().unwrap(), Signal::KILL);
     wait_until("it is listed as killed", || {
         let listed = home.rbuild(&["ps", "-a"]).stdout;
         String::from_utf8(listed).unwrap().contains("killed")
@@ -447,7 +441,7 @@ fn a_container_is_stopped_by_the_signal_that_its_image_names() {
     let mut lines = BufReader::new(child.stdout.take().unwrap());
     let mut said = String::new();
     lines.read_line(&mut said).unwrap();
-    signal(&child, "TERM");
+    signal(child.id(), Signal::TERM);
     lines.read_to_string(&mut said).unwrap();
     let code = child.wait().unwrap().code();
     assert_eq!((code, said.as_str()), (Some(4), "ready\nasked\n"));

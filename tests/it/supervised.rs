@@ -11,11 +11,14 @@ use std::process::Command;
 use std::process::Stdio;
 use std::thread;
 
+use rustix::process::Signal;
+
 use crate::support::Feature;
 use crate::support::home::Home;
 use crate::support::home::fail_with;
 use crate::support::home::succeed;
 use crate::support::processes::rooted_in;
+use crate::support::processes::signal;
 use crate::support::require;
 use crate::support::wait::wait_until;
 
@@ -87,9 +90,7 @@ fn a_build_whose_command_stops_its_parent_can_be_canceled() {
     let script = "sleep 100000 & kill -STOP $PPID; echo begun; sleep 100000";
     let mut child = begin(&mut build(&home, "", script));
     assert_ne!(processes(&home), Vec::<PathBuf>::new());
-    let pid = child.id().to_string();
-    let sent = Command::new("kill").args(["-INT", &pid]).status();
-    assert!(sent.unwrap().success());
+    signal(child.id(), Signal::INT);
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(processes(&home), Vec::<PathBuf>::new());
 }

@@ -16,10 +16,13 @@ use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
+use rustix::process::Signal;
+
 use super::Feature;
 use super::home::RBUILD;
 use super::home::mirror_config;
 use super::home::succeed;
+use super::processes::signal;
 use super::wait::wait_until;
 
 /// The certificates that a `RUN` needs where a proxy between it and the package registries has a
@@ -149,20 +152,12 @@ impl Server {
                 return false;
             }
             if sent < 3 && start.elapsed() >= PAUSE * sent {
-                self.terminate();
+                signal(self.0.id(), Signal::TERM);
                 sent += 1;
             }
             thread::sleep(Duration::from_millis(20));
         }
         true
-    }
-
-    fn terminate(&self) {
-        if let Ok(id) = i32::try_from(self.0.id())
-            && let Some(id) = rustix::process::Pid::from_raw(id)
-        {
-            let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
-        }
     }
 }
 
