@@ -8,22 +8,40 @@ use crate::sys::Error;
 use crate::sys::Result;
 use crate::sys::birth;
 use crate::sys::namespace::Namespace;
+use crate::sys::process::Ended;
 
-/// Tries to make these namespaces, one for processes among them, to mount their `/proc` and to have it
-/// as root directory; nothing is left of it.
+/// Tries to make these namespaces, to mount their `/proc` and to have it as root directory; nothing
+/// is left of it.
+///
+/// # Panics
+/// If none for processes or none for mounts is among them: the mount would be on this machine.
 pub fn namespaces(own: &[Namespace]) -> Result<()> {
+    let needed = [Namespace::Mount, Namespace::Pid];
+    let has_needed = needed.iter().all(|namespace| own.contains(namespace));
+    assert!(has_needed, "{needed:?} are not in {own:?}");
     let mut trial = Trial { call: "", errno: 0 };
     // SAFETY: `trial` outlives the call, which returns when the child has exited.
     let child = unsafe { birth::vfork(own, try_to_mount, (&raw mut trial).cast()) };
     let child = child.map_err(|source| Error::new(format!("clone({own:?})"), source))?;
-    child.wait()?;
-    match trial.errno {
-        0 => Ok(()),
-        errno => Err(Error::new(
+    outcome(child.wait()?, &trial)
+}
+
+/// Says whether all was done: one that was killed may have no failed call to tell of.
+fn outcome(ended: Ended, trial: &Trial) -> Result<()> {
+    match (ended, trial.errno) {
+        (Ended::Exited(0), 0) => Ok(()),
+        (Ended::Exited(0), errno) => Err(Error::new(
             trial.call,
             std::io::Error::from_raw_os_error(errno),
         )),
+        (Ended::Exited(code), _) => Err(broken_off(format!("exited with code {code}"))),
+        (Ended::Killed(signal), _) => Err(broken_off(format!("was killed by signal {signal}"))),
     }
+}
+
+fn broken_off(how: String) -> Error {
+    let source = std::io::Error::other(format!("the process that tried it {how}"));
+    Error::new("mount(\"/proc\")", source)
 }
 
 /// What becomes of it.
@@ -93,5 +111,34 @@ fn mount_and_pivot() -> std::result::Result<(), &'static str> {
             true => Ok(()),
             false => Err("pivot_root()"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_process_that_came_to_its_end_has_tried() {
+        let tried = |ended, errno| {
+            let call = "mount(\"/\", MS_PRIVATE)";
+            outcome(ended, &Trial { call, errno }).map_err(|error| error.in_one_line())
+        };
+        assert_eq!(tried(Ended::Exited(0), 0), Ok(()));
+        let refused = tried(Ended::Exited(0), libc::EPERM).unwrap_err();
+        assert!(
+            refused.starts_with("mount(\"/\", MS_PRIVATE): "),
+            "{refused}"
+        );
+        let killed = tried(Ended::Killed(9), 0).unwrap_err();
+        assert!(killed.ends_with("was killed by signal 9"), "{killed}");
+        let exited = tried(Ended::Exited(7), 0).unwrap_err();
+        assert!(exited.ends_with("exited with code 7"), "{exited}");
+    }
+
+    #[test]
+    #[should_panic(expected = "[Mount, Pid] are not in [Pid]")]
+    fn nothing_is_mounted_on_this_machine() {
+        let _ = namespaces(&[Namespace::Pid]);
     }
 }
