@@ -120,6 +120,9 @@ pub enum Error {
     /// The mount points made for the sandbox, or what was put there, could not be removed.
     #[error("cannot remove the sandbox's mount points")]
     CleanUp(#[source] sys::Error),
+    /// The sandbox's watching process left what it had lent, or put elsewhere meanwhile.
+    #[error("what was lent to the sandbox could not be taken back")]
+    NotTakenBack,
     /// No connection could be made on the sandbox's network.
     #[error("cannot connect to port {port} in the sandbox")]
     Connect {

@@ -241,19 +241,10 @@ fn locked(root: &Path) -> Result<File> {
     file.map_err(|source| Error::new(format!("flock({around:?})"), source))
 }
 
-/// Fails if a root file system still has things in it that are not its own.
-pub(super) fn check_cleared(root: &Path) -> Result<()> {
+/// Tells whether a root file system has nothing in it any more that is not its own.
+pub(super) fn is_cleared(root: &Path) -> Result<bool> {
     let (beside, _) = parent_of(root)?;
-    match beside.find(ASIDE)? {
-        None => Ok(()),
-        Some(_) => {
-            let left = io::ErrorKind::DirectoryNotEmpty.into();
-            Err(Error::new(
-                format!("remove({:?})", root.with_file_name(ASIDE)),
-                left,
-            ))
-        }
-    }
+    Ok(beside.find(ASIDE)?.is_none())
 }
 
 /// Tells whether it was done; that there is nothing to do it with is no failure.

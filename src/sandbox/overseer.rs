@@ -59,7 +59,9 @@ impl Supervised {
         match ended {
             // What was lent goes away with the root directory: this is a failure in any case.
             Ended::Killed(_) => family::end_strays(&self.root).map_err(Error::Strays)?,
-            Ended::Exited(_) => furnish::check_cleared(&self.root).map_err(Error::CleanUp)?,
+            Ended::Exited(_) if furnish::is_cleared(&self.root).map_err(Error::CleanUp)? => {}
+            // Why, only the supervisor knew.
+            Ended::Exited(_) => return Err(Error::NotTakenBack),
         }
         Ok(ended)
     }
@@ -84,5 +86,38 @@ impl Supervised {
         if !self.child.ends_within(TO_CLEAR) {
             let _ended = process::signal(&*self.child, process::KILL);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CString;
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::sys::birth;
+    use crate::sys::birth::Launch;
+
+    /// What is said of a supervisor that exits at once.
+    fn ended_in(root: PathBuf) -> Result<Ended, Error> {
+        let launch = Launch {
+            program: Path::new("/bin/sh"),
+            args: &["sh", "-c", "exit 0"].map(|word| CString::new(word).unwrap()),
+            files: &[],
+            namespaces: &[],
+        };
+        let child = Arc::new(birth::launch(&launch).unwrap());
+        Supervised { child, root }.wait()
+    }
+
+    #[test]
+    fn a_supervisor_that_leaves_something_is_told_as_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        assert_eq!(ended_in(root.clone()).unwrap(), Ended::Exited(0));
+        fs::create_dir(folder.path().join("aside")).unwrap();
+        let error = ended_in(root).unwrap_err();
+        assert!(matches!(error, Error::NotTakenBack), "{error}");
     }
 }
