@@ -88,10 +88,12 @@ impl Carrier {
         // Only the program is to have them: else neither would end with it.
         drop((end, namespace));
         let child = child.map_err(Error::Start)?;
-        let handle = child.pidfd();
-        let is_told = handle.is_ok_and(|handle| tell.send(handle).is_ok());
-        if !is_told {
+        let handle = child.pidfd().map_err(Error::Start);
+        let told = handle.and_then(|handle| tell.send(handle).map_err(|_| Error::Unwanted));
+        if let Err(error) = told {
             process::signal(&child, process::KILL).map_err(Error::Signal)?;
+            child.wait().map_err(Error::Wait)?;
+            return Err(error);
         }
         let said = listen(errors, &child);
         let ended = child.wait().map_err(Error::Wait)?;
