@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::sandbox::examine::status;
 use crate::sandbox::ranges;
 use crate::sys::file;
+use crate::sys::process;
 
 /// How many numbers a user is given as a rule, and the first of them.
 const COUNT: u32 = 65_536;
@@ -98,7 +98,7 @@ const INSTALL: &str = "sudo apt-get install uidmap";
 
 /// Says why the programs that map ranges do not, although there are ranges.
 fn why_refused(programs: [PathBuf; 2], uid: u32) -> (String, String) {
-    if status("NoNewPrivs").as_deref() == Some("1") {
+    if process::status("NoNewPrivs").as_deref() == Some("1") {
         return (
             "no program may gain rights here (no_new_privs)".to_owned(),
             "leave out docker's --security-opt no-new-privileges; Kubernetes: securityContext: \

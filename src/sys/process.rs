@@ -50,6 +50,14 @@ pub fn open(pid: u32) -> Result<OwnedFd> {
     rustix::process::pidfd_open(number, rustix::process::PidfdFlags::empty()).call(text)
 }
 
+/// Gives what `/proc/self/status` says of this process under a name.
+pub fn status(name: &str) -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mut lines = status.lines();
+    let found = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    Some(found.trim().to_owned())
+}
+
 /// Sends a signal; a process that has ended already is no failure.
 pub fn signal(pidfd: impl AsFd, number: i32) -> Result<()> {
     let text = || format!("pidfd_send_signal({number})");

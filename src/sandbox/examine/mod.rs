@@ -18,6 +18,7 @@ use crate::sys::file;
 use crate::sys::id;
 use crate::sys::id::Capabilities;
 use crate::sys::overlay;
+use crate::sys::process;
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,7 +141,7 @@ fn devices() -> Finding {
 }
 
 fn filters() -> Finding {
-    let result = match status("Seccomp").as_deref() {
+    let result = match process::status("Seccomp").as_deref() {
         Some("0") => Ok("none around rbuild".to_owned()),
         Some(_) => Ok("one around rbuild, from the container".to_owned()),
         None => Err("the kernel has none".to_owned()),
@@ -149,14 +150,6 @@ fn filters() -> Finding {
         "commands may make every system call",
         "a kernel with CONFIG_SECCOMP_FILTER",
     )
-}
-
-/// Gives what `/proc/self/status` says under a name.
-pub(super) fn status(name: &str) -> Option<String> {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mut lines = status.lines();
-    let found = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-    Some(found.trim().to_owned())
 }
 
 fn store(root: &Path) -> Finding {

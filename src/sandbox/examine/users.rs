@@ -6,11 +6,11 @@ use std::path::Path;
 use crate::sandbox::Error;
 use crate::sandbox::examine::Finding;
 use crate::sandbox::examine::finding;
-use crate::sandbox::examine::status;
 use crate::sandbox::ladder;
 use crate::sandbox::unmapped;
 use crate::sandbox::unmapped::Why;
 use crate::sys::id;
+use crate::sys::process;
 
 /// What keeps users from making user namespaces: a setting, the value that does, and one that does
 /// not.
@@ -36,7 +36,7 @@ pub(super) fn user(refused: Option<&Error>) -> Finding {
 }
 
 fn allow_user_namespaces() -> String {
-    if status("Seccomp").is_some_and(|mode| mode != "0") {
+    if process::status("Seccomp").is_some_and(|mode| mode != "0") {
         return "docker run --user 0, or --security-opt seccomp=unconfined --security-opt \
                 systempaths=unconfined; Kubernetes: securityContext: {runAsUser: 0}, or \
                 {seccompProfile: {type: Unconfined}, procMount: Unmasked}"
