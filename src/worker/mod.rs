@@ -28,7 +28,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::AtomicUsize;
 
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -66,6 +65,7 @@ use crate::solver::Task;
 use crate::store::Store;
 
 use self::change_set::EmptyLayer;
+use self::exec::Expected;
 use self::exec::MountPoints;
 
 pub use self::error::Error;
@@ -163,8 +163,7 @@ pub struct Worker {
     networks: Arc<Networks>,
     /// What the sandboxes of commands are copied from.
     template: Template,
-    /// How many commands are expected that have not begun.
-    commands: Arc<AtomicUsize>,
+    commands: Expected,
     mount_points: MountPoints,
     empty_layer: EmptyLayer,
     /// Who wants to know of layers as soon as they are there.
@@ -182,7 +181,7 @@ impl Worker {
     ) -> Self {
         Self {
             template: Template::new(&options.binary),
-            commands: Arc::default(),
+            commands: Expected::default(),
             options: Arc::new(options),
             store,
             snapshots,

@@ -3,12 +3,14 @@
 //! Start reading at [`run`].
 
 mod cache_mount;
+mod expected;
 mod lent;
 mod mount_points;
 mod mounts;
 mod network;
 mod ssh;
 
+pub(super) use self::expected::Expected;
 pub use self::lent::network_files;
 pub(super) use self::mount_points::MountPoints;
 pub(super) use self::mounts::content;
@@ -18,7 +20,6 @@ use std::io;
 use std::io::PipeReader;
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 
 use crate::graph::ExecOp;
 use crate::graph::Network;
@@ -56,7 +57,7 @@ pub(super) fn expect(worker: &Worker, op: &ExecOp, cancel: &Cancel) {
     let Ok(isolation) = worker.options.ladder.isolation() else {
         return;
     };
-    worker.commands.fetch_add(1, Ordering::Relaxed);
+    worker.commands.add();
     worker.template.begin(&isolation);
     if let (Network::Default, Isolation::Namespace) = (chosen(worker, op), &isolation) {
         worker.networks.expect(cancel);
@@ -65,56 +66,14 @@ pub(super) fn expect(worker: &Worker, op: &ExecOp, cancel: &Cancel) {
 
 /// Runs the command on its root filesystem and keeps what it changed.
 pub(super) async fn run(worker: &Worker, op: ExecOp, task: &Task) -> Result<Made, Error> {
-    let fewer = |commands: usize| commands.checked_sub(1);
-    // One that nobody expected does not count.
-    let _left = worker
-        .commands
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
-    let (worker, step) = (worker.clone(), task.step.clone());
-    let inputs = task.inputs.clone();
-    let cancel = task.cancel.clone();
+    worker.commands.begin();
+    let (worker, task_there) = (worker.clone(), task.clone());
     let (send_killer, killer) = tokio::sync::oneshot::channel();
     let running = blocking(move || {
-        let chain = change_set::whole(&worker, inputs[0].chain())?;
-        let active = worker.snapshots.prepare(&chain)?;
-        let began = change_set::began(active.stack())?;
-        let prepared = mounts::prepare(&worker, &op, &inputs, &cancel)?;
-        let isolation = worker.options.ladder.isolation()?;
-        let network = match (chosen(&worker, &op), &isolation) {
-            (Network::Default, Isolation::Namespace) => {
-                let is_wanted = || !cancel.is_canceled();
-                worker.networks.take(step.sink(), is_wanted)?
-            }
-            _ => None,
-        };
-        if cancel.is_canceled() {
-            return Err(Error::Canceled);
-        }
-        let spec = Spec {
-            isolation,
-            ..spec(&worker, &op, (&active, &prepared, network.as_ref()))
-        };
-        let status = execute(&worker, &spec, &step, |killer| {
+        run_to_its_end(&worker, &op, &task_there, |killer| {
             // Nobody listens any more once the build was canceled; the sandbox is then killed.
             let _canceled = send_killer.send(killer);
-        })?;
-        drop(prepared);
-        if let (Some(network), Security::Sandbox) = (network, op.security) {
-            worker.networks.give_back(network);
-        }
-        match status.code {
-            0 => {
-                mount_points::date(active.stack(), began)?;
-                mount_points::leave(active.stack(), began)?;
-                change_set::commit(&*worker.snapshots, active, began)
-            }
-            code => Err(Error::Exit {
-                command: command_line(&op.args),
-                code,
-                signal: status.signal,
-                exceeded: status.exceeded,
-            }),
-        }
+        })
     });
     let cancel = task.cancel.clone();
     let guard = async move {
@@ -131,6 +90,57 @@ pub(super) async fn run(worker: &Worker, op: ExecOp, task: &Task) -> Result<Made
             false => error,
         }),
         () = guard => Err(Error::Canceled),
+    }
+}
+
+/// Makes what the command needs, waits until it has ended, and keeps what it changed.
+fn run_to_its_end(
+    worker: &Worker,
+    op: &ExecOp,
+    task: &Task,
+    started: impl FnOnce(Killer),
+) -> Result<Made, Error> {
+    let (inputs, cancel) = (&task.inputs, &task.cancel);
+    let chain = change_set::whole(worker, inputs[0].chain())?;
+    let active = worker.snapshots.prepare(&chain)?;
+    let began = change_set::began(active.stack())?;
+    let prepared = mounts::prepare(worker, op, inputs, cancel)?;
+    let isolation = worker.options.ladder.isolation()?;
+    let network = match (chosen(worker, op), &isolation) {
+        (Network::Default, Isolation::Namespace) => {
+            let is_wanted = || !cancel.is_canceled();
+            worker.networks.take(task.step.sink(), is_wanted)?
+        }
+        _ => None,
+    };
+    if cancel.is_canceled() {
+        return Err(Error::Canceled);
+    }
+    let spec = Spec {
+        isolation,
+        ..spec(worker, op, (&active, &prepared, network.as_ref()))
+    };
+    let status = execute(worker, &spec, &task.step, started)?;
+    drop(prepared);
+    if let (Some(network), Security::Sandbox) = (network, op.security) {
+        worker.networks.give_back(network);
+    }
+    check(op, status)?;
+    mount_points::date(active.stack(), began)?;
+    mount_points::leave(active.stack(), began)?;
+    change_set::commit(&*worker.snapshots, active, began)
+}
+
+/// Fails if the command did.
+fn check(op: &ExecOp, status: ExitStatus) -> Result<(), Error> {
+    match status.code {
+        0 => Ok(()),
+        code => Err(Error::Exit {
+            command: command_line(&op.args),
+            code,
+            signal: status.signal,
+            exceeded: status.exceeded,
+        }),
     }
 }
 
@@ -230,7 +240,7 @@ fn execute(
     };
     let mut running = sandbox::spawn(spec, &options)?;
     started(running.killer());
-    if worker.commands.load(Ordering::Relaxed) > 0 {
+    if worker.commands.has_more() {
         worker.template.expect(spec);
     }
     let pipes = [
