@@ -96,9 +96,11 @@ fn open(path: &Path) -> io::Result<File> {
 fn set(file: &File, kind: libc::c_int, number: u64) -> io::Result<bool> {
     // SAFETY: the structure is plain numbers, and zeros are of it.
     let mut range: libc::flock = unsafe { std::mem::zeroed() };
-    range.l_type = libc::c_short::try_from(kind).unwrap_or_default();
-    range.l_whence = libc::c_short::try_from(libc::SEEK_SET).unwrap_or_default();
-    // No byte has a higher number than this.
+    let short = |number| libc::c_short::try_from(number).expect("it is a small number");
+    range.l_type = short(kind);
+    range.l_whence = short(libc::SEEK_SET);
+    // A file has 2^63 bytes at most, and nobody is to reckon close to that. Numbers that come to one
+    // byte share its lock: then more is locked than need be.
     range.l_start = (number & (u64::MAX >> 2)).cast_signed();
     range.l_len = 1;
     // SAFETY: the file is open and the structure lives through the call.
