@@ -25,6 +25,7 @@ use crate::sys::Timestamp;
 use crate::sys::error::Call;
 use crate::sys::error::path_of;
 use crate::sys::error::proc_path;
+use crate::sys::random;
 use crate::sys::remember;
 
 /// Copies all of a file into an empty one: by sharing blocks where the file system can, else
@@ -69,7 +70,9 @@ pub fn shares_blocks(directory: &Path) -> Result<bool> {
 
 /// Finds out whether this process may make files in a directory; nothing is left of it.
 pub fn try_to_make(directory: &Path) -> Result<()> {
-    let name = directory.join(format!(".try-{}", std::process::id()));
+    // Nobody else makes that name, and a process that was killed left none like it.
+    let number = u128::from_ne_bytes(random::bytes()?);
+    let name = directory.join(format!(".try-{number:032x}"));
     File::create_new(&name).call(|| format!("open({name:?}, O_CREAT)"))?;
     std::fs::remove_file(&name).call(|| format!("unlink({name:?})"))
 }
@@ -212,4 +215,19 @@ pub fn may_execute(path: &Path) -> Result<()> {
     }
     rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS)
         .call(|| format!("faccessat({path:?}, X_OK)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_left_is_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = folder.path().join(format!(".try-{}", std::process::id()));
+        std::fs::write(left, "").unwrap();
+        try_to_make(folder.path()).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        try_to_make(&folder.path().join("missing")).unwrap_err();
+    }
 }
