@@ -33,7 +33,8 @@ pub struct Shared {
 /// A lock that nobody else has, until it is dropped.
 #[derive(Debug)]
 pub struct Alone {
-    _file: File,
+    file: File,
+    number: u64,
 }
 
 impl ByteLocks {
@@ -63,7 +64,7 @@ impl ByteLocks {
     pub fn alone(path: &Path, number: u64) -> io::Result<Option<Alone>> {
         let file = open(path)?;
         let is_locked = set(&file, libc::F_WRLCK, number)?;
-        Ok(is_locked.then_some(Alone { _file: file }))
+        Ok(is_locked.then(|| Alone { file, number }))
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<u64, usize>> {
@@ -83,6 +84,13 @@ impl Drop for Shared {
             // What cannot be given back is when the process ends.
             let _ = set(&self.locks.file, libc::F_UNLCK, self.number);
         }
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        // A process that is just being started has the file open, too, until it becomes its program.
+        let _ = set(&self.file, libc::F_UNLCK, self.number);
     }
 }
 

@@ -121,6 +121,8 @@ impl Drop for Lease {
         // What stays is removed by the next who cleans.
         let file = self.state().file.take();
         let _ = file.map(|(path, _)| fs::remove_file(path));
+        // A process that is just being started has the file open, too, until it becomes its program.
+        let _ = self.lock.unlock();
     }
 }
 
