@@ -233,6 +233,47 @@ fn kill_build_of(script: &str) {
     assert_eq!(groups(pid), Vec::<String>::new());
 }
 
+#[test]
+fn a_build_goes_on_without_what_waits_for_the_next_command() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = Home::new();
+    let context = home.context(
+        "FROM scratch\nCOPY --from=host busybox /bin/sh\n\
+         RUN --mount=type=cache,target=/c [\"/bin/sh\", \"-c\", \"echo > /c/begun; until [ -e /c/go ]; do sleep 0.1; done\"]\nRUN [\"/bin/sh\", \"-c\", \"echo well\"]\n",
+    );
+    let mut build = home.build(&context);
+    build.args(["--no-cache", "--build-context", "host=/bin"]);
+    let build = build.stderr(Stdio::piped()).spawn().unwrap();
+    let pid = build.id();
+    let is_one = |pid: &u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.starts_with(b"rbuild: sandbox")
+    };
+    let waiting = || -> Vec<u32> { descendants(pid).into_iter().filter(is_one).collect() };
+    let shared = |name: &str| {
+        let families = fs::read_dir(home.path("root/mounts")).into_iter().flatten();
+        let mut folders = families.map(|family| family.unwrap().path().join("0/data"));
+        folders.next().map(|folder| folder.join(name))
+    };
+    wait_until("the first command begins", || {
+        shared("begun").is_some_and(|file| file.exists())
+    });
+    // The template, and the copy that the second command is to have.
+    wait_until("there is a copy that waits", || waiting().len() == 2);
+    for pid in waiting() {
+        Command::new("kill")
+            .args(["-9", &pid.to_string()])
+            .status()
+            .unwrap();
+    }
+    fs::write(shared("go").unwrap(), "").unwrap();
+    let done = build.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success() && said.contains(" well"), "{said}");
+}
+
 /// Whether a process runs; one that has ended and that nobody asked about does not.
 fn is_running(pid: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
