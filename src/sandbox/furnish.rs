@@ -69,7 +69,7 @@ struct Placed {
 impl Furnished {
     /// Furnishes the root file system at `root`. What lies below `own` may be moved.
     pub(super) fn new(root: &Path, own: &Path, spec: &Spec) -> Result<Furnished> {
-        let (beside, _) = parent_of(root)?;
+        let (beside, _) = Dir::parent_of(root)?;
         beside.remove_all(ASIDE)?;
         beside.make_dir(ASIDE, 0o700)?;
         let mut furnished = Furnished {
@@ -148,7 +148,7 @@ impl Furnished {
         if path.file_name().is_none() && path.parent().is_some() {
             return self.bind(target, &real()?, how);
         }
-        let (from, from_name) = parent_of(path)?;
+        let (from, from_name) = Dir::parent_of(path)?;
         let stat = from.stat(&from_name)?;
         // A link of the host leads where the host says.
         if stat.kind == FileKind::Symlink {
@@ -216,7 +216,7 @@ impl Furnished {
         }
         done?;
         self.stubs.remove(&self.root)?;
-        let (beside, _) = parent_of(&self.root)?;
+        let (beside, _) = Dir::parent_of(&self.root)?;
         beside.remove_all(ASIDE)
     }
 
@@ -243,7 +243,7 @@ fn locked(root: &Path) -> Result<File> {
 
 /// Tells whether a root file system has nothing in it any more that is not its own.
 pub(super) fn is_cleared(root: &Path) -> Result<bool> {
-    let (beside, _) = parent_of(root)?;
+    let (beside, _) = Dir::parent_of(root)?;
     Ok(beside.find(ASIDE)?.is_none())
 }
 
@@ -253,14 +253,6 @@ fn forgiving(done: Result<()>) -> Result<bool> {
         Err(error) if error.is_not_found() => Ok(false),
         done => done.map(|()| true),
     }
-}
-
-fn parent_of(path: &Path) -> Result<(Dir, OsString)> {
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        let root = io::ErrorKind::InvalidInput.into();
-        return Err(Error::new(format!("open({path:?})"), root));
-    };
-    Ok((Dir::open(parent)?, name.to_owned()))
 }
 
 fn make_folder(

@@ -90,6 +90,19 @@ impl Dir {
         Ok(Dir { fd })
     }
 
+    /// Opens the directory that the last name of a path of the host is in; gives that name too.
+    pub fn parent_of(path: &Path) -> Result<(Dir, OsString)> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(Error::invalid(format!("open({path:?})")));
+        };
+        // A name alone is in the working directory.
+        let parent = match parent.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => parent,
+        };
+        Ok((Dir::open(parent)?, name.to_owned()))
+    }
+
     /// Takes a descriptor that refers to a directory.
     pub fn from_fd(fd: OwnedFd) -> Dir {
         Dir { fd }

@@ -153,6 +153,21 @@ fn a_killed_build_takes_back_what_it_lent() {
 }
 
 #[test]
+fn a_context_may_be_a_bare_name() {
+    if !able() {
+        return;
+    }
+    let home = home();
+    home.context(
+        "FROM scratch\nCOPY --from=host busybox /bin/busybox\n\
+         RUN --mount=type=bind,target=/src [\"/bin/busybox\", \"test\", \"-e\", \"/src/Dockerfile\"]\n",
+    );
+    let mut build = home.rbuild();
+    build.args(["build", "--build-context=host=/bin", "context"]);
+    succeed(build.current_dir(home.path("")));
+}
+
+#[test]
 fn a_shared_cache_is_one_commands_at_a_time() {
     if !able() {
         return;
