@@ -1,5 +1,6 @@
 //! What of the machine a sandbox has for itself, by its [`Isolation`].
 
+use std::path::Path;
 use std::path::PathBuf;
 
 use crate::sandbox::Error;
@@ -7,9 +8,11 @@ use crate::sandbox::init::Inside;
 use crate::sandbox::report::Problem;
 use crate::sandbox::spec::Access;
 use crate::sandbox::spec::Isolation;
+use crate::sandbox::spec::Mount;
 use crate::sandbox::spec::MountSource;
 use crate::sandbox::spec::Network;
 use crate::sandbox::spec::Rootfs;
+use crate::sandbox::spec::SHM_BYTES;
 use crate::sandbox::spec::Spec;
 use crate::sys;
 use crate::sys::namespace::Namespace;
@@ -31,19 +34,44 @@ pub(super) fn try_namespaces() -> sys::Result<()> {
 
 /// Refuses what only namespaces give, rather than run without.
 pub(super) fn check(spec: &Spec) -> Result<(), Error> {
-    if spec.isolation == Isolation::Namespace {
+    let Isolation::Chroot { own } = &spec.isolation else {
         return Ok(());
-    }
-    let what = match &spec.root {
-        _ if spec.network != Network::Host => "a network of its own".to_owned(),
-        _ if spec.root_access == Access::ReadOnly => "a read-only root file system".to_owned(),
-        Rootfs::Overlay { .. } => "a root file system of layers".to_owned(),
-        Rootfs::Directory(_) => match at_two_places(spec) {
-            Some(places) => format!("one directory at two places, {places},"),
-            None => return Ok(()),
-        },
     };
-    Err(Error::NeedsNamespaces { what })
+    match needing(spec, own) {
+        Some(what) => Err(Error::NeedsNamespaces { what }),
+        None => Ok(()),
+    }
+}
+
+fn needing(spec: &Spec, own: &Path) -> Option<String> {
+    let what = match &spec.root {
+        _ if spec.network != Network::Host => "a network of its own",
+        _ if spec.root_access == Access::ReadOnly => "a read-only root file system",
+        _ if spec.shm_size_bytes != SHM_BYTES => "a size of /dev/shm",
+        Rootfs::Overlay { .. } => "a root file system of layers",
+        Rootfs::Directory(_) => {
+            let mut mounts = spec.mounts.iter();
+            let found = mounts.find_map(|mount| of_mount(mount, own));
+            return found.or_else(|| at_two_places(spec));
+        }
+    };
+    Some(what.to_owned())
+}
+
+/// What of a mount cannot be had by copying or moving.
+fn of_mount(mount: &Mount, own: &Path) -> Option<String> {
+    let target = &mount.target;
+    match &mount.source {
+        MountSource::Bind { path, access } => {
+            let is_moved = *access == Access::ReadOnly || path.starts_with(own);
+            (!is_moved).then(|| format!("a volume that can be written, at {target},"))
+        }
+        MountSource::Tmpfs { size_bytes, .. } => {
+            size_bytes.map(|_| format!("a size of the memory at {target}"))
+        }
+        MountSource::Layered { .. } => Some(format!("a mount of layers, at {target},")),
+        MountSource::File { .. } => None,
+    }
 }
 
 /// Finds two mounts of one directory that can be written: it is moved, and to one of them alone.
@@ -58,7 +86,9 @@ fn at_two_places(spec: &Spec) -> Option<String> {
             other.1 == path && [other.2, access].contains(&Access::ReadWrite)
         };
         if let Some((first, ..)) = known.iter().find(is_other) {
-            return Some(format!("{first} and {target}"));
+            return Some(format!(
+                "one directory at two places, {first} and {target},"
+            ));
         }
         known.push((target, path, access));
     }

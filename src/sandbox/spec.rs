@@ -176,6 +176,9 @@ pub struct TerminalSize {
     pub columns: u16,
 }
 
+/// The size of `/dev/shm` unless another is asked for: Docker's.
+pub(super) const SHM_BYTES: u64 = 64 << 20;
+
 /// What root may do in a sandbox unless more is asked for: Docker's list.
 pub const DEFAULT_CAPABILITIES: [&str; 14] = [
     "CHOWN",
@@ -208,7 +211,7 @@ impl Spec {
             network: Network::Host,
             mounts: Vec::new(),
             root_access: Access::ReadWrite,
-            shm_size_bytes: 64 << 20,
+            shm_size_bytes: SHM_BYTES,
             limits: Limits::default(),
             ulimits: Vec::new(),
             capabilities: DEFAULT_CAPABILITIES.map(str::to_owned).to_vec(),

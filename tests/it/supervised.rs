@@ -168,6 +168,37 @@ fn a_context_may_be_a_bare_name() {
 }
 
 #[test]
+fn what_only_a_mount_gives_is_refused() {
+    if !able() {
+        return;
+    }
+    let home = home();
+    let flags = "--mount=type=tmpfs,target=/x,size=1m";
+    let said = fail_with(3, &mut build(&home, flags, "true")).stderr;
+    assert!(said.contains("a size of the memory at /x"), "{said}");
+    let mut small = build(&home, "", "true");
+    let said = fail_with(3, small.arg("--shm-size=32m")).stderr;
+    assert!(said.contains("a size of /dev/shm"), "{said}");
+    succeed(build(&home, "", "true").args(["-t", "box"]));
+    let mut run = home.rbuild();
+    let folder = format!("{}:/x", home.path("").display());
+    run.args([
+        "run",
+        "--rm",
+        "--network=host",
+        "-v",
+        &folder,
+        "box",
+        "true",
+    ]);
+    let said = fail_with(125, &mut run).stderr;
+    assert!(
+        said.contains("a volume that can be written, at /x,"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_shared_cache_is_one_commands_at_a_time() {
     if !able() {
         return;
