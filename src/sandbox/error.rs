@@ -123,6 +123,12 @@ pub enum Error {
     /// The sandbox's watching process left what it had lent, or put elsewhere meanwhile.
     #[error("what was lent to the sandbox could not be taken back")]
     NotTakenBack,
+    /// The program has moved what it was lent away from its place, or given it a second name.
+    #[error("what was mounted at {targets} cannot be moved or linked")]
+    Misplaced {
+        /// Where it was.
+        targets: String,
+    },
     /// No connection could be made on the sandbox's network.
     #[error("cannot connect to port {port} in the sandbox")]
     Connect {
@@ -210,6 +216,7 @@ impl Error {
                 | Error::ProgramNotExecutable { .. }
                 | Error::UnknownUser { .. }
                 | Error::UnknownGroup { .. }
+                | Error::Misplaced { .. }
         )
     }
 

@@ -13,6 +13,7 @@ use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
 
+use crate::sandbox;
 use crate::sandbox::spec::Access;
 use crate::sandbox::spec::MountSource;
 use crate::sandbox::spec::Spec;
@@ -29,10 +30,14 @@ use crate::sys::Root;
 use crate::sys::Stat;
 use crate::sys::Symlinks;
 use crate::sys::file;
+use crate::sys::loan::Borrower;
 use crate::sys::loan::Loan;
 
 /// The name of the directory, beside the root file system, where what was there waits.
 const ASIDE: &str = "aside";
+
+/// The name of a file in there, once all is taken away: what was not where it had been put.
+const MISPLACED: &str = "misplaced";
 
 /// Parts of `/proc` that say the same to every process, shown as they are now.
 const PROC_FILES: [&str; 8] = [
@@ -55,6 +60,7 @@ pub(super) struct Furnished {
     _lock: File,
     stubs: Stubs,
     placed: Vec<Placed>,
+    misplaced: Vec<String>,
 }
 
 /// One thing that was put somewhere.
@@ -62,8 +68,42 @@ pub(super) struct Furnished {
 struct Placed {
     dir: Dir,
     name: OsString,
-    /// The directory that it is, if it was moved.
-    loan: Option<Loan>,
+    target: String,
+    what: What,
+}
+
+/// What something is that was put somewhere.
+#[derive(Debug)]
+enum What {
+    /// Nothing that matters elsewhere.
+    Copy,
+    /// A file that may be nowhere else: a secret.
+    File(File),
+    /// A directory of rbuild's.
+    Directory(Loan),
+}
+
+impl From<()> for What {
+    fn from((): ()) -> What {
+        What::Copy
+    }
+}
+
+impl What {
+    /// Takes it away; tells whether nothing of it is anywhere else.
+    fn take_away(self, dir: &Dir, name: &OsStr) -> Result<bool> {
+        let is_there = match self {
+            What::Directory(loan) => loan.end(dir, name)?,
+            What::Copy => true,
+            What::File(file) => {
+                dir.remove_all(name)?;
+                // It has another name, which a mount point could not get.
+                file::stat(&file)?.links == 0
+            }
+        };
+        dir.remove_all(name)?;
+        Ok(is_there)
+    }
 }
 
 impl Furnished {
@@ -78,6 +118,7 @@ impl Furnished {
             aside: beside.open_dir(ASIDE)?,
             stubs: Stubs::default(),
             placed: Vec::new(),
+            misplaced: Vec::new(),
         };
         let done = furnished.furnish(own, spec);
         match done {
@@ -123,11 +164,14 @@ impl Furnished {
                     };
                     self.place(target, Place::File, |dir, name| {
                         let mut made = dir.create_file(name, 0o600)?;
+                        // What is open for writing could not be executed.
+                        let kept = dir.open_file(name)?;
                         let text = || format!("write({} bytes)", content.len());
                         made.write_all(content)
                             .map_err(|source| Error::new(text(), source))?;
                         file::set_owner(&made, owner)?;
-                        file::set_mode(&made, *mode)
+                        file::set_mode(&made, *mode)?;
+                        Ok(What::File(kept))
                     })?;
                 }
                 MountSource::Layered { .. } => {
@@ -163,14 +207,14 @@ impl Furnished {
                 copy_all((&from, &from_name), &stat, (dir, name))
             }),
             (Access::ReadWrite, true) if stat.is_dir() => {
-                let loan = Loan::new(from, from_name)?;
-                let number = self.placed.len();
-                let begun = self.place(target, kind, |dir, name| loan.begin(dir, name));
-                // It may have begun before a failure.
-                if let Some(placed) = self.placed.get_mut(number) {
-                    placed.loan = Some(loan);
-                }
-                begun
+                let root = self.root.clone();
+                let borrower = Borrower {
+                    root: &root,
+                    target,
+                };
+                self.place(target, kind, |dir, name| {
+                    Loan::begin((from, from_name), (dir, name), borrower).map(What::Directory)
+                })
             }
             // Another name of a socket leads to whoever listens on it.
             (Access::ReadWrite, true) => {
@@ -184,11 +228,11 @@ impl Furnished {
     }
 
     /// Puts something at a place, which is free while `make` makes it.
-    fn place(
+    fn place<W: Into<What>>(
         &mut self,
         target: &str,
         kind: Place,
-        make: impl FnOnce(&Dir, &OsStr) -> Result<()>,
+        make: impl FnOnce(&Dir, &OsStr) -> Result<W>,
     ) -> Result<()> {
         let root = Root::open(&self.root)?;
         self.stubs.place(&root, Path::new(target), kind)?;
@@ -199,9 +243,13 @@ impl Furnished {
         self.placed.push(Placed {
             dir: dir.try_clone()?,
             name: name.clone(),
-            loan: None,
+            target: target.to_owned(),
+            what: What::Copy,
         });
-        make(&dir, &name)?;
+        let what = make(&dir, &name)?.into();
+        if let Some(placed) = self.placed.last_mut() {
+            placed.what = what;
+        }
         dir.set_modified(".", modified)
     }
 
@@ -211,26 +259,31 @@ impl Furnished {
         let mut done = Ok(());
         while let Some(thing) = placed.pop() {
             // What else was lent must not stay.
-            let taken = self.take_back(&thing, placed.len());
+            let taken = self.take_back(thing, placed.len());
             done = done.and(taken);
         }
         done?;
         self.stubs.remove(&self.root)?;
-        let (beside, _) = Dir::parent_of(&self.root)?;
-        beside.remove_all(ASIDE)
+        if self.misplaced.is_empty() {
+            let (beside, _) = Dir::parent_of(&self.root)?;
+            return beside.remove_all(ASIDE);
+        }
+        let mut note = self.aside.create_file(MISPLACED, 0o600)?;
+        let written = note.write_all(self.misplaced.join(" and ").as_bytes());
+        written.map_err(|source| Error::new(format!("write({MISPLACED:?})"), source))
     }
 
-    fn take_back(&self, thing: &Placed, number: usize) -> Result<()> {
+    fn take_back(&mut self, thing: Placed, number: usize) -> Result<()> {
         let modified = thing.dir.stat(".")?.modified;
-        let home = thing.loan.as_ref();
-        let home = home.map_or(Ok(()), |loan| loan.end(&thing.dir, &thing.name));
-        thing.dir.remove_all(&thing.name)?;
+        if !thing.what.take_away(&thing.dir, &thing.name)? {
+            self.misplaced.push(thing.target);
+        }
         // The directory it was in may be gone: then so is this.
         let back = number.to_string();
         if forgiving(self.aside.rename(back, &thing.dir, &thing.name))? {
             thing.dir.set_modified(".", modified)?;
         }
-        home
+        Ok(())
     }
 }
 
@@ -241,10 +294,18 @@ fn locked(root: &Path) -> Result<File> {
     file.map_err(|source| Error::new(format!("flock({around:?})"), source))
 }
 
-/// Tells whether a root file system has nothing in it any more that is not its own.
-pub(super) fn is_cleared(root: &Path) -> Result<bool> {
-    let (beside, _) = Dir::parent_of(root)?;
-    Ok(beside.find(ASIDE)?.is_none())
+/// Fails if a root file system still has things in it that are not its own, or had them elsewhere
+/// than where they were put.
+pub(super) fn check_cleared(root: &Path) -> std::result::Result<(), sandbox::Error> {
+    let aside = root.with_file_name(ASIDE);
+    if !aside.exists() {
+        return Ok(());
+    }
+    match fs::read_to_string(aside.join(MISPLACED)) {
+        Ok(targets) => Err(sandbox::Error::Misplaced { targets }),
+        // Why, only the supervisor knew.
+        Err(_) => Err(sandbox::Error::NotTakenBack),
+    }
 }
 
 /// Tells whether it was done; that there is nothing to do it with is no failure.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::sandbox::Error;
 use crate::sandbox::furnish;
 use crate::sys::family;
+use crate::sys::loan;
 use crate::sys::process;
 use crate::sys::process::Child;
 use crate::sys::process::Ended;
@@ -57,11 +58,13 @@ impl Supervised {
     pub(super) fn wait(&self) -> Result<Ended, Error> {
         let ended = self.child.wait_unstopped().map_err(Error::Wait)?;
         match ended {
-            // What was lent goes away with the root directory: this is a failure in any case.
-            Ended::Killed(_) => family::end_strays(&self.root).map_err(Error::Strays)?,
-            Ended::Exited(_) if furnish::is_cleared(&self.root).map_err(Error::CleanUp)? => {}
-            // Why, only the supervisor knew.
-            Ended::Exited(_) => return Err(Error::NotTakenBack),
+            // Copies go away with the root directory: this is a failure in any case.
+            Ended::Killed(_) => {
+                family::end_strays(&self.root).map_err(Error::Strays)?;
+                let around = self.root.parent().unwrap_or(&self.root);
+                loan::end_all(around).map_err(Error::CleanUp)?;
+            }
+            Ended::Exited(_) => furnish::check_cleared(&self.root)?,
         }
         Ok(ended)
     }

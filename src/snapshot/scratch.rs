@@ -12,6 +12,7 @@ use crate::snapshot::error::cannot;
 use crate::snapshot::error::on_tree;
 use crate::sys::Dir;
 use crate::sys::family;
+use crate::sys::loan;
 
 /// What the name of a directory under way begins with; no snapshot's does.
 pub(super) const PREFIX: &str = ".tmp-";
@@ -101,6 +102,7 @@ pub(super) fn remove_dead(store: &Path) -> Result<usize> {
         if lock.try_lock().is_ok() {
             // What ran in it, where nothing else held it.
             family::end_strays(&path).map_err(on_tree(&path))?;
+            loan::end_all(&path).map_err(on_tree(&path))?;
             remove_tree(&path)?;
             removed += 1;
         }

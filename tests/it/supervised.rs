@@ -152,6 +152,90 @@ fn a_killed_build_takes_back_what_it_lent() {
     succeed(build(&home, flags, "cat /cache/file /cache/more").arg(&argument));
 }
 
+/// The process that watches over a command: the parent of its first process.
+fn supervisor(home: &Home) -> String {
+    let all = processes(home);
+    let parents = all.iter().filter_map(|process| {
+        let stat = fs::read_to_string(process.join("stat")).ok()?;
+        let (_, after) = stat.rsplit_once(')')?;
+        after.split_whitespace().nth(1).map(str::to_owned)
+    });
+    let is_outside = |pid: &String| !all.contains(&Path::new("/proc").join(pid));
+    parents.into_iter().find(is_outside).unwrap()
+}
+
+fn send(signal: &str, pid: &str) {
+    let sent = Command::new("kill").args([signal, pid]).status();
+    assert!(sent.unwrap().success());
+}
+
+#[test]
+fn a_cache_comes_home_if_nobody_was_left_to_bring_it() {
+    if !able() {
+        return;
+    }
+    let home = home();
+    let secret = home.write("secret", SECRET);
+    let flags = "--mount=type=secret,id=word --mount=type=cache,target=/cache";
+    let argument = format!("--secret=id=word,src={}", secret.display());
+    let script = "echo > /cache/file; echo begun; sleep 100000";
+    let mut child = begin(build(&home, flags, script).arg(&argument));
+    let (rbuild, supervisor) = (child.id().to_string(), supervisor(&home));
+    // It would see to what the other leaves.
+    send("-STOP", &rbuild);
+    send("-KILL", &supervisor);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_until("nothing runs", || processes(&home).is_empty());
+    let flags = "--mount=type=cache,target=/cache";
+    succeed(&mut build(&home, flags, "test -e /cache/file"));
+    assert!(!is_in(&home.path("root"), SECRET));
+}
+
+#[test]
+fn a_command_that_kills_its_parent_keeps_its_caches() {
+    if !able() {
+        return;
+    }
+    let home = home();
+    let flags = "--mount=type=cache,target=/cache";
+    let script = "echo > /cache/file; kill -KILL $PPID; sleep 100000";
+    fail_with(1, &mut build(&home, flags, script));
+    succeed(&mut build(&home, flags, "test -e /cache/file"));
+}
+
+#[test]
+fn what_was_lent_can_be_neither_moved_nor_linked() {
+    if !able() {
+        return;
+    }
+    let home = home();
+    let secret = home.write("secret", SECRET);
+    let flags = "--mount=type=secret,id=word,target=/word --mount=type=cache,target=/cache";
+    let argument = format!("--secret=id=word,src={}", secret.display());
+    let scripts = [
+        ("mv /word /kept", "/word"),
+        ("ln /word /kept", "/word"),
+        ("echo > /cache/file; mv /cache /kept", "/cache"),
+    ];
+    for (script, place) in scripts {
+        let said = fail_with(1, build(&home, flags, script).arg(&argument)).stderr;
+        let expected = format!("what was mounted at {place} cannot be moved or linked");
+        assert!(said.contains(&expected), "{script}: {said}");
+        assert!(!is_in(&home.path("root"), SECRET), "{script}");
+    }
+    succeed(build(&home, flags, "test -e /cache/file").arg(&argument));
+}
+
+#[test]
+fn a_script_can_be_executed() {
+    if !able() {
+        return;
+    }
+    let lines = "RUN <<EOF\n#!/bin/sh\ntest -e \"$0\"\nEOF\n";
+    succeed(&mut build_of(&home(), lines));
+}
+
 #[test]
 fn a_context_may_be_a_bare_name() {
     if !able() {
