@@ -86,6 +86,13 @@ impl Outbound {
         self.keeper.is_there()
     }
 
+    /// Says that it does not lead outside any more, if so.
+    #[must_use]
+    pub fn lost(&self) -> Option<Error> {
+        let because = "it ended while a command ran";
+        process::has_ended(&self.carrier).then(|| self.program.failed(because.to_owned()))
+    }
+
     /// Has it end, without waiting for that: taking a network down takes the kernel a while.
     pub fn end(&self) {
         // If it has ended already, all is well.

@@ -11,6 +11,9 @@ use std::os::fd::RawFd;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use rustix::event::PollFd;
+use rustix::event::PollFlags;
+use rustix::event::Timespec;
 use rustix::io::Errno;
 use rustix::process::Gid;
 use rustix::process::Resource;
@@ -56,6 +59,13 @@ pub fn status(name: &str) -> Option<String> {
     let mut lines = status.lines();
     let found = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     Some(found.trim().to_owned())
+}
+
+/// Tells whether a process has ended, waited for or not.
+pub fn has_ended(pidfd: impl AsFd) -> bool {
+    let mut files = [PollFd::new(&pidfd, PollFlags::IN)];
+    let polled = rustix::event::poll(&mut files, Some(&Timespec::default()));
+    polled.is_ok_and(|count| count > 0)
 }
 
 /// Sends a signal; a process that has ended already is no failure.

@@ -274,6 +274,38 @@ fn a_build_goes_on_without_what_waits_for_the_next_command() {
     assert!(done.status.success() && said.contains(" well"), "{said}");
 }
 
+#[test]
+fn a_network_that_ended_is_told_when_a_command_fails() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = Home::new();
+    let script = "echo begun; until [ -e /mnt/go ]; do sleep 0.1; done; exit 1";
+    let mut build = build_with(&home, "--mount=type=bind,target=/mnt", script);
+    let mut process = build.stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(process.stderr.take().unwrap()).lines();
+    let mut lines = lines.map_while(Result::ok);
+    let begun = lines.any(|line| line.ends_with(" begun"));
+    assert!(begun, "the command did not begin");
+    let carriers = descendants(process.id()).into_iter().filter(|pid| {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+        name.is_ok_and(|name| name.trim() == "slirp4netns")
+    });
+    let carriers: Vec<String> = carriers.map(|pid| pid.to_string()).collect();
+    let killed = Command::new("kill").arg("-9").args(&carriers).status();
+    assert!(killed.unwrap().success(), "{carriers:?}");
+    wait_until("it is waited for", || {
+        !carriers
+            .iter()
+            .any(|pid| Path::new("/proc").join(pid).exists())
+    });
+    home.write("context/go", "");
+    let told = "slirp4netns leads no network outside: it ended while a command ran";
+    let rest: Vec<String> = lines.collect();
+    assert!(rest.iter().any(|line| line.contains(told)), "{rest:?}");
+    assert_eq!(process.wait().unwrap().code(), Some(1));
+}
+
 /// Whether a process runs; one that has ended and that nobody asked about does not.
 fn is_running(pid: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

@@ -26,6 +26,7 @@ use crate::graph::Network;
 use crate::graph::Security;
 use crate::progress::Step;
 use crate::progress::Stream;
+use crate::progress::in_one_line;
 use crate::sandbox;
 use crate::sandbox::ExitStatus;
 use crate::sandbox::Input;
@@ -122,6 +123,9 @@ fn run_to_its_end(
     };
     let status = execute(worker, &spec, &task.step, started)?;
     drop(prepared);
+    if status.code != 0 {
+        tell_lost(network.as_ref(), &task.step);
+    }
     if let (Some(network), Security::Sandbox) = (network, op.security) {
         worker.networks.give_back(network);
     }
@@ -129,6 +133,13 @@ fn run_to_its_end(
     mount_points::date(active.stack(), began)?;
     mount_points::leave(active.stack(), began)?;
     change_set::commit(&*worker.snapshots, active, began)
+}
+
+/// Says that a network had ended of a command that failed, which does not know why it reached nobody.
+fn tell_lost(network: Option<&Outbound>, step: &Step) {
+    if let Some(lost) = network.and_then(Outbound::lost) {
+        step.sink().warn(in_one_line(&lost));
+    }
 }
 
 /// Fails if the command did.
