@@ -17,8 +17,8 @@ use crate::sys::lease::Lease;
 #[derive(Debug)]
 pub struct Pruning {
     claims: Claims,
-    _index: File,
-    _lock: File,
+    index: File,
+    lock: File,
 }
 
 impl Pruning {
@@ -35,6 +35,13 @@ impl Pruning {
 
     pub(super) fn is_claimed(&self, name: &str) -> bool {
         self.claims.names.contains(name)
+    }
+}
+
+impl Drop for Pruning {
+    fn drop(&mut self) {
+        // A process that is being started has these files as well until it becomes its program.
+        let _unlocked = self.lock.unlock().and_then(|()| self.index.unlock());
     }
 }
 
@@ -150,8 +157,8 @@ impl Store {
             lease::claims(&self.temporary_folder()).map_err(|source| self.cannot_lock(source))?;
         Ok(Pruning {
             claims,
-            _index: index,
-            _lock: lock,
+            index,
+            lock,
         })
     }
 
