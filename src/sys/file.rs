@@ -70,9 +70,7 @@ pub fn shares_blocks(directory: &Path) -> Result<bool> {
 
 /// Finds out whether this process may make files in a directory; nothing is left of it.
 pub fn try_to_make(directory: &Path) -> Result<()> {
-    // Nobody else makes that name, and a process that was killed left none like it.
-    let number = u128::from_ne_bytes(random::bytes()?);
-    let name = directory.join(format!(".try-{number:032x}"));
+    let name = directory.join(random::name(".try-")?);
     File::create_new(&name).call(|| format!("open({name:?}, O_CREAT)"))?;
     std::fs::remove_file(&name).call(|| format!("unlink({name:?})"))
 }

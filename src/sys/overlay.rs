@@ -20,6 +20,7 @@ use crate::sys::mount::Attributes;
 use crate::sys::mount::Mount;
 use crate::sys::mount::finish;
 use crate::sys::mount::set;
+use crate::sys::random;
 
 /// Directories laid over each other.
 #[derive(Debug, Clone, Copy)]
@@ -149,7 +150,7 @@ impl Overlay<'_> {
 
 /// Tries to mount an overlay whose directories are below `place`; nothing is left of it.
 pub fn try_below(place: &Path) -> Result<()> {
-    let folder = place.join(format!(".overlay-{}", std::process::id()));
+    let folder = place.join(random::name(".overlay-")?);
     let made = ["lower", "upper", "work"].map(|name| folder.join(name));
     let [lower, upper, work] = &made;
     let tried = || {

@@ -13,3 +13,9 @@ pub fn bytes() -> Result<[u8; 16]> {
         .call(|| "getrandom(16)".to_owned())?;
     Ok(bytes)
 }
+
+/// Gives a name that begins so and that nobody else makes, nor a process that was killed has left.
+pub fn name(beginning: &str) -> Result<String> {
+    let number = u128::from_ne_bytes(bytes()?);
+    Ok(format!("{beginning}{number:032x}"))
+}

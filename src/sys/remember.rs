@@ -28,6 +28,7 @@ use crate::sys::error::Call;
 use crate::sys::error::proc_path;
 use crate::sys::id;
 use crate::sys::id::Capabilities;
+use crate::sys::random;
 use crate::sys::remembered::Remembered;
 use crate::sys::remembered::recall;
 use crate::sys::remembered::recall_of;
@@ -56,7 +57,7 @@ pub fn try_in(place: &Path) -> Result<()> {
         return Ok(());
     }
     let dir = Dir::open(place)?;
-    let name = format!(".whiteout-{}", std::process::id());
+    let name = random::name(".whiteout-")?;
     match dir.make_device(&name, Node::CharDevice(0, 0), 0) {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             REFUSED.store(true, Ordering::Relaxed);
