@@ -6,10 +6,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
-use rustix::event::PollFd;
-use rustix::event::PollFlags;
-use rustix::event::Timespec;
 use rustix::io::Errno;
 use rustix::net::AddressFamily;
 use rustix::net::RecvAncillaryBuffer;
@@ -24,6 +22,7 @@ use rustix::net::SocketType;
 use crate::sys::Error;
 use crate::sys::Result;
 use crate::sys::error::Call;
+use crate::sys::file;
 
 /// The longest message; below the default size of a socket's buffer.
 pub const MESSAGE_MAX: usize = 64 * 1024;
@@ -81,8 +80,7 @@ impl Channel {
 
     /// Says whether a message has come or the other end is gone; waits for neither.
     pub fn has_news(&self) -> bool {
-        let mut files = [PollFd::new(&self.fd, PollFlags::IN)];
-        rustix::event::poll(&mut files, Some(&Timespec::default())).is_ok_and(|count| count > 0)
+        file::is_readable_within(&self.fd, Duration::ZERO)
     }
 
     /// Waits for a message; nothing when the other end is gone.

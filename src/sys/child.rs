@@ -5,11 +5,7 @@ use std::os::fd::AsRawFd;
 use std::os::fd::BorrowedFd;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
-use std::time::Instant;
 
-use rustix::event::PollFd;
-use rustix::event::PollFlags;
-use rustix::event::Timespec;
 use rustix::io::Errno;
 use rustix::process::WaitId;
 use rustix::process::WaitIdOptions;
@@ -17,6 +13,7 @@ use rustix::process::WaitIdOptions;
 use crate::sys::Error;
 use crate::sys::Result;
 use crate::sys::error::Call;
+use crate::sys::file;
 use crate::sys::process::signal;
 
 /// A started process, held by a descriptor: no other process can take its number's place.
@@ -86,16 +83,7 @@ impl Child {
 
     /// Tells whether it ends within a time; nobody has to wait for it for that.
     pub fn ends_within(&self, time: Duration) -> bool {
-        let deadline = Instant::now() + time;
-        let mut files = [PollFd::new(&self.pidfd, PollFlags::IN)];
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let timeout = Timespec::try_from(left).expect("it is short");
-            match rustix::event::poll(&mut files, Some(&timeout)) {
-                Err(Errno::INTR) => {}
-                polled => return polled.is_ok_and(|count| count > 0),
-            }
-        }
+        file::is_readable_within(&self.pidfd, time)
     }
 
     /// A second descriptor, to send signals through while another thread waits.

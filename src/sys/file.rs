@@ -6,9 +6,12 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
+use std::time::Duration;
+use std::time::Instant;
 
 use rustix::event::PollFd;
 use rustix::event::PollFlags;
+use rustix::event::Timespec;
 use rustix::fs::Access;
 use rustix::fs::AtFlags;
 use rustix::fs::CWD;
@@ -202,6 +205,20 @@ pub fn wait_readable<F: AsFd>(files: impl IntoIterator<Item = F>) -> Vec<bool> {
             .iter()
             .map(|file| !file.revents().is_empty())
             .collect(),
+    }
+}
+
+/// Tells whether a file can be read, or is at its end, within a time.
+pub fn is_readable_within(file: impl AsFd, time: Duration) -> bool {
+    let deadline = Instant::now() + time;
+    let mut files = [PollFd::new(&file, PollFlags::IN)];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(left).expect("it is short");
+        match rustix::event::poll(&mut files, Some(&timeout)) {
+            Err(Errno::INTR) => {}
+            polled => return polled.is_ok_and(|count| count > 0),
+        }
     }
 }
 

@@ -10,10 +10,8 @@ use std::os::fd::OwnedFd;
 use std::os::fd::RawFd;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::Duration;
 
-use rustix::event::PollFd;
-use rustix::event::PollFlags;
-use rustix::event::Timespec;
 use rustix::io::Errno;
 use rustix::process::Gid;
 use rustix::process::Resource;
@@ -29,6 +27,7 @@ pub use crate::sys::child::Child;
 pub use crate::sys::child::Ended;
 pub use crate::sys::child::wait_for_all;
 use crate::sys::error::Call;
+use crate::sys::file;
 
 /// The signal that no process survives.
 pub const KILL: i32 = libc::SIGKILL;
@@ -63,9 +62,7 @@ pub fn status(name: &str) -> Option<String> {
 
 /// Tells whether a process has ended, waited for or not.
 pub fn has_ended(pidfd: impl AsFd) -> bool {
-    let mut files = [PollFd::new(&pidfd, PollFlags::IN)];
-    let polled = rustix::event::poll(&mut files, Some(&Timespec::default()));
-    polled.is_ok_and(|count| count > 0)
+    file::is_readable_within(pidfd, Duration::ZERO)
 }
 
 /// Sends a signal; a process that has ended already is no failure.
