@@ -123,7 +123,7 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
     spec.no_new_privileges = request.no_new_privileges;
     spec.limits.clone_from(&request.limits);
     spec.ulimits.clone_from(&request.ulimits);
-    spec.shm_size_bytes = request.shm_size_bytes.unwrap_or(spec.shm_size_bytes);
+    spec.shm_size_bytes = request.shm_size_bytes;
     let options = SpawnOptions {
         template: Template::new(&request.binary),
         input: match request.streams.has_input() {

@@ -12,7 +12,6 @@ use crate::sandbox::spec::Mount;
 use crate::sandbox::spec::MountSource;
 use crate::sandbox::spec::Network;
 use crate::sandbox::spec::Rootfs;
-use crate::sandbox::spec::SHM_BYTES;
 use crate::sandbox::spec::Spec;
 use crate::sys;
 use crate::sys::namespace::Namespace;
@@ -47,7 +46,7 @@ fn needing(spec: &Spec, own: &Path) -> Option<String> {
     let what = match &spec.root {
         _ if spec.network != Network::Host => "a network of its own",
         _ if spec.root_access == Access::ReadOnly => "a read-only root file system",
-        _ if spec.shm_size_bytes != SHM_BYTES => "a size of /dev/shm",
+        _ if spec.shm_size_bytes.is_some() => "a size of /dev/shm",
         Rootfs::Overlay { .. } => "a root file system of layers",
         Rootfs::Directory(_) => {
             let mut mounts = spec.mounts.iter();

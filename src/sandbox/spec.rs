@@ -30,8 +30,8 @@ pub struct Spec {
     pub mounts: Vec<Mount>,
     /// Whether `/` itself, mounts aside, can be written.
     pub root_access: Access,
-    /// The size of `/dev/shm`.
-    pub shm_size_bytes: u64,
+    /// The size of `/dev/shm`; none for Docker's 64 MiB.
+    pub shm_size_bytes: Option<u64>,
     /// What it may take of the machine as a whole.
     pub limits: Limits,
     /// Resource limits; those not named stay as they are.
@@ -176,9 +176,6 @@ pub struct TerminalSize {
     pub columns: u16,
 }
 
-/// The size of `/dev/shm` unless another is asked for: Docker's.
-pub(super) const SHM_BYTES: u64 = 64 << 20;
-
 /// What root may do in a sandbox unless more is asked for: Docker's list.
 pub const DEFAULT_CAPABILITIES: [&str; 14] = [
     "CHOWN",
@@ -211,7 +208,7 @@ impl Spec {
             network: Network::Host,
             mounts: Vec::new(),
             root_access: Access::ReadWrite,
-            shm_size_bytes: SHM_BYTES,
+            shm_size_bytes: None,
             limits: Limits::default(),
             ulimits: Vec::new(),
             capabilities: DEFAULT_CAPABILITIES.map(str::to_owned).to_vec(),

@@ -46,6 +46,9 @@ pub(super) const DEVICES: [(&str, u32, u32); 6] = [
     ("tty", 5, 0),
 ];
 
+/// The size of `/dev/shm` unless another is asked for: Docker's.
+const SHM_BYTES: u64 = 64 << 20;
+
 /// Symbolic links in `/dev`.
 const LINKS: [(&str, &str); 6] = [
     ("fd", "/proc/self/fd"),
@@ -224,7 +227,8 @@ fn make_devices(dir: &Dir) -> Result<Vec<&'static str>, Error> {
 
 /// Mounts `/dev/shm`.
 pub(super) fn mount_shared_memory(inside: &mut Inside) -> Result<(), Problem> {
-    let shm = tmpfs(Some(inside.spec.shm_size_bytes), 0o1777, INERT)?;
+    let size_bytes = inside.spec.shm_size_bytes.unwrap_or(SHM_BYTES);
+    let shm = tmpfs(Some(size_bytes), 0o1777, INERT)?;
     shm.attach(inside.place(Path::new("/dev/shm"), Place::Directory)?)?;
     Ok(())
 }

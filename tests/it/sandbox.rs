@@ -696,7 +696,7 @@ fn tmpfs_has_its_size_and_mode() {
                 mode: 0o700,
             },
         );
-    case.spec.shm_size_bytes = 8 << 20;
+    case.spec.shm_size_bytes = Some(8 << 20);
     let seen = case.output();
     assert!(seen.starts_with("700\n1777\n"), "{seen}");
     assert!(seen.contains(" 4096 ") && seen.contains(" 8192 "), "{seen}");

@@ -208,9 +208,7 @@ fn spec(
     if let Some(bundle) = &worker.options.ca_bundle {
         lent::add_certificates(&mut spec, bundle);
     }
-    if let Some(size) = op.shm_size_bytes {
-        spec.shm_size_bytes = size;
-    }
+    spec.shm_size_bytes = op.shm_size_bytes;
     if op.security == Security::Insecure {
         spec.security = sandbox::Security::Insecure;
     }

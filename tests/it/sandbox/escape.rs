@@ -459,7 +459,7 @@ fn memory_and_memory_file_systems_have_their_limits() {
     }
     let fill = |path: &str| format!("busybox dd if=/dev/zero of={path} bs=1M count=200 2>&1");
     let mut case = shell(&format!("{}; {}", fill("/dev/shm/x"), fill("/dev/x")));
-    case.spec.shm_size_bytes = 1 << 20;
+    case.spec.shm_size_bytes = Some(1 << 20);
     let done = case.run();
     assert_eq!(
         done.stdout.matches("No space left").count(),
