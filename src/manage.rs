@@ -228,8 +228,9 @@ pub enum Force {
     No,
 }
 
-/// Forgets a name, or all names of the image with an id, or the image if it has none; gives the names and the image's digest.
-/// The blobs stay until the store is pruned, since another build may want them.
+/// Forgets a name, or all names of the image with an id, or the image if it has none; gives the
+/// names and the image's digest. The blobs stay until the store is pruned, since another build may
+/// want them.
 ///
 /// # Errors
 /// [`Error::SeveralNames`] for an id without [`Force::Yes`], and as [`find`].

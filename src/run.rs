@@ -1,7 +1,7 @@
 //! The story of one run: an image becomes a process on a writable layer that is thrown away.
 //!
-//! [`prepare`] and [`Ready::run`] tell it from top to bottom. Nothing here knows how an image is unpacked or what a
-//! sandbox is made of.
+//! [`prepare`] and [`Ready::run`] tell it from top to bottom. Nothing here knows how an image is
+//! unpacked or what a sandbox is made of.
 
 mod command;
 mod container;
@@ -151,7 +151,8 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
 }
 
 impl Ready {
-    /// Runs the process and tells how it ended. Of what it wrote to its root filesystem nothing is left. `started` is told when it runs.
+    /// Runs the process and tells how it ended. Of what it wrote to its root filesystem nothing is
+    /// left. `started` is told when it runs.
     ///
     /// # Errors
     /// [`Error`] if the process could not be started, or nobody knows how it ended.

@@ -1,9 +1,10 @@
 //! The cache as plain files in a folder: `records/xx/<key>` and `layers/xx/<key>`.
 //!
 //! A file is one line with the format's version and the digest of the rest, then JSON. It is
-//! written without fsync, and renamed over what is there already: while it is written, and after
-//! a crash, a file may be torn, which its digest shows, and a lost entry costs only time. So any
-//! number of processes may use the folder without a lock. The file's modification time says when the entry was last of use.
+//! written without fsync, and renamed over what is there already: while it is written, and after a
+//! crash, a file may be torn, which its digest shows, and a lost entry costs only time. So any
+//! number of processes may use the folder without a lock. The file's modification time says when
+//! the entry was last of use.
 
 use std::fs;
 use std::fs::File;
@@ -127,8 +128,8 @@ impl Local {
     }
 
     /// Forgets which layers were made of change sets that `is_alive` denies and, with
-    /// [`Damaged::Goes`], what is damaged and what killed processes left half-written. Gives the number
-    /// of bytes freed.
+    /// [`Damaged::Goes`], what is damaged and what killed processes left half-written. Gives the
+    /// number of bytes freed.
     ///
     /// # Errors
     /// [`Error::Read`] if a folder cannot be listed, [`Error::Remove`] if a file stays.

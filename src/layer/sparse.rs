@@ -1,5 +1,6 @@
 //! Files with holes, in the forms that GNU tar writes: an archive has only what is not a hole, and
-//! a map of where it goes ([forms](https://www.gnu.org/software/tar/manual/html_section/Sparse-Formats.html)).
+//! a map of where it goes
+//! ([forms](https://www.gnu.org/software/tar/manual/html_section/Sparse-Formats.html)).
 
 use std::collections::HashMap;
 

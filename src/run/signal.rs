@@ -1,5 +1,5 @@
-//! Signals to rbuild are signals to the process; `SIGTERM` becomes the one its image asks for. A process
-//! whose terminal is gone ends: nobody could reach it any more.
+//! Signals to rbuild are signals to the process; `SIGTERM` becomes the one its image asks for. A
+//! process whose terminal is gone ends: nobody could reach it any more.
 
 use std::time::Duration;
 

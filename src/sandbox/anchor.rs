@@ -24,8 +24,8 @@ use crate::sys::process::Child;
 /// What the process is called, which does nothing.
 pub(super) const NAME: &str = "rbuild: anchor";
 
-/// The number of the file by which it says that it is there, and knows that this process is, after standard input, output
-/// and error.
+/// The number of the file by which it says that it is there, and knows that this process is, after
+/// standard input, output and error.
 const PIPE_FILE: i32 = 3;
 
 /// What the process does; the exit code is for nobody but `ps`.

@@ -24,8 +24,8 @@ use crate::sys::process;
 /// All that is handed over to the copy.
 ///
 /// The message says of each door whether the sandbox is refused if it cannot go in. With it come
-/// standard input, output and error, the spec as a file, the doors, and the network that it joins if it
-/// does.
+/// standard input, output and error, the spec as a file, the doors, and the network that it joins
+/// if it does.
 pub(super) struct Order {
     standard: [OwnedFd; 3],
     spec: File,

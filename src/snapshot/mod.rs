@@ -67,7 +67,8 @@ pub trait Snapshotter: Send + Sync + fmt::Debug {
     /// below it is told by [`layer::changes`](crate::layer::changes) with a view of that chain.
     fn change_set(&self, id: &SnapshotId) -> Result<View>;
 
-    /// Claims the name and tells whether there is a snapshot of it; waits while another process prunes.
+    /// Claims the name and tells whether there is a snapshot of it; waits while another process
+    /// prunes.
     fn exists(&self, id: &SnapshotId) -> bool;
 
     /// Gives a snapshot a second name: that of the layer it was packed into. Whatever has the name

@@ -30,8 +30,8 @@ impl Store {
         self.root().join("blobs/sha256").join(digest.hex())
     }
 
-    /// Claims the blob and says whether the store has it, in its full size; waits while another process
-    /// prunes. What cannot be claimed is as good as gone.
+    /// Claims the blob and says whether the store has it, in its full size; waits while another
+    /// process prunes. What cannot be claimed is as good as gone.
     #[must_use]
     pub fn contains(&self, descriptor: &Descriptor) -> bool {
         let is_whole = |found: fs::Metadata| found.len() == descriptor.size;

@@ -166,7 +166,8 @@ impl Dir {
     }
 
     /// Opens a file for reading; a named pipe without a writer does not block it. Whoever does not
-    /// know from [`Dir::stat`] that it is a regular file takes [`Root::open_file`](crate::sys::Root::open_file).
+    /// know from [`Dir::stat`] that it is a regular file takes
+    /// [`Root::open_file`](crate::sys::Root::open_file).
     pub fn open_file(&self, name: impl AsRef<OsStr>) -> Result<File> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         self.open_as(plain(name.as_ref())?, flags, Mode::empty())

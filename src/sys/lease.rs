@@ -7,8 +7,9 @@
 //!
 //! The claims of a process are the lines of a file, which it has locked: the lock goes with the
 //! process, however that ends. At first, and where they cannot be written, as on a full disk, the
-//! process claims everything: nobody cleans until it settles or ends. What a process leaves to others when it ends, it must have noted
-//! elsewhere before; so whoever cleans reads first the claims and then the notes.
+//! process claims everything: nobody cleans until it settles or ends. What a process leaves to
+//! others when it ends, it must have noted elsewhere before; so whoever cleans reads first the
+//! claims and then the notes.
 
 use std::collections::BTreeSet;
 use std::collections::HashSet;

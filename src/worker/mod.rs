@@ -133,8 +133,8 @@ impl Options {
     }
 }
 
-/// Opens the snapshots beside what a store has, and claims with it; the ladder decides, when it is asked first, how root
-/// filesystems are made.
+/// Opens the snapshots beside what a store has, and claims with it; the ladder decides, when it is
+/// asked first, how root filesystems are made.
 ///
 /// # Errors
 /// [`snapshot::Error`] if their directory cannot be made.

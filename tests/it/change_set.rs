@@ -12,7 +12,8 @@ use crate::support::home::succeed;
 use crate::support::log::Log;
 use crate::support::require;
 
-/// Builds `testdata/examples/stamp`, a step that makes the same again, with this version.txt; gives what ran and the image's digest.
+/// Builds `testdata/examples/stamp`, a step that makes the same again, with this version.txt; gives
+/// what ran and the image's digest.
 fn build(home: &Home, version: &str) -> (Vec<String>, String) {
     let context = home.path("context");
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/examples/stamp");

@@ -1,8 +1,8 @@
 //! What is left when rbuild is killed, when the disk is full, and when many work on one store at
 //! once: nothing that is half there, nothing that goes on, and a next build that makes the same.
 //!
-//! `RBUILD_KILLS` says how often rbuild is killed; `RBUILD_SEED` repeats the moments of an earlier run,
-//! whose seed is printed.
+//! `RBUILD_KILLS` says how often rbuild is killed; `RBUILD_SEED` repeats the moments of an earlier
+//! run, whose seed is printed.
 
 use std::collections::BTreeMap;
 use std::env;

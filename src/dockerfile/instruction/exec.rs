@@ -83,7 +83,7 @@ struct Units<'a> {
 
 enum Unit<'a> {
     Plain(&'a str),
-    /// `\uXXXX`
+    /// `\u` and four hexadecimal digits.
     Escaped(u16),
 }
 

@@ -84,8 +84,8 @@ impl<'a> Draft<'a> {
         })
     }
 
-    /// Adds what [`place()`](crate::worker::files::place) would make of `selected`; none if that takes more
-    /// than looking.
+    /// Adds what [`place()`](crate::worker::files::place) would make of `selected`; none if that
+    /// takes more than looking.
     pub(super) fn place(
         &mut self,
         selected: &Selected,

@@ -65,7 +65,8 @@ pub(crate) struct Told {
 /// A worker for tests. Vertices are known by their names.
 #[derive(Debug, Default)]
 pub(crate) struct Fake {
-    /// What was asked: `begin a`, `end a`, `layer a#1`, `layer b on nothing`, `unpack base`, `discard a#2`.
+    /// What was asked: `begin a`, `end a`, `layer a#1`, `layer b on nothing`, `unpack base`,
+    /// `discard a#2`.
     pub(crate) log: Mutex<Vec<String>>,
     pub(crate) behaviours: Mutex<HashMap<String, Behaviour>>,
     /// What each vertex reads of an input; by default the input as a whole.
