@@ -1,7 +1,5 @@
 //! `rbuild doctor`: what this machine allows, and what would allow more.
 
-use std::io;
-
 use serde_json::json;
 
 use super::arguments::Home;
@@ -17,8 +15,6 @@ use crate::sandbox::Choice;
 use crate::sandbox::Finding;
 use crate::sandbox::Ladder;
 use crate::sandbox::Level;
-use crate::sys::file::make_private_dir;
-use crate::sys::file::try_to_make;
 
 /// What `rbuild doctor` is told.
 #[derive(Debug, clap::Args)]
@@ -59,10 +55,10 @@ pub(super) fn run(
         }
         Format::Table => print::text(&as_text(choice.as_ref().ok().copied(), &findings))?,
     }
-    let try_to_write = |()| try_to_make(&root).map_err(io::Error::other);
-    let written = make_private_dir(&root).and_then(try_to_write);
-    written.map_err(|source| Error::WriteFile { path: root, source })?;
-    choice.map(drop).map_err(Error::Doctor)
+    match findings.into_iter().find(Finding::forbids_all) {
+        Some(store) => Err(Error::NoStore { why: store.found }),
+        None => choice.map(drop).map_err(Error::Doctor),
+    }
 }
 
 fn isolation(choice: &Choice) -> &'static str {

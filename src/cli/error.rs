@@ -177,6 +177,12 @@ pub(super) enum Error {
     /// Nothing could be run here.
     #[error("nothing can be run here")]
     Doctor(#[source] sandbox::Error),
+    /// There is nowhere to keep anything.
+    #[error("cannot write the store: {why}")]
+    NoStore {
+        /// What was tried, and how it ended.
+        why: String,
+    },
     /// A run failed.
     #[error(transparent)]
     Run(#[from] run::Error),
@@ -217,6 +223,7 @@ impl Error {
             | Self::WriteStdout { .. }
             | Self::Rootless(_)
             | Self::Doctor(_)
+            | Self::NoStore { .. }
             | Self::Runtime { .. } => 3,
             Self::Manage(error) => of_manage(error),
             Self::Run(error) => error.exit_code(),

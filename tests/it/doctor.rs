@@ -98,6 +98,20 @@ fn a_store_that_cannot_be_written_is_told_and_nothing_else_blamed() {
 }
 
 #[test]
+fn why_a_store_cannot_be_used_is_told_once() {
+    let home = Home::new();
+    fs::write(home.path("file"), "").unwrap();
+    let store = home.path("file/store");
+    let mut doctor = home.rbuild();
+    let told = fail_with(3, doctor.arg("doctor").env("RBUILD_ROOT", &store));
+    let why = format!("mkdir({store:?}): Not a directory (os error 20)");
+    let row = told.stdout.lines().find(|line| line.starts_with("store"));
+    assert!(row.is_some_and(|row| row.ends_with(&why)), "{told:?}");
+    let error = format!("error: cannot write the store: {why}\n");
+    assert_eq!(told.stderr, error);
+}
+
+#[test]
 fn a_range_that_is_too_small_for_images_is_told() {
     if !require(&[&NEEDS[..], &[Feature::Program("newuidmap")]].concat()) {
         return;

@@ -20,6 +20,9 @@ use crate::sys::id::Capabilities;
 use crate::sys::overlay;
 use crate::sys::process;
 
+/// The name of the finding without which there is neither a build nor a run.
+const STORE: &str = "store";
+
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -77,6 +80,12 @@ fn finding(name: &'static str, result: Result<String, String>) -> Finding {
 }
 
 impl Finding {
+    /// Whether nothing can be built or run, whatever else was found.
+    #[must_use]
+    pub fn forbids_all(&self) -> bool {
+        self.name == STORE && !self.is_good
+    }
+
     fn unless_good(mut self, costs: &'static str, remedy: impl Into<String>) -> Finding {
         if !self.is_good {
             (self.costs, self.remedy) = (costs, remedy.into());
@@ -157,7 +166,7 @@ fn store(root: &Path) -> Finding {
         .map_err(|source| sys::Error::new(format!("mkdir({root:?})"), source))
         .and_then(|()| file::try_to_make(root));
     let tried = tried.map_err(|error| error.in_one_line());
-    finding("store", tried.map(|()| root.display().to_string())).unless_good(
+    finding(STORE, tried.map(|()| root.display().to_string())).unless_good(
         "nothing can be built or run",
         "name a folder that this user may write with --root or RBUILD_ROOT; docker run -v \
          rbuild:/var/lib/rbuild; Kubernetes: an emptyDir there",
