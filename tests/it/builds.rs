@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::Feature;
+use crate::support::RUNS_BUSYBOX;
 use crate::support::home::Home;
 use crate::support::home::RBUILD;
 use crate::support::home::succeed;
@@ -15,11 +15,7 @@ use crate::support::require;
 
 #[test]
 fn every_context_becomes_its_image() {
-    if !require(&[
-        Feature::Root,
-        Feature::Namespaces,
-        Feature::Program("busybox"),
-    ]) {
+    if !require(&RUNS_BUSYBOX) {
         return;
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/builds");
@@ -69,11 +65,7 @@ fn build_within(home: &Home, limit: &str) -> Command {
 
 #[test]
 fn a_command_may_open_as_many_files_as_was_allowed() {
-    if !require(&[
-        Feature::Root,
-        Feature::Namespaces,
-        Feature::Program("busybox"),
-    ]) {
+    if !require(&RUNS_BUSYBOX) {
         return;
     }
     let home = Home::new();
@@ -95,11 +87,7 @@ fn a_command_may_open_as_many_files_as_was_allowed() {
 
 #[test]
 fn a_chain_may_be_higher_than_files_may_be_open() {
-    if !require(&[
-        Feature::Root,
-        Feature::Namespaces,
-        Feature::Program("busybox"),
-    ]) {
+    if !require(&RUNS_BUSYBOX) {
         return;
     }
     let home = Home::new();
@@ -112,11 +100,7 @@ fn a_chain_may_be_higher_than_files_may_be_open() {
 
 #[test]
 fn a_store_inside_of_the_context_is_no_part_of_it() {
-    if !require(&[
-        Feature::Root,
-        Feature::Namespaces,
-        Feature::Program("busybox"),
-    ]) {
+    if !require(&RUNS_BUSYBOX) {
         return;
     }
     let home = Home::new();

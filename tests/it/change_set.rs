@@ -7,6 +7,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use crate::support::Feature;
+use crate::support::RUNS_BUSYBOX;
 use crate::support::home::Home;
 use crate::support::home::succeed;
 use crate::support::log::Log;
@@ -30,11 +31,7 @@ fn build(home: &Home, version: &str) -> (Vec<String>, String) {
 
 #[test]
 fn what_makes_the_same_again_makes_nothing_else_run() {
-    if !require(&[
-        Feature::Root,
-        Feature::Namespaces,
-        Feature::Program("busybox"),
-    ]) {
+    if !require(&RUNS_BUSYBOX) {
         return;
     }
     let home = Home::new();

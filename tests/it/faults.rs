@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::support::Feature;
+use crate::support::RUNS_BUSYBOX;
 use crate::support::home::Home;
 use crate::support::home::Output;
 use crate::support::home::RBUILD;
@@ -233,11 +234,7 @@ fn build_with_shell(home: &Home, rest: &str) -> Command {
 
 #[test]
 fn a_command_fails() {
-    if !require(&[
-        Feature::Root,
-        Feature::Namespaces,
-        Feature::Program("busybox"),
-    ]) {
+    if !require(&RUNS_BUSYBOX) {
         return;
     }
     let home = Home::new();
@@ -249,11 +246,7 @@ fn a_command_fails() {
 
 #[test]
 fn a_command_is_not_found() {
-    if !require(&[
-        Feature::Root,
-        Feature::Namespaces,
-        Feature::Program("busybox"),
-    ]) {
+    if !require(&RUNS_BUSYBOX) {
         return;
     }
     let home = Home::new();

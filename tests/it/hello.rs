@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::support::Feature;
+use crate::support::RUNS_BUSYBOX;
 use crate::support::home::Home;
 use crate::support::home::Output;
 use crate::support::home::succeed;
@@ -21,12 +22,6 @@ use crate::support::takers::podman;
 use crate::support::takers::podman_run;
 use crate::support::takers::take;
 use crate::support::takers::validate;
-
-const NEEDS: [Feature; 3] = [
-    Feature::Root,
-    Feature::Namespaces,
-    Feature::Program("busybox"),
-];
 
 const GREETING: &str = "Hello from a container built by rbuild\n";
 
@@ -47,7 +42,7 @@ fn run(home: &Home, image: &str) -> Output {
 
 #[test]
 fn is_built_and_run() {
-    if !require(&NEEDS) {
+    if !require(&RUNS_BUSYBOX) {
         return;
     }
     let home = Home::new();
@@ -64,7 +59,12 @@ fn is_built_and_run() {
 
 #[test]
 fn is_pushed_and_taken_by_others() {
-    let needs = [&NEEDS[..], &TAKERS, &[Feature::Program("docker-registry")]].concat();
+    let needs = [
+        &RUNS_BUSYBOX[..],
+        &TAKERS,
+        &[Feature::Program("docker-registry")],
+    ]
+    .concat();
     if !require(&needs) {
         return;
     }
@@ -88,7 +88,7 @@ fn is_pushed_and_taken_by_others() {
 
 #[test]
 fn is_exported_for_others() {
-    if !require(&[&NEEDS[..], &TAKERS].concat()) {
+    if !require(&[&RUNS_BUSYBOX[..], &TAKERS].concat()) {
         return;
     }
     let home = Home::new();
@@ -139,7 +139,7 @@ fn digest_with_epoch(jobs: &str) -> Vec<u8> {
 
 #[test]
 fn equal_inputs_give_equal_digests() {
-    if !require(&NEEDS) {
+    if !require(&RUNS_BUSYBOX) {
         return;
     }
     let first = digest_with_epoch("1");
@@ -150,7 +150,7 @@ fn equal_inputs_give_equal_digests() {
 
 #[test]
 fn two_processes_build_on_one_store() {
-    if !require(&NEEDS) {
+    if !require(&RUNS_BUSYBOX) {
         return;
     }
     let home = Home::new();
@@ -173,7 +173,7 @@ fn two_processes_build_on_one_store() {
 
 #[test]
 fn a_killed_build_leaves_a_store_that_works() {
-    if !require(&NEEDS) {
+    if !require(&RUNS_BUSYBOX) {
         return;
     }
     let home = Home::new();

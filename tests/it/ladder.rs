@@ -247,17 +247,23 @@ fn a_user_without_ranges_gives_files_away_by_every_call() {
     assert_eq!(given, expected);
 }
 
+/// A user's folder with a Dockerfile whose base is at a registry that takes connections and never
+/// says a word; and the registry.
+fn silent_base() -> (TcpListener, tempfile::TempDir) {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = users_folder();
+    let text = format!("FROM {}/x\n", silent.local_addr().unwrap());
+    fs::write(folder.path().join("context/Dockerfile"), text).unwrap();
+    (silent, folder)
+}
+
 #[test]
 fn a_signal_to_the_process_that_a_user_started_ends_the_build() {
     if !require(&[&NEEDS[..], &[Feature::UserNamespaces]].concat()) {
         return;
     }
-    // It takes connections and never says a word.
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let folder = users_folder();
+    let (silent, folder) = silent_base();
     let dockerfile = folder.path().join("context/Dockerfile");
-    let text = format!("FROM {}/x\n", silent.local_addr().unwrap());
-    fs::write(&dockerfile, text).unwrap();
     for signal in [Signal::INT, Signal::TERM] {
         let mut rbuild = as_user(folder.path(), "");
         // What can be read only once is read as root of the user namespace.
@@ -279,11 +285,8 @@ fn a_signal_that_a_users_shell_ignores_is_ignored() {
     if !require(&[&NEEDS[..], &[Feature::UserNamespaces]].concat()) {
         return;
     }
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let folder = users_folder();
+    let (silent, folder) = silent_base();
     let dockerfile = folder.path().join("context/Dockerfile");
-    let text = format!("FROM {}/x\n", silent.local_addr().unwrap());
-    fs::write(&dockerfile, text).unwrap();
     let mut rbuild = as_user(folder.path(), "");
     // What can be read only once is read as root of the user namespace.
     rbuild.args(["build", "--progress=plain", "-f", "-", "context"]);

@@ -20,6 +20,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::support::Feature;
+use crate::support::RUNS_BUSYBOX;
 use crate::support::home::Home;
 use crate::support::home::Output;
 use crate::support::home::RBUILD;
@@ -332,11 +333,7 @@ fn assert_not_stored(home: &Home, patterns: &Path) {
 
 #[test]
 fn no_core_file_tells_of_secrets() {
-    if !require(&[
-        Feature::Root,
-        Feature::Namespaces,
-        Feature::Program("busybox"),
-    ]) {
+    if !require(&RUNS_BUSYBOX) {
         return;
     }
     let home = Home::new();

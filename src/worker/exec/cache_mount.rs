@@ -252,6 +252,16 @@ mod tests {
         assert!(waiting.join().unwrap());
     }
 
+    /// Asserts that whoever wants to have the mount alone waits, until he is canceled.
+    fn assert_waits(root: &Path) {
+        let wanted = mount(root, Sharing::Locked);
+        let family = family(root, &wanted, "");
+        let cancel = Cancel::new();
+        cancel.cancel();
+        let ended = acquire(&family, (&wanted, wanted.sharing), &cancel, |_| Ok(()));
+        assert!(matches!(ended, Err(Error::Canceled)));
+    }
+
     #[test]
     fn what_a_sandbox_has_moved_away_is_waited_for() {
         let root = tempfile::tempdir().unwrap();
@@ -259,12 +269,7 @@ mod tests {
         let away = File::open(held.path.parent().unwrap()).unwrap();
         away.lock().unwrap();
         drop(held);
-        let wanted = mount(root.path(), Sharing::Locked);
-        let family = family(root.path(), &wanted, "");
-        let cancel = Cancel::new();
-        cancel.cancel();
-        let ended = acquire(&family, (&wanted, wanted.sharing), &cancel, |_| Ok(()));
-        assert!(matches!(ended, Err(Error::Canceled)));
+        assert_waits(root.path());
         drop(away);
         assert!(!take(root.path(), Sharing::Locked).1);
     }
@@ -273,11 +278,6 @@ mod tests {
     fn a_canceled_build_waits_for_no_lock() {
         let root = tempfile::tempdir().unwrap();
         let _held = take(root.path(), Sharing::Locked);
-        let wanted = mount(root.path(), Sharing::Locked);
-        let family = family(root.path(), &wanted, "");
-        let cancel = Cancel::new();
-        cancel.cancel();
-        let ended = acquire(&family, (&wanted, wanted.sharing), &cancel, |_| Ok(()));
-        assert!(matches!(ended, Err(Error::Canceled)));
+        assert_waits(root.path());
     }
 }

@@ -19,6 +19,7 @@ use super::listed;
 use super::pairs;
 use super::publish;
 use crate::support::Feature;
+use crate::support::RUNS_BUSYBOX;
 use crate::support::home::fail_with;
 use crate::support::home::succeed;
 use crate::support::registry::Demand;
@@ -101,11 +102,7 @@ fn one_platform_makes_an_index_if_that_is_asked_for() {
 
 #[test]
 fn a_base_and_a_run_take_their_platform() {
-    if !require(&[
-        Feature::Root,
-        Feature::Namespaces,
-        Feature::Program("busybox"),
-    ]) {
+    if !require(&RUNS_BUSYBOX) {
         return;
     }
     let registry = FakeRegistry::start(Demand::Nothing);

@@ -45,6 +45,14 @@ pub(crate) enum Feature {
     Server(&'static str),
 }
 
+/// What RUN needs, where an image is made of this machine's busybox.
+#[allow(dead_code, reason = "not every test file runs something")]
+pub(crate) const RUNS_BUSYBOX: [Feature; 3] = [
+    Feature::Root,
+    Feature::Namespaces,
+    Feature::Program("busybox"),
+];
+
 /// Whether all the features are there. A missing one is printed as the reason for which the test
 /// is skipped; with `RBUILD_REQUIRE_ALL=1` it fails the test.
 #[allow(dead_code, reason = "pure rooms need nothing")]
