@@ -73,12 +73,21 @@ pub struct Ready {
     listeners: Vec<Listener>,
     runtime: Runtime,
     /// What leads the process's network outside.
-    _network: Option<Outbound>,
+    network: Option<Outbound>,
     /// The writable layer; removed when dropped.
     _active: Active,
     /// Keeps what the process runs on from being pruned until it runs: then its snapshots are held.
     store: Store,
     _name: Option<Claim>,
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// By itself, or by a signal.
+    pub status: ExitStatus,
+    /// Why its network did not lead outside any more, if so.
+    pub lost: Option<sandbox::Error>,
 }
 
 /// Makes ready what `request` asks for: pulls and unpacks what is missing, takes names and ports.
@@ -143,7 +152,7 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
         ends: signal::that_ends(&request.image.config.config.stop_signal),
         listeners,
         runtime,
-        _network: network,
+        network,
         _active: active,
         store,
         _name: name,
@@ -156,7 +165,7 @@ impl Ready {
     ///
     /// # Errors
     /// [`Error`] if the process could not be started, or nobody knows how it ended.
-    pub fn run(mut self, started: impl FnOnce() -> Result<(), Error>) -> Result<ExitStatus, Error> {
+    pub fn run(mut self, started: impl FnOnce() -> Result<(), Error>) -> Result<Ended, Error> {
         if self.streams.has_terminal() {
             self.spec.terminal = Some(terminal::size());
         }
@@ -182,7 +191,10 @@ impl Ready {
         });
         // What still carries a connection would be waited for without end.
         self.runtime.shutdown_background();
-        status
+        Ok(Ended {
+            status: status?,
+            lost: self.network.as_ref().and_then(Outbound::lost),
+        })
     }
 }
 

@@ -42,6 +42,11 @@ pub(super) fn exceeded(code: i32, limit: Exceeded) {
     );
 }
 
+/// Prints a warning on standard error.
+pub(super) fn warning(message: &str) {
+    anstream::eprintln!("{WARNING}warning:{WARNING:#} {message}");
+}
+
 /// Prints on standard error that another process has to let go of the store first.
 pub(super) fn waits() {
     anstream::eprintln!("waiting for another process that uses the store");

@@ -27,9 +27,11 @@ use crate::manage::Which;
 use crate::oci::Platform;
 use crate::oci::Reference;
 use crate::progress::Sink;
+use crate::progress::in_one_line;
 use crate::remote::Pull;
 use crate::run;
 use crate::run::Container;
+use crate::run::Ended;
 use crate::run::Kept;
 use crate::run::Port;
 use crate::run::Ready;
@@ -244,11 +246,17 @@ pub(super) fn run(
     Ok(u8::try_from(code).unwrap_or(u8::MAX))
 }
 
-/// Runs the process to its end; whoever sees it fail is told of the limit that it ran into.
+/// Runs the process to its end; whoever sees it fail is told of the limit that it ran into, and that
+/// its network had ended.
 fn foreground(ready: Ready) -> Result<i32, Error> {
-    let status = ready.run(|| Ok(()))?;
-    if let (Some(limit), 1..) = (status.exceeded, status.code) {
-        report::exceeded(status.code, limit);
+    let Ended { status, lost } = ready.run(|| Ok(()))?;
+    if status.code != 0 {
+        if let Some(limit) = status.exceeded {
+            report::exceeded(status.code, limit);
+        }
+        if let Some(lost) = lost {
+            report::warning(&in_one_line(&lost));
+        }
     }
     Ok(status.code)
 }
@@ -257,7 +265,7 @@ fn foreground(ready: Ready) -> Result<i32, Error> {
 fn keep(ready: Ready, mut kept: Kept, forget: bool) -> Result<i32, Error> {
     // It fails only for who leads a session already.
     let _leads = sys::process::new_session();
-    let status = ready.run(|| kept.started())?;
+    let status = ready.run(|| kept.started())?.status;
     match forget {
         true => kept.remove()?,
         false => kept.ended(status)?,

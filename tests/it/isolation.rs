@@ -287,7 +287,43 @@ fn a_network_that_ended_is_told_when_a_command_fails() {
     let mut lines = lines.map_while(Result::ok);
     let begun = lines.any(|line| line.ends_with(" begun"));
     assert!(begun, "the command did not begin");
-    let carriers = descendants(process.id()).into_iter().filter(|pid| {
+    end_carriers(process.id());
+    home.write("context/go", "");
+    let rest: Vec<String> = lines.collect();
+    assert!(rest.iter().any(|line| line.contains(ENDED)), "{rest:?}");
+    assert_eq!(process.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn a_network_that_ended_is_told_when_what_is_run_fails() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = Home::new();
+    succeed(build(&home, "true").args(["-t", "box"]));
+    let script = "echo begun; read go; exit 5";
+    let mut run = home.rbuild();
+    run.args(["run", "-i", "box", "/bin/sh", "-c", script]);
+    run.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut process = run.stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut written = BufReader::new(process.stdout.take().unwrap());
+    written.read_line(&mut line).unwrap();
+    assert_eq!(line, "begun\n");
+    end_carriers(process.id());
+    // Its input ends, and so does it.
+    let done = process.wait_with_output().unwrap();
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(5), "{said}");
+    assert_eq!(said, format!("warning: {ENDED}\n"));
+}
+
+/// What is said of a network that was led outside by a program that is no more.
+const ENDED: &str = "slirp4netns leads no network outside: it ended while a command ran";
+
+/// Kills what leads networks outside for a process, and waits until that knows.
+fn end_carriers(pid: u32) {
+    let carriers = descendants(pid).into_iter().filter(|pid| {
         let name = fs::read_to_string(format!("/proc/{pid}/comm"));
         name.is_ok_and(|name| name.trim() == "slirp4netns")
     });
@@ -299,11 +335,6 @@ fn a_network_that_ended_is_told_when_a_command_fails() {
             .iter()
             .any(|pid| Path::new("/proc").join(pid).exists())
     });
-    home.write("context/go", "");
-    let told = "slirp4netns leads no network outside: it ended while a command ran";
-    let rest: Vec<String> = lines.collect();
-    assert!(rest.iter().any(|line| line.contains(told)), "{rest:?}");
-    assert_eq!(process.wait().unwrap().code(), Some(1));
 }
 
 /// Whether a process runs; one that has ended and that nobody asked about does not.
