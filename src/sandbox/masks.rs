@@ -69,22 +69,22 @@ impl Masks {
     fn hide(&mut self, root: &Root, paths: &[&'static str]) -> Result<(), Error> {
         for found in there_are(root, paths) {
             let found = found?;
-            let mask = match found.stat()?.is_dir() {
-                true => self.cover()?,
-                false => Mount::bind_handle(&self.null)?,
-            };
-            mask.attach(&found)?;
+            match found.stat()?.is_dir() {
+                true => self.cover(&found)?,
+                false => Mount::bind_handle(&self.null)?.attach(&found)?,
+            }
         }
         Ok(())
     }
 
-    /// An empty directory that nothing can be written into.
-    fn cover(&mut self) -> Result<Mount, Error> {
-        let cover = match self.cover.take() {
-            Some(cover) => cover,
-            None => tmpfs(Some(0), 0o755, INERT_READ_ONLY)?,
-        };
-        Mount::bind_handle(self.cover.insert(cover))
+    /// Lays an empty directory that nothing can be written into over another. One does for all:
+    /// once it lies somewhere, there can be more views on it.
+    fn cover(&mut self, place: &Handle) -> Result<(), Error> {
+        if let Some(cover) = &self.cover {
+            return cover.view()?.attach(place);
+        }
+        let cover = self.cover.insert(tmpfs(Some(0), 0o755, INERT_READ_ONLY)?);
+        cover.attach(place)
     }
 }
 

@@ -9,6 +9,8 @@ use std::os::fd::AsRawFd;
 use std::os::fd::BorrowedFd;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 use rustix::fs::CWD;
 use rustix::io::Errno;
@@ -43,6 +45,7 @@ pub struct Attributes {
 #[derive(Debug)]
 pub struct Mount {
     fd: OwnedFd,
+    is_attached: AtomicBool,
 }
 
 impl Mount {
@@ -66,17 +69,29 @@ impl Mount {
         }
         let fd = rustix::mount::open_tree(CWD, source, flags)
             .call(|| format!("open_tree({source:?}, OPEN_TREE_CLONE)"))?;
-        Ok(Mount { fd })
+        Ok(Mount::detached(fd))
     }
 
-    /// Makes a second view on what a handle refers to, without the mounts below it.
+    /// Makes a second view on it, without the mounts below it.
+    ///
+    /// Linux before 6.15 does so only with what is attached, so that it is refused everywhere.
+    pub fn view(&self) -> Result<Mount> {
+        match self.is_attached.load(Ordering::Relaxed) {
+            true => Mount::bind_handle(self),
+            false => Err(Errno::INVAL)
+                .call(|| format!("open_tree({:?}, OPEN_TREE_CLONE)", path_of(self))),
+        }
+    }
+
+    /// Makes a second view on what a handle on something attached refers to, without the mounts
+    /// below it.
     pub fn bind_handle(source: impl AsFd) -> Result<Mount> {
         let flags = OpenTreeFlags::OPEN_TREE_CLONE
             | OpenTreeFlags::OPEN_TREE_CLOEXEC
             | OpenTreeFlags::AT_EMPTY_PATH;
         let fd = rustix::mount::open_tree(source.as_fd(), "", flags)
             .call(|| format!("open_tree({:?}, OPEN_TREE_CLONE)", path_of(source.as_fd())))?;
-        Ok(Mount { fd })
+        Ok(Mount::detached(fd))
     }
 
     /// Attaches it over what a handle refers to.
@@ -89,7 +104,9 @@ impl Mount {
                 path_of(self),
                 path_of(place.as_fd())
             )
-        })
+        })?;
+        self.is_attached.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Attaches it on top of this process's root directory: no path leads there, since none begins
@@ -115,11 +132,24 @@ impl Mount {
     /// Takes it off the place it was attached to, even if files on it are open.
     pub fn detach(&self) -> Result<()> {
         rustix::mount::unmount(proc_path(self), UnmountFlags::DETACH)
-            .call(|| format!("umount2({:?}, MNT_DETACH)", path_of(self)))
+            .call(|| format!("umount2({:?}, MNT_DETACH)", path_of(self)))?;
+        self.is_attached.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
-    pub(super) fn from_fd(fd: OwnedFd) -> Mount {
-        Mount { fd }
+    /// Takes over a mount that has its place already.
+    pub(super) fn attached(fd: OwnedFd) -> Mount {
+        Mount {
+            fd,
+            is_attached: AtomicBool::new(true),
+        }
+    }
+
+    fn detached(fd: OwnedFd) -> Mount {
+        Mount {
+            fd,
+            is_attached: AtomicBool::new(false),
+        }
     }
 
     /// The directory at its top, to walk in before or after it is attached.
@@ -191,7 +221,7 @@ pub(super) fn finish(context: &OwnedFd, kind: &str, attributes: Attributes) -> R
     let flags = MountAttrFlags::from_bits_retain(attributes.bits());
     let fd = rustix::mount::fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, flags)
         .call(|| format!("fsmount({kind:?}, {attributes:?})"))?;
-    Ok(Mount { fd })
+    Ok(Mount::detached(fd))
 }
 
 impl Attributes {
@@ -247,4 +277,19 @@ fn remount(mount: &Mount, attributes: Attributes) -> rustix::io::Result<()> {
     flags.set(MountFlags::NODEV, attributes.no_dev);
     flags.set(MountFlags::NOEXEC, attributes.no_exec);
     rustix::mount::mount_remount(proc_path(mount), flags, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_attached_has_no_second_view_on_any_kernel() {
+        let file = File::open("/").unwrap();
+        let error = Mount::detached(file.into()).view().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
 }

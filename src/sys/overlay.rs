@@ -144,7 +144,7 @@ impl Overlay<'_> {
         .call(|| format!("mount(\"overlay\", {place:?}, {data:?})"))?;
         let fd = rustix::mount::open_tree(rustix::fs::CWD, place, OpenTreeFlags::OPEN_TREE_CLOEXEC)
             .call(|| format!("open_tree({place:?})"))?;
-        Ok(Mount::from_fd(fd))
+        Ok(Mount::attached(fd))
     }
 }
 
