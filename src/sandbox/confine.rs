@@ -16,12 +16,13 @@ use crate::sys::Root;
 use crate::sys::alone;
 use crate::sys::id;
 use crate::sys::id::Capabilities;
+use crate::sys::limit;
 use crate::sys::process;
 use crate::sys::seccomp;
 
 pub(super) fn set_limits(inside: &mut Inside) -> Result<(), Problem> {
     for limit in &inside.spec.ulimits {
-        process::set_limit(&limit.name, limit.soft, limit.hard)?;
+        limit::set(&limit.name, limit.soft, limit.hard)?;
     }
     Ok(())
 }

@@ -341,38 +341,3 @@ pub fn close_from(first: RawFd) {
         }
     }
 }
-
-/// Limits a resource, named as `docker run --ulimit` does: `nofile`, `nproc`, ….
-pub fn set_limit(name: &str, soft: u64, hard: u64) -> Result<()> {
-    let text = || format!("setrlimit({name:?}, {soft}, {hard})");
-    let Some(resource) = resource(name) else {
-        return Err(Error::invalid(text()));
-    };
-    let infinite = |value| Some(value).filter(|value| *value != u64::MAX);
-    let limit = Rlimit {
-        current: infinite(soft),
-        maximum: infinite(hard),
-    };
-    rustix::process::setrlimit(resource, limit).call(text)
-}
-
-fn resource(name: &str) -> Option<Resource> {
-    Some(match name {
-        "core" => Resource::Core,
-        "cpu" => Resource::Cpu,
-        "data" => Resource::Data,
-        "fsize" => Resource::Fsize,
-        "locks" => Resource::Locks,
-        "memlock" => Resource::Memlock,
-        "msgqueue" => Resource::Msgqueue,
-        "nice" => Resource::Nice,
-        "nofile" => Resource::Nofile,
-        "nproc" => Resource::Nproc,
-        "rss" => Resource::Rss,
-        "rtprio" => Resource::Rtprio,
-        "rttime" => Resource::Rttime,
-        "sigpending" => Resource::Sigpending,
-        "stack" => Resource::Stack,
-        _ => return None,
-    })
-}
