@@ -161,11 +161,15 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
 
 impl Ready {
     /// Runs the process and tells how it ended. Of what it wrote to its root filesystem nothing is
-    /// left. `started` is told when it runs.
+    /// left. `started` is told when it runs, and of
+    /// what the user should know of its limits.
     ///
     /// # Errors
     /// [`Error`] if the process could not be started, or nobody knows how it ended.
-    pub fn run(mut self, started: impl FnOnce() -> Result<(), Error>) -> Result<Ended, Error> {
+    pub fn run(
+        mut self,
+        started: impl FnOnce(Option<String>) -> Result<(), Error>,
+    ) -> Result<Ended, Error> {
         if self.streams.has_terminal() {
             self.spec.terminal = Some(terminal::size());
         }
@@ -177,7 +181,7 @@ impl Ready {
             let log = self.log.as_deref();
             let kept = log.map_or(Ok(None), |log| keep(&mut running, log))?;
             drop(self.store);
-            started()?;
+            started(running.note.take())?;
             if !listeners.is_empty() {
                 let network = SandboxNetwork::of(running.pid())?;
                 port::forward(listeners, &Arc::new(network));

@@ -11,6 +11,7 @@ use super::arguments::Home;
 use super::environment::Environment;
 use super::error::Error;
 use super::print;
+use super::report;
 use crate::run;
 use crate::run::Container;
 use crate::sys;
@@ -41,7 +42,10 @@ pub(super) fn detach(
         // With --rm, one that has ended is gone already.
         let found = run::find(&root, &container.id);
         match (found, ended) {
-            (Ok(found), _) if found.keeper.is_some() => break,
+            (Ok(found), _) if found.keeper.is_some() => {
+                found.note.iter().for_each(|note| report::warning(note));
+                break;
+            }
             (Err(_), Some(status)) if status.success() => break,
             (Ok(found), Some(status)) => {
                 let said = std::fs::read(&log).unwrap_or_default();

@@ -13,7 +13,8 @@ const PERIOD_US: u64 = 100_000;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "What it may take of the machine")]
 pub(super) struct LimitFlags {
-    /// Memory, as in 512m; a process that needs more is killed.
+    /// Memory, as in 512m; a process that needs more is killed. Without control groups, for each
+    /// process by itself.
     #[arg(short, long, value_name = "SIZE", value_parser = value::limit::memory)]
     pub memory: Option<u64>,
     /// Memory and swap together, -1 for all there is [default: twice the memory].
@@ -34,8 +35,8 @@ pub(super) struct LimitFlags {
     /// On which processors, as in 0-2,4.
     #[arg(long, value_name = "LIST", value_parser = value::limit::cpu_list)]
     pub cpuset_cpus: Option<String>,
-    /// Processes and threads at a time, -1 for as many as the machine has [default: 8192, where there are
-    /// control groups].
+    /// Processes and threads at a time, -1 for as many as the machine has [default: 8192, where that can
+    /// be kept].
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = value::limit::processes)]
     pub pids_limit: Option<Processes>,
 }

@@ -249,7 +249,13 @@ pub(super) fn run(
 /// Runs the process to its end; whoever sees it fail is told of the limit that it ran into, and that
 /// its network had ended.
 fn foreground(ready: Ready) -> Result<i32, Error> {
-    let Ended { status, lost } = ready.run(|| Ok(()))?;
+    let ended = ready.run(|note| {
+        if let Some(note) = note {
+            report::warning(&note);
+        }
+        Ok(())
+    });
+    let Ended { status, lost } = ended?;
     if status.code != 0 {
         if let Some(limit) = status.exceeded {
             report::exceeded(status.code, limit);
@@ -265,7 +271,7 @@ fn foreground(ready: Ready) -> Result<i32, Error> {
 fn keep(ready: Ready, mut kept: Kept, forget: bool) -> Result<i32, Error> {
     // It fails only for who leads a session already.
     let _leads = sys::process::new_session();
-    let status = ready.run(|| kept.started())?.status;
+    let status = ready.run(|note| kept.started(note))?.status;
     match forget {
         true => kept.remove()?,
         false => kept.ended(status)?,
@@ -284,6 +290,7 @@ fn container(arguments: &RunArguments, id: String, environment: &Environment) ->
         keeper: None,
         exit_code: None,
         exceeded: None,
+        note: None,
         is_running: false,
     }
 }

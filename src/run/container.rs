@@ -42,6 +42,9 @@ pub struct Container {
     pub created: String,
     /// The process that keeps it, once the program runs.
     pub keeper: Option<u32>,
+    /// What its user should know of its limits.
+    #[serde(default)]
+    pub note: Option<String>,
     /// How the program ended, if it has and somebody was there to see it.
     pub exit_code: Option<i32>,
     /// The limit that the program ran into, if any.
@@ -115,12 +118,13 @@ impl Kept {
         })
     }
 
-    /// Notes that the program runs.
+    /// Notes that the program runs, and what its user should know of its limits.
     ///
     /// # Errors
     /// [`Error::Container`].
-    pub fn started(&mut self) -> Result<(), Error> {
+    pub fn started(&mut self, note: Option<String>) -> Result<(), Error> {
         self.container.keeper = Some(std::process::id());
+        self.container.note = note;
         write(&self.folder, &self.container)
     }
 
@@ -243,6 +247,7 @@ mod tests {
             keeper: None,
             exit_code: None,
             exceeded: None,
+            note: None,
             is_running: false,
         }
     }
@@ -274,8 +279,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         create(root.path(), "ab12", "web").unwrap();
         let mut kept = Kept::take(root.path(), "ab12").unwrap();
-        kept.started().unwrap();
+        kept.started(Some("a note".to_owned())).unwrap();
         let running = find(root.path(), "web").unwrap();
+        assert_eq!(running.note.as_deref(), Some("a note"));
         assert!(running.is_running && running.keeper == Some(std::process::id()));
         let refused = running.remove(root.path());
         assert!(matches!(refused, Err(Error::ContainerRuns { .. })));

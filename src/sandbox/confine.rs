@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use crate::sandbox::init::Inside;
+use crate::sandbox::limits::Processes;
 use crate::sandbox::report::Problem;
 use crate::sandbox::report::Report;
 use crate::sandbox::spec::Access;
@@ -20,11 +21,21 @@ use crate::sys::limit;
 use crate::sys::process;
 use crate::sys::seccomp;
 
+/// Done before anything else is started.
+pub(super) fn limit_numbers(inside: &mut Inside) -> Result<(), Problem> {
+    let is_usual = inside.spec.limits.processes == Processes::Usual;
+    match inside.ungrouped.limit_numbers() {
+        Err(_) if is_usual => Ok(()),
+        limited => Ok(limited?),
+    }
+}
+
+/// Of two limits on the same, the lower one holds.
 pub(super) fn set_limits(inside: &mut Inside) -> Result<(), Problem> {
     for limit in &inside.spec.ulimits {
         limit::set(&limit.name, limit.soft, limit.hard)?;
     }
-    Ok(())
+    Ok(inside.ungrouped.apply()?)
 }
 
 /// Tried as root first: a directory that root may enter and the user may not is allowed, as in

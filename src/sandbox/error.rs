@@ -202,6 +202,10 @@ impl Error {
                      without, write FROM --platform=$BUILDPLATFORM where a RUN follows",
                 )
             }
+            Error::Limit { .. } => Some(
+                "leave it out, or have rbuild make control groups: `rbuild doctor` says how to \
+                 gain them",
+            ),
             Error::NeedsNamespaces { .. } => Some("`rbuild doctor` says how to gain them"),
             _ => None,
         }

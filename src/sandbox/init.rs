@@ -40,6 +40,7 @@ use crate::sandbox::stub::Stubs;
 use crate::sandbox::supervise;
 use crate::sandbox::system;
 use crate::sandbox::system::System;
+use crate::sandbox::ungrouped::Ungrouped;
 use crate::sandbox::user;
 use crate::sandbox::user::Identity;
 use crate::sys::Dir;
@@ -61,6 +62,8 @@ pub(super) struct Inside {
     pub(super) spec: Spec,
     channel: Channel,
     pub(super) doors: Vec<Door>,
+    /// The limits that no group keeps.
+    pub(super) ungrouped: Ungrouped,
     pub(super) system: Option<System>,
     pub(super) filter: Option<Rc<Filter>>,
     pub(super) forbids_devices: bool,
@@ -83,8 +86,9 @@ pub(super) struct Inside {
 type Step = (&'static str, fn(&mut Inside) -> Result<(), Problem>);
 
 /// All that is done, in this order.
-const STEPS: [Step; 22] = [
+const STEPS: [Step; 23] = [
     ("go into its control groups", apart::enter_groups),
+    ("count its processes", confine::limit_numbers),
     ("keep its mounts to itself", |_| Ok(mount::make_private()?)),
     ("name its host", |inside| {
         Ok(namespace::set_host_name(&inside.spec.hostname)?)
@@ -176,6 +180,7 @@ impl Inside {
             spec: taken.spec,
             channel,
             doors: taken.doors,
+            ungrouped: taken.ungrouped,
             network: taken.network,
             system: ahead.system,
             filter: ahead.filter,

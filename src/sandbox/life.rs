@@ -21,6 +21,7 @@ use crate::sandbox::spec::Isolation;
 use crate::sandbox::spec::Rootfs;
 use crate::sandbox::spec::Spec;
 use crate::sandbox::stub::Stubs;
+use crate::sandbox::ungrouped::Ungrouped;
 use crate::sys::Dir;
 use crate::sys::channel::Channel;
 use crate::sys::gift;
@@ -45,6 +46,8 @@ pub(super) struct Around {
     root: Rootfs,
     limits: Limits,
     cgroup: Cgroup,
+    /// The limits that no group keeps.
+    ungrouped: Ungrouped,
     /// The mount points that it made.
     stubs: Stubs,
 }
@@ -53,8 +56,10 @@ impl Around {
     /// Makes what the sandbox of `spec` needs and cannot make inside; `list` is that of the
     /// template.
     pub(super) fn new(spec: &Spec, list: Option<&Arc<DeviceList>>) -> Result<Around, Error> {
-        let cgroup = Cgroup::new(&spec.limits, spec.security, list)?;
+        let (cgroup, missed) = Cgroup::new(&spec.limits, spec.security, list)?;
+        let has_namespaces = spec.isolation == Isolation::Namespace;
         Ok(Around {
+            ungrouped: Ungrouped::of(&spec.limits, has_namespaces, missed)?,
             root: spec.root.clone(),
             limits: spec.limits.clone(),
             cgroup,
@@ -62,9 +67,14 @@ impl Around {
         })
     }
 
-    /// Opens the ways into the control groups.
-    pub(super) fn doors(&self) -> Result<Vec<Door>, Error> {
-        self.cgroup.doors()
+    /// Says by what it is limited: the ways into its control groups, and what holds without any.
+    pub(super) fn bounds(&self) -> Result<(Vec<Door>, Ungrouped), Error> {
+        Ok((self.cgroup.doors()?, self.ungrouped.clone()))
+    }
+
+    /// Says which limits hold for less than all of it.
+    pub(super) fn note(&self) -> Option<String> {
+        self.ungrouped.note()
     }
 
     /// Removes what the sandbox left behind, now that it is gone and its mounts with it.

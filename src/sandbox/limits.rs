@@ -35,6 +35,17 @@ pub enum Processes {
     Unlimited,
 }
 
+impl Processes {
+    /// The number, if there is one.
+    pub(super) fn count(self) -> Option<u64> {
+        match self {
+            Processes::Usual => Some(PROCESSES_USUAL),
+            Processes::AtMost(count) => Some(count),
+            Processes::Unlimited => None,
+        }
+    }
+}
+
 /// The limit on processes unless another is asked for.
 pub const PROCESSES_USUAL: u64 = 8192;
 

@@ -26,7 +26,9 @@
 //! | `close_range` | 5.9 | no open file leaks in | closed one by one |
 //! | `fchmodat2` | 6.6 | a mode set without following a link | a handle, and two calls more |
 //! | `seccomp` filters | 3.17 | calls that no container needs are refused | refused |
-//! | cgroups, version 1 or 2 | - | memory, processors and processes are limited | a limit that was asked for is refused |
+//! | cgroups, version 1 or 2 | - | memory, processors and processes are limited | the next two, and a limit for each process; else a limit that was asked for is refused |
+//! | `pid_max` of a namespace | 6.14 | processes are limited without cgroups | processes of a user are |
+//! | `RLIMIT_NPROC` of a user namespace | 5.14 | the same, as any user | all processes of the user count |
 //! | cgroup devices, version 1 or a program in version 2 | 4.15 | a device that a program makes itself opens if it is one of the usual | mounts forbid all of them |
 //! | slirp4netns or pasta | - | a way out of a network of its own | the host's network |
 //! | `seccomp_unotify` | 5.9 | owners that a user namespace of one user cannot set are remembered | they are forgotten |
@@ -76,6 +78,7 @@ mod supervise;
 mod system;
 mod template;
 mod terminal;
+mod ungrouped;
 mod unmapped;
 mod user;
 

@@ -9,11 +9,15 @@ use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 use std::os::fd::OwnedFd;
 
+use serde::Deserialize;
+use serde::Serialize;
+
 use crate::sandbox::Error;
 use crate::sandbox::cgroup::Door;
 use crate::sandbox::report::Problem;
 use crate::sandbox::spec::Network;
 use crate::sandbox::spec::Spec;
+use crate::sandbox::ungrouped::Ungrouped;
 use crate::sys;
 use crate::sys::channel::Channel;
 use crate::sys::channel::Message;
@@ -23,20 +27,29 @@ use crate::sys::process;
 
 /// All that is handed over to the copy.
 ///
-/// The message says of each door whether the sandbox is refused if it cannot go in. With it come
-/// standard input, output and error, the spec as a file, the doors, and the network that it joins
+/// The message says of each door whether the sandbox is refused if it cannot go in, and which limits
+/// hold without groups. With it come standard input, output and error, the spec as a file, the doors, and the network that it joins
 /// if it does.
 pub(super) struct Order {
     standard: [OwnedFd; 3],
     spec: File,
     doors: Vec<Door>,
+    ungrouped: Ungrouped,
     network: Option<File>,
+}
+
+/// What the message says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Text {
+    are_asked: Vec<bool>,
+    ungrouped: Ungrouped,
 }
 
 /// What a copy takes of it.
 pub(super) struct Taken {
     pub(super) spec: Spec,
     pub(super) doors: Vec<Door>,
+    pub(super) ungrouped: Ungrouped,
     pub(super) network: Option<File>,
 }
 
@@ -44,12 +57,13 @@ impl Order {
     pub(super) fn new(
         spec: &Spec,
         standard: [OwnedFd; 3],
-        doors: Vec<Door>,
+        (doors, ungrouped): (Vec<Door>, Ungrouped),
     ) -> Result<Order, Error> {
         Ok(Order {
             standard,
             spec: write(spec)?,
             doors,
+            ungrouped,
             network: joined(spec)?,
         })
     }
@@ -60,14 +74,17 @@ impl Order {
         files.push(self.spec.as_fd());
         files.extend(self.doors.iter().map(|door| door.file.as_fd()));
         files.extend(self.network.as_ref().map(AsFd::as_fd));
-        let asked: Vec<bool> = self.doors.iter().map(|door| door.is_asked).collect();
-        let text = serde_json::to_vec(&asked).map_err(Error::Encode)?;
+        let text = Text {
+            are_asked: self.doors.iter().map(|door| door.is_asked).collect(),
+            ungrouped: self.ungrouped.clone(),
+        };
+        let text = serde_json::to_vec(&text).map_err(Error::Encode)?;
         channel.send(&text, &files).map_err(Error::Start)
     }
 
     /// Takes the order that came, and the standard files for this process's own.
     pub(super) fn take(message: Message) -> Result<Taken, Problem> {
-        let asked: Vec<bool> = serde_json::from_slice(&message.bytes).map_err(unreadable)?;
+        let text: Text = serde_json::from_slice(&message.bytes).map_err(unreadable)?;
         let mut files = message.files.into_iter();
         let mut next = || {
             let missing = || sys::Error::new("recvmsg()", io::ErrorKind::UnexpectedEof.into());
@@ -75,7 +92,7 @@ impl Order {
         };
         process::set_standard_files([next()?, next()?, next()?])?;
         let spec = read(File::from(next()?))?;
-        let doors = asked.into_iter().map(|is_asked| {
+        let doors = text.are_asked.into_iter().map(|is_asked| {
             let file = File::from(next()?);
             Ok(Door { file, is_asked })
         });
@@ -85,6 +102,7 @@ impl Order {
         Ok(Taken {
             spec,
             doors,
+            ungrouped: text.ungrouped,
             network,
         })
     }

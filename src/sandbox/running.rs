@@ -35,6 +35,9 @@ pub struct Running {
     pub stderr: Option<PipeReader>,
     /// The user's end of the process's terminal, if it has one.
     pub terminal: Option<File>,
+    /// What of its limits holds for less than the whole sandbox, for want of control groups; for the
+    /// user to know.
+    pub note: Option<String>,
     pub(super) life: Life,
 }
 

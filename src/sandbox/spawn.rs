@@ -35,8 +35,9 @@ pub fn spawn(spec: &Spec, options: &SpawnOptions) -> Result<Running, Error> {
     let files = Files::new(spec, options)?;
     let kind = Kind::of(spec)?;
     let around = Around::new(spec, options.template.devices())?;
-    let order = around.doors();
-    let order = order.and_then(|doors| Order::new(spec, files.inner, doors));
+    let note = around.note();
+    let order = around.bounds();
+    let order = order.and_then(|bounds| Order::new(spec, files.inner, bounds));
     let made = order.and_then(|order| Ok((order, options.template.copy(&kind)?)));
     let (order, (copy, channel)) = match made {
         Ok(made) => made,
@@ -52,6 +53,7 @@ pub fn spawn(spec: &Spec, options: &SpawnOptions) -> Result<Running, Error> {
         stdout: files.stdout,
         stderr: files.stderr,
         terminal: terminal.map(File::from),
+        note,
         life,
     })
 }

@@ -28,6 +28,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
 
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -166,6 +167,8 @@ pub struct Worker {
     commands: Expected,
     mount_points: MountPoints,
     empty_layer: EmptyLayer,
+    /// Whether it was said which limits of commands hold for less than all of one.
+    is_noted: Arc<AtomicBool>,
     /// Who wants to know of layers as soon as they are there.
     layers: Option<UnboundedSender<Layer>>,
 }
@@ -190,6 +193,7 @@ impl Worker {
             networks: Arc::default(),
             mount_points: MountPoints::default(),
             empty_layer: EmptyLayer::default(),
+            is_noted: Arc::default(),
             layers: None,
         }
     }

@@ -41,3 +41,4 @@ mod supervised;
 mod support;
 mod sys;
 mod transfer;
+mod ungrouped;

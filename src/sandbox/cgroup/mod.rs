@@ -33,7 +33,8 @@ use self::place::Held;
 pub(super) use self::place::Parents;
 use self::place::Place;
 use self::place::Version;
-use self::setting::Necessity;
+pub(super) use self::setting::Limit;
+pub(super) use self::setting::Necessity;
 use self::setting::Setting;
 
 /// The groups of one sandbox.
@@ -52,6 +53,15 @@ struct Group {
     /// The first limit it is for.
     necessity: Necessity,
     _held: Held,
+}
+
+/// A limit that no group keeps.
+#[derive(Debug)]
+pub(super) struct Missed {
+    pub(super) limit: Limit,
+    pub(super) necessity: Necessity,
+    /// Why not.
+    pub(super) source: sys::Error,
 }
 
 /// The way into a group: a file, open for writing.
@@ -75,13 +85,13 @@ impl Door {
 
 impl Cgroup {
     /// Makes the groups that the limits need, under the list of the template's sandboxes, if there
-    /// is one. A limit that was asked for and cannot be set is an error; one that is usual is left
-    /// out.
+    /// is one. Gives the limits that cannot be set as well.
     pub(super) fn new(
         limits: &Limits,
         security: Security,
         list: Option<&Arc<DeviceList>>,
-    ) -> Result<Cgroup, Error> {
+    ) -> Result<(Cgroup, Vec<Missed>), Error> {
+        let mut missed = Vec::new();
         let mut cgroup = Cgroup::default();
         let name = name().map_err(Error::Start)?;
         match (security, list) {
@@ -90,18 +100,23 @@ impl Cgroup {
             (Security::Insecure, None) => {}
         }
         for setting in &setting::of(limits) {
-            let done = cgroup.set(setting, &name);
-            if let (Err(source), Necessity::Asked { flag }) = (done, setting.necessity) {
-                return Err(Error::Limit { flag, source });
+            let before = cgroup.groups.len();
+            if let Err(source) = cgroup.set(setting, &name) {
+                cgroup.remove_from(before);
+                missed.push(Missed {
+                    limit: setting.limit,
+                    necessity: setting.necessity,
+                    source,
+                });
             }
         }
-        Ok(cgroup)
+        Ok((cgroup, missed))
     }
 
-    /// Finds out whether limits can be set, for nobody.
-    pub(super) fn try_limits(limits: &Limits) -> Result<(), Error> {
-        let cgroup = Cgroup::new(limits, Security::Sandbox, None)?;
-        cgroup.doors().map(drop)
+    /// Finds out which limits cannot be set, for nobody.
+    pub(super) fn try_limits(limits: &Limits) -> Result<Vec<Missed>, Error> {
+        let (cgroup, missed) = Cgroup::new(limits, Security::Sandbox, None)?;
+        cgroup.doors().map(|_| missed)
     }
 
     /// Makes a group beside the list, under which whoever is copied from the template is.
@@ -185,14 +200,14 @@ impl Cgroup {
             return limits.memory_bytes.map(Exceeded::Memory);
         }
         if count(("pids.events", "pids.events"), "max ") > 0 {
-            return setting::processes(limits.processes).map(Exceeded::Processes);
+            return limits.processes.count().map(Exceeded::Processes);
         }
         None
     }
 
-    /// Removes the groups, which nothing is in any more.
-    pub(super) fn remove(&mut self) {
-        for group in self.groups.drain(..) {
+    /// Removes the groups from one on, which nothing is in any more.
+    fn remove_from(&mut self, first: usize) {
+        for group in self.groups.drain(first..) {
             // What cannot be removed now is removed by the next rbuild.
             let _left = fs::remove_dir(&group.path);
         }
@@ -201,7 +216,7 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        self.remove();
+        self.remove_from(0);
     }
 }
 

@@ -3,12 +3,12 @@
 use crate::sandbox::cgroup::place::Version;
 use crate::sandbox::limits::CpuTime;
 use crate::sandbox::limits::Limits;
-use crate::sandbox::limits::PROCESSES_USUAL;
 use crate::sandbox::limits::Processes;
 
 /// One limit.
 #[derive(Debug)]
 pub(super) struct Setting {
+    pub(super) limit: Limit,
     /// Who keeps it.
     pub(super) controller: &'static str,
     pub(super) necessity: Necessity,
@@ -18,9 +18,20 @@ pub(super) struct Setting {
     two: Vec<(&'static str, String)>,
 }
 
+/// Which limit one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sandbox) enum Limit {
+    Processes,
+    Memory,
+    Swap,
+    CpuTime,
+    CpuShares,
+    Cpus,
+}
+
 /// What it means that a limit cannot be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Necessity {
+pub(in crate::sandbox) enum Necessity {
     /// Nothing.
     Usual,
     /// The sandbox cannot be made as this flag asks for.
@@ -36,21 +47,13 @@ impl Setting {
     }
 }
 
-/// Says how many processes there may be.
-pub(super) fn processes(processes: Processes) -> Option<u64> {
-    match processes {
-        Processes::Usual => Some(PROCESSES_USUAL),
-        Processes::AtMost(count) => Some(count),
-        Processes::Unlimited => None,
-    }
-}
-
 /// Gives what is to be set.
 pub(super) fn of(limits: &Limits) -> Vec<Setting> {
     let mut settings = Vec::new();
-    if let Some(count) = processes(limits.processes) {
+    if let Some(count) = limits.processes.count() {
         let count = count.to_string();
         settings.push(Setting {
+            limit: Limit::Processes,
             controller: "pids",
             necessity: match limits.processes {
                 Processes::AtMost(_) => asked("--pids-limit"),
@@ -62,6 +65,7 @@ pub(super) fn of(limits: &Limits) -> Vec<Setting> {
     }
     if let Some(bytes) = limits.memory_bytes {
         settings.push(Setting {
+            limit: Limit::Memory,
             controller: "memory",
             necessity: asked("--memory"),
             one: vec![("memory.limit_in_bytes", bytes.to_string())],
@@ -75,6 +79,7 @@ pub(super) fn of(limits: &Limits) -> Vec<Setting> {
     }) = limits.cpu_time
     {
         settings.push(Setting {
+            limit: Limit::CpuTime,
             controller: "cpu",
             necessity: asked("--cpus"),
             one: vec![
@@ -88,6 +93,7 @@ pub(super) fn of(limits: &Limits) -> Vec<Setting> {
         // Shares go from 2 to 262144, weights from 1 to 10000 (runc's conversion).
         let weight = 1 + (shares.clamp(2, 262_144) - 2) * 9_999 / 262_142;
         settings.push(Setting {
+            limit: Limit::CpuShares,
             controller: "cpu",
             necessity: asked("--cpu-shares"),
             one: vec![("cpu.shares", shares.to_string())],
@@ -96,6 +102,7 @@ pub(super) fn of(limits: &Limits) -> Vec<Setting> {
     }
     if let Some(cpus) = &limits.cpus {
         settings.push(Setting {
+            limit: Limit::Cpus,
             controller: "cpuset",
             necessity: asked("--cpuset-cpus"),
             one: vec![("cpuset.cpus", cpus.clone())],
@@ -120,6 +127,7 @@ fn swap(memory_bytes: u64, total_bytes: Option<u64>) -> Setting {
         }
     };
     Setting {
+        limit: Limit::Swap,
         controller: "memory",
         necessity,
         one: vec![("memory.memsw.limit_in_bytes", one)],

@@ -1,14 +1,18 @@
 //! What control groups keep.
 
-use crate::sandbox::Error;
+use crate::progress::in_one_line;
 use crate::sandbox::cgroup::Cgroup;
 use crate::sandbox::cgroup::DeviceList;
+use crate::sandbox::cgroup::Limit;
+use crate::sandbox::cgroup::Missed;
 use crate::sandbox::examine::Finding;
 use crate::sandbox::examine::finding;
 use crate::sandbox::limits::CpuTime;
 use crate::sandbox::limits::Limits;
 use crate::sandbox::limits::Processes;
+use crate::sandbox::ungrouped::Ungrouped;
 use crate::sys::id;
+use crate::sys::limit;
 
 /// What lets rbuild make groups.
 fn remedy() -> &'static str {
@@ -38,52 +42,55 @@ pub(super) fn device_list() -> Finding {
 }
 
 /// Sets limits, for nobody.
-pub(super) fn limits() -> Finding {
-    let tried = asked().map(|(flag, limits)| (flag, Cgroup::try_limits(&limits)));
-    let names = |is_kept: bool| {
-        let which = tried.iter().filter(|(_, tried)| tried.is_ok() == is_kept);
-        which.map(|(flag, _)| *flag).collect::<Vec<_>>().join(", ")
+pub(super) fn limits(is_apart: bool) -> Finding {
+    let limits = all_limits();
+    let missed = match Cgroup::try_limits(&limits) {
+        Ok(missed) => missed,
+        Err(error) => {
+            let error = in_one_line(&error);
+            return finding("limits", Err(error)).unless_good("flags may be refused", remedy());
+        }
     };
-    let why_not = tried.iter().find_map(|(_, tried)| tried.as_ref().err());
-    let result = match why_not {
-        None => Ok(format!("{} are kept", names(true))),
-        Some(Error::Limit { source, .. }) => Err(format!(
-            "{} cannot be kept: {}",
-            names(false),
-            source.in_one_line()
+    let costs = missed.iter().map(|missed| cost(missed, &limits, is_apart));
+    let costs: Vec<&str> = costs.flatten().collect();
+    let result = match (missed.first(), costs.is_empty()) {
+        (None, _) => Ok("kept by control groups".to_owned()),
+        (Some(_), true) => Ok("kept, by other means than control groups too".to_owned()),
+        (Some(first), false) => Err(format!(
+            "no control group can be used: {}",
+            first.source.in_one_line()
         )),
-        Some(error) => Err(error.to_string()),
     };
-    finding("limits", result).unless_good(
-        "these flags are refused, and a command may start as many processes as it likes",
-        remedy(),
-    )
+    finding("limits", result).unless_good(costs.join("; "), remedy())
 }
 
-/// A limit for each controller, with the flag that asks for it.
-fn asked() -> [(&'static str, Limits); 3] {
-    let none = || Limits {
-        processes: Processes::Unlimited,
-        ..Limits::default()
-    };
-    let memory = Limits {
+/// Says what it costs that no group keeps a limit, if anything.
+fn cost(missed: &Missed, limits: &Limits, is_apart: bool) -> Option<&'static str> {
+    let mut ungrouped = Ungrouped::default();
+    let is_kept = ungrouped.keep(missed.limit, limits, is_apart);
+    match missed.limit {
+        Limit::Processes if !is_kept => {
+            Some("--pids-limit is refused, and a command may start as many processes as it likes")
+        }
+        Limit::CpuTime => Some("--cpus is refused"),
+        Limit::CpuShares => Some("--cpu-shares is refused"),
+        Limit::Processes | Limit::Memory | Limit::Cpus => ungrouped.weaknesses().next(),
+        // Many kernels count no swap, or have none.
+        Limit::Swap => None,
+    }
+}
+
+/// All limits that there are.
+fn all_limits() -> Limits {
+    Limits {
         memory_bytes: Some(1 << 30),
-        ..none()
-    };
-    let time = Limits {
+        memory_and_swap_bytes: None,
+        processes: Processes::AtMost(1000),
         cpu_time: Some(CpuTime {
             quota_us: 100_000,
             period_us: 100_000,
         }),
-        ..none()
-    };
-    let processes = Limits {
-        processes: Processes::AtMost(1000),
-        ..none()
-    };
-    [
-        ("--memory", memory),
-        ("--cpus", time),
-        ("--pids-limit", processes),
-    ]
+        cpu_shares: Some(1024),
+        cpus: limit::processors().first().map(usize::to_string),
+    }
 }

@@ -5,7 +5,6 @@ mod groups;
 mod network;
 mod users;
 
-use std::fs;
 use std::path::Path;
 
 use crate::sandbox::Error;
@@ -17,6 +16,7 @@ use crate::sys::alone;
 use crate::sys::file;
 use crate::sys::id;
 use crate::sys::id::Capabilities;
+use crate::sys::kernel;
 use crate::sys::overlay;
 use crate::sys::process;
 
@@ -33,7 +33,7 @@ pub struct Finding {
     /// What was found.
     pub found: String,
     /// What it costs that it is not; empty if it is.
-    pub costs: &'static str,
+    pub costs: String,
     /// The line that gains it; empty if there is none.
     pub remedy: String,
 }
@@ -58,7 +58,7 @@ pub fn examine(root: &Path, refused: Option<&Error>) -> Vec<Finding> {
         ]);
         // Where there are no namespaces, a command can open every device that it can make.
         findings.extend(is_apart.then(groups::device_list));
-        findings.extend([groups::limits(), network::way_out(is_apart)]);
+        findings.extend([groups::limits(is_apart), network::way_out(is_apart)]);
         findings.extend(store.is_good.then(|| overlays(root, is_apart)));
     }
     if store.is_good {
@@ -74,7 +74,7 @@ fn finding(name: &'static str, result: Result<String, String>) -> Finding {
         name,
         is_good,
         found: result.unwrap_or_else(|error| error),
-        costs: "",
+        costs: String::new(),
         remedy: String::new(),
     }
 }
@@ -86,21 +86,19 @@ impl Finding {
         self.name == STORE && !self.is_good
     }
 
-    fn unless_good(mut self, costs: &'static str, remedy: impl Into<String>) -> Finding {
+    fn unless_good(mut self, costs: impl Into<String>, remedy: impl Into<String>) -> Finding {
         if !self.is_good {
-            (self.costs, self.remedy) = (costs, remedy.into());
+            (self.costs, self.remedy) = (costs.into(), remedy.into());
         }
         self
     }
 }
 
 fn kernel() -> Finding {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut numbers = release.split('.').map(|number| number.parse::<u32>());
-    let version = (numbers.next(), numbers.next());
-    let is_new = matches!(version, (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= (5, 12));
-    let release = release.trim().to_owned();
-    let result = if is_new { Ok(release) } else { Err(release) };
+    let result = match kernel::is_at_least(5, 12) {
+        true => Ok(kernel::release()),
+        false => Err(kernel::release()),
+    };
     finding("kernel", result).unless_good("rbuild needs Linux 5.12", "use a newer kernel")
 }
 

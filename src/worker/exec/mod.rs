@@ -20,6 +20,7 @@ use std::io;
 use std::io::PipeReader;
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 use crate::graph::ExecOp;
 use crate::graph::Network;
@@ -248,6 +249,11 @@ fn execute(
         output: Output::Pipe,
     };
     let mut running = sandbox::spawn(spec, &options)?;
+    if let Some(note) = running.note.take()
+        && !worker.is_noted.swap(true, Ordering::Relaxed)
+    {
+        step.sink().warn(note);
+    }
     started(running.killer());
     if worker.commands.has_more() {
         worker.template.expect(spec);
