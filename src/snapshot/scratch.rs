@@ -83,31 +83,43 @@ impl Drop for Scratch {
     }
 }
 
-/// Removes the scratch directories of processes that are gone; tells how many there were.
+/// Removes the scratch directories of processes that are gone; tells how many there were. One that
+/// cannot be removed keeps no other, and fails it in the end.
 pub(super) fn remove_dead(store: &Path) -> Result<usize> {
     let making = lock_file(store)?;
     making.lock().map_err(cannot("lock", store))?;
-    let mut removed = 0;
+    let (mut removed, mut failed) = (0, None);
     for entry in fs::read_dir(store).map_err(cannot("read", store))? {
         let path = entry.map_err(cannot("read", store))?.path();
         let name = path.file_name().and_then(|name| name.to_str());
         if !name.is_some_and(|name| name.starts_with(PREFIX)) {
             continue;
         }
-        let lock = match File::open(&path) {
-            // Its process removed it meanwhile.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            opened => opened.map_err(cannot("read", &path))?,
-        };
-        if lock.try_lock().is_ok() {
-            // What ran in it, where nothing else held it.
-            family::end_strays(&path).map_err(on_tree(&path))?;
-            loan::end_all(&path).map_err(on_tree(&path))?;
-            remove_tree(&path)?;
-            removed += 1;
+        match remove_if_dead(&path) {
+            Ok(is_removed) => removed += usize::from(is_removed),
+            Err(error) => {
+                failed.get_or_insert(error);
+            }
         }
     }
-    Ok(removed)
+    failed.map_or(Ok(removed), Err)
+}
+
+/// Removes a scratch directory if its process is gone; says whether it did.
+fn remove_if_dead(path: &Path) -> Result<bool> {
+    let lock = match File::open(path) {
+        // Its process removed it meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        opened => opened.map_err(cannot("read", path))?,
+    };
+    if lock.try_lock().is_err() {
+        return Ok(false);
+    }
+    // What ran in it, where nothing else held it.
+    family::end_strays(path).map_err(on_tree(path))?;
+    loan::end_all(path).map_err(on_tree(path))?;
+    remove_tree(path)?;
+    Ok(true)
 }
 
 /// Removes a directory and all below it; nothing there is no failure.
@@ -127,4 +139,27 @@ fn lock_file(store: &Path) -> Result<File> {
         .write(true)
         .open(&path);
     opened.map_err(cannot("create", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_removed_keeps_nothing_else() {
+        let store = tempfile::tempdir().unwrap();
+        let place = |name: &str| store.path().join(format!("{PREFIX}{name}"));
+        // Nobody opens a link to itself.
+        std::os::unix::fs::symlink(place("loop"), place("loop")).unwrap();
+        for number in 0..20 {
+            fs::create_dir(place(&number.to_string())).unwrap();
+        }
+        let held = Scratch::new(store.path()).unwrap();
+        let error = remove_dead(store.path()).unwrap_err();
+        assert!(error.to_string().contains("loop"), "{error}");
+        assert!((0..20).all(|number| !place(&number.to_string()).exists()));
+        assert!(held.path().exists());
+        fs::remove_file(place("loop")).unwrap();
+        assert_eq!(remove_dead(store.path()).unwrap(), 0);
+    }
 }
