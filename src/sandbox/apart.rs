@@ -4,6 +4,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use crate::sandbox::Error;
+use crate::sandbox::cgroup::Limit;
 use crate::sandbox::init::Inside;
 use crate::sandbox::report::Problem;
 use crate::sandbox::spec::Access;
@@ -111,7 +112,14 @@ pub(super) fn leave_session(_: &mut Inside) -> Result<(), Problem> {
     Ok(process::new_keyring()?)
 }
 
+/// A group that is there for the usual limit may stay shut; then that is kept without.
 pub(super) fn enter_groups(inside: &mut Inside) -> Result<(), Problem> {
-    let mut doors = inside.doors.drain(..);
-    Ok(doors.try_for_each(|mut door| door.enter())?)
+    let has_namespaces = inside.spec.isolation == Isolation::Namespace;
+    for mut door in inside.doors.drain(..) {
+        if !door.enter()? {
+            let (own, limits) = (&mut inside.ungrouped, &inside.spec.limits);
+            let _kept = own.keep(Limit::Processes, limits, has_namespaces);
+        }
+    }
+    Ok(())
 }

@@ -81,8 +81,8 @@ pub(super) fn serve(mut args: impl Iterator<Item = OsString>) -> i32 {
 fn go_under_list(file: File) -> DeviceRule {
     let is_asked = true;
     match (Door { file, is_asked }).enter() {
-        Ok(()) => DeviceRule::Listed,
-        Err(_) => DeviceRule::Mounted,
+        Ok(true) => DeviceRule::Listed,
+        _ => DeviceRule::Mounted,
     }
 }
 

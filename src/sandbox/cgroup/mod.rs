@@ -73,12 +73,11 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// Moves this process in, which has one thread.
-    pub(super) fn enter(&mut self) -> Result<(), sys::Error> {
-        let write = |error| sys::Error::new("write(cgroup, \"0\")", error);
-        match self.file.write_all(b"0").map_err(write) {
-            Err(error) if self.is_asked => Err(error),
-            _ => Ok(()),
+    /// Moves this process in, which has one thread; says whether it is in, if it need not be.
+    pub(super) fn enter(&mut self) -> Result<bool, sys::Error> {
+        match self.file.write_all(b"0") {
+            Err(error) if self.is_asked => Err(sys::Error::new("write(cgroup, \"0\")", error)),
+            entered => Ok(entered.is_ok()),
         }
     }
 }
@@ -239,4 +238,22 @@ fn make(path: &Path) -> Result<(), sys::Error> {
 fn write(path: &Path, value: &str) -> Result<(), sys::Error> {
     fs::write(path, value)
         .map_err(|error| sys::Error::new(format!("write({path:?}, {value:?})"), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_door_that_stays_shut_is_told() {
+        let shut = |is_asked| {
+            let file = File::options().write(true).open("/dev/full").unwrap();
+            Door { file, is_asked }
+        };
+        assert!(matches!(shut(false).enter(), Ok(false)));
+        assert!(shut(true).enter().is_err());
+        let file = tempfile::tempfile().unwrap();
+        let is_asked = false;
+        assert!(matches!((Door { file, is_asked }).enter(), Ok(true)));
+    }
 }

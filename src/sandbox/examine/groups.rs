@@ -55,7 +55,7 @@ pub(super) fn limits(is_apart: bool) -> Finding {
     let costs: Vec<&str> = costs.flatten().collect();
     let result = match (missed.first(), costs.is_empty()) {
         (None, _) => Ok("kept by control groups".to_owned()),
-        (Some(_), true) => Ok("kept, by other means than control groups too".to_owned()),
+        (Some(_), true) => Ok("kept, though not all by control groups".to_owned()),
         (Some(first), false) => Err(format!(
             "no control group can be used: {}",
             first.source.in_one_line()
