@@ -34,6 +34,7 @@ pub mod limit;
 pub mod loan;
 pub mod mount;
 pub mod namespace;
+pub mod netlink;
 pub mod overlay;
 pub mod process;
 pub mod random;
