@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::progress::in_one_line;
+use crate::sandbox::outbound::Obstacle;
 use crate::sandbox::report::Problem;
 use crate::sys;
 use crate::sys::process;
@@ -155,6 +157,14 @@ pub enum Error {
         program: &'static str,
         /// What it said, or how it ended.
         because: String,
+    },
+    /// No program leads a network outside, and this process itself cannot either.
+    #[error("{programs}, and rbuild itself leads none: {obstacle}", programs = in_one_line(.programs))]
+    NoWayOut {
+        /// Why no program does.
+        programs: Box<Error>,
+        /// Why this process does not.
+        obstacle: Obstacle,
     },
     /// A network was given up, since nobody wants it any more.
     #[error("the network is no longer wanted")]

@@ -30,7 +30,8 @@
 //! | `pid_max` of a namespace | 6.14 | processes are limited without cgroups | processes of a user are |
 //! | `RLIMIT_NPROC` of a user namespace | 5.14 | the same, as any user | all processes of the user count |
 //! | cgroup devices, version 1 or a program in version 2 | 4.15 | a device that a program makes itself opens if it is one of the usual | mounts forbid all of them |
-//! | slirp4netns or pasta | - | a way out of a network of its own | the host's network |
+//! | slirp4netns or pasta | - | a way out of a network of its own | the host passes its packets on |
+//! | `veth`, and `nf_tables` with owners of tables | 5.12 | the same without such a program | the host's network |
 //! | `seccomp_unotify` | 5.9 | owners that a user namespace of one user cannot set are remembered | they are forgotten |
 //! | user namespaces | 3.8 | any user is root of one | root is needed |
 //! | overlay `userxattr` | 5.11 | overlays in a user namespace | root file systems are copied |
@@ -43,7 +44,6 @@
 mod ahead;
 mod anchor;
 mod apart;
-mod carrier;
 mod cgroup;
 mod confine;
 mod copying;
@@ -98,6 +98,7 @@ pub use self::limits::Limits;
 pub use self::limits::PROCESSES_USUAL;
 pub use self::limits::Processes;
 pub use self::network::SandboxNetwork;
+pub use self::outbound::Obstacle;
 pub use self::outbound::Outbound;
 pub use self::rootless::Entry;
 pub use self::rootless::enter;

@@ -28,22 +28,10 @@ impl SandboxNetwork {
     }
 
     /// Connects to a port on the sandbox's loopback interface.
-    ///
-    /// A thread belongs to one network, so one is started for this and ended at once: a socket
-    /// stays on the network it was made on.
     pub fn connect(&self, port: u16) -> Result<TcpStream, Error> {
-        std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().name("sandbox network".to_owned());
-            let thread = thread
-                .spawn_scoped(scope, || {
-                    namespace::enter_network(&self.namespace).map_err(Error::Network)?;
-                    connect_here(port).map_err(|source| Error::Connect { port, source })
-                })
-                .map_err(Error::Thread)?;
-            thread
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+        let connected = namespace::on_network(&self.namespace, || connect_here(port));
+        let connected = connected.map_err(Error::Network)?;
+        connected.map_err(|source| Error::Connect { port, source })
     }
 }
 

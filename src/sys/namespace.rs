@@ -79,18 +79,26 @@ pub fn new_network() -> Result<File> {
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Whether the network that this thread is on leads beyond its own addresses.
-pub fn has_default_route() -> Result<bool> {
-    const PATH: &str = "/proc/thread-self/net/route";
-    let table = std::fs::read_to_string(PATH).call(|| format!("read({PATH:?})"))?;
-    // Interface, destination, gateway, …: a destination of zeros is everywhere.
-    let destination = |line: &str| line.split_whitespace().nth(1) == Some("00000000");
-    Ok(table.lines().any(destination))
-}
-
 /// Opens a network namespace that has a name in the file system.
 pub fn network_at(path: &Path) -> Result<File> {
     File::open(path).map_err(|source| Error::new(format!("open({path:?})"), source))
+}
+
+/// Does something on another network. A thread belongs to one, so one is started for this and ended at
+/// once; what is opened meanwhile stays on that network.
+pub fn on_network<T: Send>(
+    namespace: impl AsFd + Send,
+    work: impl FnOnce() -> T + Send,
+) -> Result<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("other network".to_owned());
+        let enter = || enter_network(namespace).map(|()| work());
+        let thread = thread.spawn_scoped(scope, enter);
+        let thread = thread.call(|| "clone(CLONE_THREAD)".to_owned())?;
+        thread
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 /// Moves this thread, and only it, into a network namespace.

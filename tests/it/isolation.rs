@@ -160,12 +160,15 @@ fn why_there_is_no_way_out_is_told_once_and_by_the_doctor() {
     );
     let mut build = home.build(&context);
     build.args(["--no-cache", "--build-context", "host=/bin"]);
+    // On a network of its own the machine leads none outside either.
     let script = "mount -t tmpfs none /dev/net && exec \"$@\"";
     let without_tun =
-        |command: &Command| within(["unshare", "-m", "sh", "-c", script, "sh"], command);
+        |command: &Command| within(["unshare", "-m", "-n", "sh", "-c", script, "sh"], command);
     let built = succeed(&mut without_tun(&build)).stderr;
     let warning = "slirp4netns leads no network outside: open(\"/dev/net/tun\")";
     assert_eq!(built.matches(warning).count(), 1, "{built}");
+    let nor_itself = "and rbuild itself leads none: this machine has no default route";
+    assert!(built.contains(nor_itself), "{built}");
 
     let mut doctor = home.rbuild();
     let told = succeed(&mut without_tun(doctor.arg("doctor"))).stdout;

@@ -30,6 +30,7 @@ mod plan;
 mod platforms;
 mod remote;
 mod remote_faults;
+mod routed;
 mod run;
 mod sandbox;
 mod secrets;

@@ -4,9 +4,12 @@ use std::fs::File;
 use std::io;
 
 use crate::progress::in_one_line;
-use crate::sandbox::carrier::CARRIERS;
+use crate::sandbox::Error;
 use crate::sandbox::examine::Finding;
 use crate::sandbox::examine::finding;
+use crate::sandbox::outbound::CARRIERS;
+use crate::sandbox::outbound::LINKS;
+use crate::sandbox::outbound::Obstacle;
 use crate::sandbox::outbound::Outbound;
 use crate::sandbox::program;
 use crate::sys::namespace;
@@ -16,21 +19,44 @@ const TUN: &str = "/dev/net/tun";
 
 /// Makes such a network.
 pub(super) fn way_out(is_apart: bool) -> Finding {
-    let result = match Outbound::open(|| true) {
-        Ok(network) => Ok(format!(
-            "{} leads a network outside",
-            network.carrier_name()
-        )),
-        Err(error) => Err(in_one_line(&error)),
-    };
-    let remedy = match result {
+    let opened = Outbound::open(|| true);
+    let remedy = match &opened {
         Ok(_) => String::new(),
-        Err(_) => gain(is_apart),
+        Err(error) => {
+            let own = gain_itself(error).into_iter();
+            own.chain([gain(is_apart)])
+                .collect::<Vec<_>>()
+                .join("; or ")
+        }
     };
+    let result = opened
+        .map(|network| format!("{} leads a network outside", network.leader()))
+        .map_err(|error| in_one_line(&error));
     finding("network", result).unless_good("commands run on the network of this machine", remedy)
 }
 
-/// Names all that is missing, not only what was missed first.
+/// Says what has this machine pass on what commands send.
+fn gain_itself(error: &Error) -> Option<String> {
+    let Error::NoWayOut { obstacle, .. } = error else {
+        return None;
+    };
+    match obstacle {
+        Obstacle::Forwarding => Some(
+            "sysctl -w net.ipv4.ip_forward=1; in a container: docker run --sysctl \
+             net.ipv4.ip_forward=1"
+                .to_owned(),
+        ),
+        Obstacle::Firewall => Some(format!(
+            "iptables -I FORWARD -i {LINKS}+ -j ACCEPT && iptables -I FORWARD -o {LINKS}+ -j ACCEPT"
+        )),
+        Obstacle::NoNameServer => Some("name one outside in /etc/resolv.conf".to_owned()),
+        Obstacle::Forbidden | Obstacle::NoRoute | Obstacle::NoAddress | Obstacle::Refused(_) => {
+            None
+        }
+    }
+}
+
+/// Names all that programs miss, not only what was missed first.
 fn gain(is_apart: bool) -> String {
     let mut parts = Vec::new();
     if !is_apart {

@@ -1,7 +1,6 @@
 //! What the host lends a sandbox for as long as it runs: names, name servers, certificates.
 
 use std::fmt::Write;
-use std::net::Ipv4Addr;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -42,38 +41,13 @@ pub fn network_files(
     let mut mounts = vec![file("/etc/hosts", hosts.into_bytes())];
     // Without one, the C library asks a name server on this machine.
     if let Ok(host) = std::fs::read_to_string(RESOLV_CONF) {
-        let own = network.and_then(|network| reachable(&host, network.name_server()));
+        let own = network.and_then(|network| network.resolv_conf(&host));
         mounts.push(match own {
             Some(own) => file(RESOLV_CONF, own.into_bytes()),
             None => bind(RESOLV_CONF, PathBuf::from(RESOLV_CONF)),
         });
     }
     mounts
-}
-
-/// Rewrites the host's `resolv.conf` for a network from which only IPv4 servers outside are
-/// reached, and all of the host's behind `through`; nothing if it is right as it is.
-fn reachable(resolv_conf: &str, through: Ipv4Addr) -> Option<String> {
-    let server = |line: &str| {
-        line.trim_start()
-            .strip_prefix("nameserver")
-            .map(str::to_owned)
-    };
-    let is_reached = |line: &str| {
-        let address = server(line)?.trim().parse::<Ipv4Addr>().ok()?;
-        (!address.is_loopback() && !address.is_unspecified()).then_some(())
-    };
-    let (mut kept, mut count) = (String::new(), 0);
-    for line in resolv_conf.lines() {
-        if server(line).is_none() || is_reached(line).is_some() {
-            count += usize::from(server(line).is_some());
-            writeln!(kept, "{line}").expect("a string takes everything");
-        }
-    }
-    if count == 0 {
-        writeln!(kept, "nameserver {through}").expect("a string takes everything");
-    }
-    (kept.lines().count() != resolv_conf.lines().count() || count == 0).then_some(kept)
 }
 
 /// Shows the sandbox a certificate bundle and tells programs where it is, unless the image does.
@@ -112,29 +86,5 @@ fn bind(target: &str, path: PathBuf) -> Mount {
     Mount {
         target: target.to_owned(),
         source,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const THROUGH: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
-
-    #[test]
-    fn name_servers_outside_are_kept_as_they_are() {
-        assert_eq!(reachable("nameserver 192.0.2.1\nsearch x\n", THROUGH), None);
-    }
-
-    #[test]
-    fn name_servers_of_this_machine_are_replaced() {
-        let stub = "# a stub\nnameserver 127.0.0.53\noptions edns0\n";
-        let own = "# a stub\noptions edns0\nnameserver 10.0.2.3\n";
-        assert_eq!(reachable(stub, THROUGH).as_deref(), Some(own));
-        let mixed = "nameserver ::1\nnameserver 192.0.2.1\nnameserver fd00::1\n";
-        let own = "nameserver 192.0.2.1\n";
-        assert_eq!(reachable(mixed, THROUGH).as_deref(), Some(own));
-        let own = "search x\nnameserver 10.0.2.3\n";
-        assert_eq!(reachable("search x\n", THROUGH).as_deref(), Some(own));
     }
 }

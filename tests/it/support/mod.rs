@@ -26,6 +26,7 @@ pub(crate) mod peers;
 pub(crate) mod processes;
 pub(crate) mod takers;
 pub(crate) mod wait;
+pub(crate) mod world;
 
 /// Something a test needs and a machine may lack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub(crate) enum Feature {
     Namespaces,
     /// New user namespaces can be made.
     UserNamespaces,
+    /// In a new network there can be lines to others, and rules for packets.
+    Lines,
     /// An overlay file system can be mounted.
     Overlay,
     /// A program is in the search path.
@@ -79,6 +82,7 @@ fn is_there(feature: Feature) -> bool {
             succeeds(Command::new("unshare").args(["-m", "-p", "-f", "-i", "-u", "-n", "true"]))
         }
         Feature::UserNamespaces => succeeds(Command::new("unshare").args(["-U", "-r", "true"])),
+        Feature::Lines => lines_are_made(),
         Feature::Overlay => overlay_mounts(),
         Feature::Program(name) => find_program(name),
         Feature::Server(address) => answers(address),
@@ -105,6 +109,12 @@ fn overlay_mounts() -> bool {
             .args(["-m", "sh", "-c", script, "sh"])
             .arg(folder.path()),
     )
+}
+
+fn lines_are_made() -> bool {
+    let script =
+        "ip link add name here0 type veth peer name there0 && nft add table inet t && iptables -L";
+    succeeds(Command::new("unshare").args(["-n", "sh", "-c", script]))
 }
 
 fn find_program(name: &str) -> bool {

@@ -21,8 +21,8 @@ use crate::sys::process::Ended;
 
 /// A program that leads a network outside.
 #[derive(Debug)]
-pub(super) struct Carrier {
-    pub(super) name: &'static str,
+pub(in crate::sandbox) struct Carrier {
+    pub(in crate::sandbox) name: &'static str,
     /// How it is called; the network namespace is its open file number 3.
     args: &'static [&'static str],
     /// Where it answers to name servers' clients, with the host's name servers behind it.
@@ -31,7 +31,7 @@ pub(super) struct Carrier {
 
 /// In the order in which they are tried: the first takes a few milliseconds, the second a few
 /// tens.
-pub(super) const CARRIERS: [Carrier; 2] = [
+pub(in crate::sandbox) const CARRIERS: [Carrier; 2] = [
     Carrier {
         name: "slirp4netns",
         args: &[
