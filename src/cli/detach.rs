@@ -14,6 +14,7 @@ use super::print;
 use super::report;
 use crate::run;
 use crate::run::Container;
+use crate::sandbox;
 use crate::sys;
 
 /// Tells the keeper which container is its own.
@@ -71,6 +72,7 @@ fn start(
     environment: &Environment,
 ) -> std::io::Result<Child> {
     let log = run::open_log(log)?;
+    sandbox::leave_given_groups();
     // The keeper passes on the limit that it finds.
     let _ = sys::process::restore_open_files();
     let mut command = Command::new(&environment.binary);

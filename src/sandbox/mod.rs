@@ -82,6 +82,7 @@ mod ungrouped;
 mod unmapped;
 mod user;
 
+pub use self::cgroup::leave_given as leave_given_groups;
 pub use self::entrance::init_if_requested;
 pub use self::error::Error;
 pub use self::examine::Finding;

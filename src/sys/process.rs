@@ -54,7 +54,17 @@ pub fn open(pid: u32) -> Result<OwnedFd> {
 
 /// Gives what `/proc/self/status` says of this process under a name.
 pub fn status(name: &str) -> Option<String> {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status_of("self", name)
+}
+
+/// Gives the number of a process's parent, if both are in sight.
+pub fn parent(pid: u32) -> Option<u32> {
+    let number = status_of(&pid.to_string(), "PPid")?.parse().ok()?;
+    (number != 0).then_some(number)
+}
+
+fn status_of(process: &str, name: &str) -> Option<String> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let mut lines = status.lines();
     let found = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     Some(found.trim().to_owned())

@@ -3,12 +3,15 @@
 //! a list of the devices that can be opened in it.
 //!
 //! Version 1, where each controller has a hierarchy of its own, and version 2, which has one for
-//! all, are written to in the same way, with other names: `setting.rs` knows them. `place.rs`
-//! finds where groups can be made, `devices.rs` has the list. Groups of an rbuild that was killed
+//! all, are written to in the same way, with other names: `setting.rs` knows them. `mounted.rs`
+//! finds the hierarchies, `ground.rs` where in version 2 there is a group to begin at, `place.rs`
+//! makes groups there, `devices.rs` has the list. Groups of an rbuild that was killed
 //! are removed by the next: nobody holds them any more. The group that holds those of all rbuilds is
 //! removed by the last.
 
 mod devices;
+mod ground;
+mod mounted;
 mod place;
 mod setting;
 
@@ -25,6 +28,7 @@ use crate::sandbox::limits::Exceeded;
 use crate::sandbox::limits::Limits;
 use crate::sandbox::spec::Security;
 use crate::sys;
+use crate::sys::id;
 use crate::sys::random;
 
 pub(super) use self::devices::DeviceList;
@@ -33,9 +37,13 @@ use self::place::Held;
 pub(super) use self::place::Parents;
 use self::place::Place;
 use self::place::Version;
+pub use self::place::leave_given;
 pub(super) use self::setting::Limit;
 pub(super) use self::setting::Necessity;
 use self::setting::Setting;
+
+/// The group that holds those of all sandboxes.
+const PARENT: &str = "rbuild";
 
 /// The groups of one sandbox.
 #[derive(Debug, Default)]
@@ -131,8 +139,7 @@ impl Cgroup {
             .iter()
             .find(|place| place.has(setting.controller));
         let Some(place) = place else {
-            let call = format!("find a cgroup hierarchy for {:?}", setting.controller);
-            return Err(sys::Error::new(call, io::ErrorKind::NotFound.into()));
+            return Err(place::missing(setting.controller));
         };
         let path = self.group(place, name, setting.necessity)?;
         setting
@@ -216,6 +223,35 @@ impl Cgroup {
 impl Drop for Cgroup {
     fn drop(&mut self) {
         self.remove_from(0);
+    }
+}
+
+/// Says what lets rbuild limit what a sandbox takes.
+pub(super) fn remedy() -> &'static str {
+    let two = place::all()
+        .iter()
+        .find(|place| place.version == Version::Two);
+    match (two, id::is_initial_user_namespace()) {
+        (Some(place), false) if place.why_not.is_some() => {
+            "begin rbuild in a group of its own, from a login (ssh, machinectl shell; not su): \
+             systemd-run --user --scope -p Delegate=yes rbuild ...; without systemd, run it as root"
+        }
+        (Some(_), false) => {
+            "have systemd give users more controllers, as root: systemctl edit user@.service, with \
+             [Service] and Delegate=cpu cpuset io memory pids, and log in again"
+        }
+        (None, false) => "run rbuild as root",
+        (Some(place), true) if place.why_not.is_some() => {
+            "docker run --cgroupns=host -v /sys/fs/cgroup:/sys/fs/cgroup, or --privileged with \
+             rbuild alone in its container; beside others there, first: mkdir /sys/fs/cgroup/init; \
+             xargs -n1 < /sys/fs/cgroup/cgroup.procs > /sys/fs/cgroup/init/cgroup.procs; \
+             Kubernetes: securityContext: {privileged: true}, and the same"
+        }
+        (_, true) => {
+            "docker run --cgroupns=host -v /sys/fs/cgroup:/sys/fs/cgroup, or --privileged; \
+             Kubernetes: securityContext: {privileged: true}; where nothing is mounted there: mount \
+             -t cgroup2 none /sys/fs/cgroup"
+        }
     }
 }
 

@@ -10,10 +10,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
+use crate::sandbox::cgroup::PARENT;
+use crate::sandbox::cgroup::ground;
+use crate::sandbox::cgroup::mounted;
 use crate::sys;
-
-/// The group that holds those of all sandboxes.
-const PARENT: &str = "rbuild";
 
 /// How often a group is made, while others remove its parent.
 const ATTEMPTS: usize = 100;
@@ -47,6 +47,12 @@ pub(super) struct Place {
     controllers: Vec<String>,
     /// The group below which those of sandboxes are made.
     pub(super) parent: PathBuf,
+    /// Why there are no controllers, if that is known.
+    pub(super) why_not: Option<String>,
+    /// In version 2, the group of this process.
+    own: Option<PathBuf>,
+    /// The group that this process goes into, where it is in the one above the parent.
+    seat: Option<OnceLock<Held>>,
     /// Whether that was made ready by this process.
     is_ready: AtomicBool,
 }
@@ -63,6 +69,33 @@ static PLACES: OnceLock<Vec<Place>> = OnceLock::new();
 /// for once.
 pub(super) fn all() -> &'static [Place] {
     PLACES.get_or_init(find)
+}
+
+/// Says why there is no hierarchy with a controller.
+pub(super) fn missing(controller: &str) -> sys::Error {
+    let two = all().iter().find(|place| place.version == Version::Two);
+    let lacking = |place: &Place| format!("find {controller:?} in {:?}", place.above());
+    let (call, kind) = match two {
+        Some(Place {
+            why_not: Some(why_not),
+            ..
+        }) => (why_not.clone(), io::ErrorKind::PermissionDenied),
+        Some(place) => (lacking(place), io::ErrorKind::NotFound),
+        None => {
+            let call = format!("find a cgroup hierarchy for {controller:?}");
+            (call, io::ErrorKind::NotFound)
+        }
+    };
+    sys::Error::new(call, kind.into())
+}
+
+/// Has this process leave the control group that it was given, for those that it starts: as long as
+/// it is there they can limit nothing. Nothing happens where it needs not, or cannot.
+pub fn leave_given() {
+    for place in all().iter().filter(|place| place.seat.is_some()) {
+        // Who needs them says what is missing.
+        let _refused = place.prepare();
+    }
 }
 
 /// What a process that makes groups keeps until it makes no more. Dropped, it removes those that
@@ -85,66 +118,9 @@ impl Drop for Parents {
 
 fn find() -> Vec<Place> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let mut places = places(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"));
-    for place in &mut places {
-        if place.version == Version::Two {
-            let top = place.parent.parent().unwrap_or(&place.parent);
-            let names = fs::read_to_string(top.join("cgroup.controllers")).unwrap_or_default();
-            place.controllers = names.split_whitespace().map(str::to_owned).collect();
-        }
-    }
+    let mut places = mounted::places(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"));
+    places.iter_mut().for_each(Place::find_ground);
     places
-}
-
-/// Reads what is mounted and where in it this process is.
-fn places(mounts: &str, own: &str) -> Vec<Place> {
-    mounts.lines().filter_map(|line| place(line, own)).collect()
-}
-
-/// Reads a line of `/proc/self/mountinfo`: number, parent, device, root, mount point, options, …,
-/// a dash, type, source, options of the file system.
-fn place(line: &str, own: &str) -> Option<Place> {
-    let (mount, system) = line.split_once(" - ")?;
-    let mut mount = mount.split(' ').skip(3);
-    let (root, point) = (mount.next()?, mount.next()?);
-    let mut system = system.split(' ');
-    let (kind, options) = (system.next()?, system.nth(1)?);
-    let version = match kind {
-        "cgroup" => Version::One,
-        "cgroup2" => Version::Two,
-        _ => return None,
-    };
-    let controllers: Vec<String> = match version {
-        Version::One => options.split(',').map(str::to_owned).collect(),
-        Version::Two => Vec::new(),
-    };
-    // A line of /proc/self/cgroup is number:controllers:path.
-    let group = own.lines().find_map(|line| {
-        let mut fields = line.splitn(3, ':').skip(1);
-        let (names, path) = (fields.next()?, fields.next()?);
-        let is_it = match version {
-            Version::One => names
-                .split(',')
-                .any(|name| !name.is_empty() && controllers.iter().any(|known| known == name)),
-            Version::Two => names.is_empty(),
-        };
-        is_it.then_some(path)
-    })?;
-    // What a container sees may begin at its own group.
-    let inside = Path::new(group).strip_prefix(root).ok()?;
-    let top = Path::new(point);
-    let own = top.join(inside);
-    let parent = match version {
-        Version::One => own.join(PARENT),
-        // A group with processes, as this one's own, cannot hand on controllers; the topmost can.
-        Version::Two => top.join(PARENT),
-    };
-    Some(Place {
-        version,
-        controllers,
-        parent,
-        is_ready: AtomicBool::new(false),
-    })
 }
 
 /// Makes a group and holds it.
@@ -168,6 +144,47 @@ fn hold(group: &Path) -> Result<Held, sys::Error> {
 }
 
 impl Place {
+    /// A hierarchy in which groups are made below one of its own; `own` is that of this process, in
+    /// version 2.
+    pub(super) fn new(
+        version: Version,
+        controllers: Vec<String>,
+        above: &Path,
+        own: Option<PathBuf>,
+    ) -> Place {
+        Place {
+            version,
+            controllers,
+            parent: above.join(PARENT),
+            why_not: None,
+            own,
+            seat: None,
+            is_ready: AtomicBool::new(false),
+        }
+    }
+
+    /// Finds where there are controllers in version 2.
+    fn find_ground(&mut self) {
+        let Some(own) = &self.own else {
+            return;
+        };
+        match ground::find(self.above(), own, ground::is_kin) {
+            Ok(found) => {
+                let names = fs::read_to_string(found.group.join("cgroup.controllers"));
+                let names = names.unwrap_or_default();
+                self.controllers = names.split_whitespace().map(str::to_owned).collect();
+                self.parent = found.group.join(PARENT);
+                self.seat = found.is_taken.then(OnceLock::new);
+            }
+            Err(why_not) => self.why_not = Some(why_not),
+        }
+    }
+
+    /// The group that the parent is in.
+    fn above(&self) -> &Path {
+        self.parent.parent().unwrap_or(&self.parent)
+    }
+
     pub(super) fn has(&self, controller: &str) -> bool {
         self.controllers.iter().any(|known| known == controller)
     }
@@ -213,8 +230,8 @@ impl Place {
         super::make(&self.parent)?;
         self.inherit(&self.parent)?;
         if self.version == Version::Two {
-            let top = self.parent.parent().unwrap_or(&self.parent);
-            self.hand_on(top);
+            self.take_seat()?;
+            self.hand_on(self.above());
             self.hand_on(&self.parent);
         }
         let entries = fs::read_dir(&self.parent).into_iter().flatten().flatten();
@@ -226,6 +243,19 @@ impl Place {
                 remove(&group);
             }
         }
+        Ok(())
+    }
+
+    /// Leaves the group above the parent, where this process is in it; nobody goes back.
+    fn take_seat(&self) -> Result<(), sys::Error> {
+        let Some(taken) = self.seat.as_ref().filter(|seat| seat.get().is_none()) else {
+            return Ok(());
+        };
+        let seat = self.parent.join(super::name()?);
+        let held = hold(&seat)?;
+        ground::leave(self.above(), &seat, ground::is_kin)?;
+        // Another thread that was faster has moved this process elsewhere in vain.
+        let _other = taken.set(held);
         Ok(())
     }
 
@@ -274,40 +304,9 @@ pub(super) fn remove(group: &Path) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn hierarchies_of_version_1_are_found() {
-        let mounts = "25 20 0:21 / /proc rw - proc proc rw\n\
-            31 30 0:27 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\
-            32 30 0:28 /docker/1 /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n\
-            33 30 0:29 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n";
-        let own = "3:cpu,cpuacct:/a/b\n2:memory:/docker/1\n1:name=systemd:/\n0::/\n";
-        let found = places(mounts, own);
-        let parents: Vec<_> = found.iter().map(|place| place.parent.as_path()).collect();
-        let expected = [
-            "/sys/fs/cgroup/cpu,cpuacct/a/b/rbuild",
-            "/sys/fs/cgroup/memory/rbuild",
-            "/sys/fs/cgroup/systemd/rbuild",
-        ];
-        assert_eq!(parents, expected.map(Path::new));
-        assert!(found[0].has("cpu") && !found[0].has("memory") && found[1].has("memory"));
-    }
-
-    #[test]
-    fn the_hierarchy_of_version_2_is_entered_at_its_top() {
-        let mounts = "31 30 0:27 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
-        let found = places(mounts, "0::/user.slice/session-1.scope\n");
-        assert_eq!(found[0].version, Version::Two);
-        assert_eq!(found[0].parent, Path::new("/sys/fs/cgroup/rbuild"));
-    }
-
     /// What is done there is done in any file system.
     fn place_in(home: &Path) -> Place {
-        Place {
-            version: Version::One,
-            controllers: Vec::new(),
-            parent: home.join("rbuild"),
-            is_ready: AtomicBool::new(false),
-        }
+        Place::new(Version::One, Vec::new(), home, None)
     }
 
     #[test]
@@ -363,13 +362,5 @@ mod tests {
         drop(held);
         let _another = place().make(&group("another")).unwrap();
         assert!(!group("one").exists());
-    }
-
-    #[test]
-    fn what_is_not_seen_is_not_there() {
-        let mounts = "31 30 0:27 /other /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n";
-        assert!(places(mounts, "2:memory:/mine\n").is_empty());
-        assert!(places("", "").is_empty());
-        assert!(places("nonsense\n1 - cgroup\n", "::\n").is_empty());
     }
 }

@@ -1,6 +1,7 @@
 //! What control groups keep.
 
 use crate::progress::in_one_line;
+use crate::sandbox::cgroup;
 use crate::sandbox::cgroup::Cgroup;
 use crate::sandbox::cgroup::DeviceList;
 use crate::sandbox::cgroup::Limit;
@@ -14,18 +15,6 @@ use crate::sandbox::ungrouped::Ungrouped;
 use crate::sys::id;
 use crate::sys::limit;
 
-/// What lets rbuild make groups.
-fn remedy() -> &'static str {
-    match id::is_initial_user_namespace() {
-        true => {
-            "docker run -v /sys/fs/cgroup:/sys/fs/cgroup, or --privileged; Kubernetes: \
-             securityContext: {privileged: true}; where nothing is mounted there: mount -t cgroup2 \
-             none /sys/fs/cgroup"
-        }
-        false => "run rbuild as root",
-    }
-}
-
 pub(super) fn device_list() -> Finding {
     let result = match DeviceList::new() {
         Ok(list) => Ok(format!("kept by {}", list.keeper())),
@@ -37,7 +26,10 @@ pub(super) fn device_list() -> Finding {
     finding("device list", result).unless_good(
         "mounts forbid the devices that a command makes or an image has, even /dev/null and its \
          like: debootstrap fails",
-        remedy(),
+        match id::is_initial_user_namespace() {
+            true => cgroup::remedy(),
+            false => "run rbuild as root",
+        },
     )
 }
 
@@ -48,7 +40,8 @@ pub(super) fn limits(is_apart: bool) -> Finding {
         Ok(missed) => missed,
         Err(error) => {
             let error = in_one_line(&error);
-            return finding("limits", Err(error)).unless_good("flags may be refused", remedy());
+            return finding("limits", Err(error))
+                .unless_good("flags may be refused", cgroup::remedy());
         }
     };
     let costs = missed.iter().map(|missed| cost(missed, &limits, is_apart));
@@ -61,7 +54,7 @@ pub(super) fn limits(is_apart: bool) -> Finding {
             first.source.in_one_line()
         )),
     };
-    finding("limits", result).unless_good(costs.join("; "), remedy())
+    finding("limits", result).unless_good(costs.join("; "), cgroup::remedy())
 }
 
 /// Says what it costs that no group keeps a limit, if anything.
