@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::sandbox::ranges;
 use crate::sys::file;
+use crate::sys::id_map::IdMap;
 use crate::sys::process;
 
 /// How many numbers a user is given as a rule, and the first of them.
@@ -17,21 +18,10 @@ pub(super) const LEAST: u64 = 65_535;
 /// Which numbers of users and of groups are given to whom.
 const FILES: [&str; 2] = ["/etc/subuid", "/etc/subgid"];
 
-/// Gives the first number outside of a map, and how many there are.
-pub(super) fn numbers(map: &str) -> (u32, u64) {
-    let row = |line: &str| {
-        let mut fields = line.split_whitespace().skip(1);
-        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-    };
-    let rows: Vec<(u32, u64)> = map.lines().filter_map(row).collect();
-    let first = rows.first().map_or(0, |(outside, _)| *outside);
-    (first, rows.iter().map(|(_, count)| count).sum())
-}
-
 /// Says why this user is given no others although he has ranges; nothing if he is, or has none.
 pub(super) fn why_in_vain() -> Option<String> {
-    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    let why = (numbers(&map).1 == 1).then(|| why(&map));
+    let map = IdMap::own_users();
+    let why = (map.count() == 1).then(|| why(&map));
     why.filter(|why| why.has_ranges).map(|why| why.because)
 }
 
@@ -46,8 +36,8 @@ pub(super) struct Why {
 }
 
 /// Says why this user, whose map this is, is given no others.
-pub(super) fn why(map: &str) -> Why {
-    let uid = numbers(map).0;
+pub(super) fn why(map: &IdMap) -> Why {
+    let uid = map.outside(0).unwrap_or(0);
     let passwd = read("/etc/passwd");
     let name = ranges::name_of(&passwd, uid);
     let who = name.map_or_else(|| uid.to_string(), str::to_owned);
@@ -76,8 +66,8 @@ pub(super) fn why(map: &str) -> Why {
 }
 
 /// Gives the line that gives this user, whose map this is, as many others as images have.
-pub(super) fn remedy_for_few(map: &str) -> String {
-    let uid = numbers(map).0;
+pub(super) fn remedy_for_few(map: &IdMap) -> String {
+    let uid = map.outside(0).unwrap_or(0);
     let passwd = read("/etc/passwd");
     let name = ranges::name_of(&passwd, uid).map(str::to_owned);
     line(&name.unwrap_or_else(|| uid.to_string()), &FILES)
@@ -126,16 +116,4 @@ fn why_refused(programs: [PathBuf; 2], uid: u32) -> (String, String) {
         format!("{program} refuses the ranges of /etc/subuid or /etc/subgid"),
         format!("see what it says: unshare -U sleep 9 & {program} $! 0 {uid} 1 1 START COUNT"),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_map_tells_who_it_is_outside() {
-        assert_eq!(numbers("         0       1000          1\n"), (1000, 1));
-        assert_eq!(numbers("0 1000 1\n1 100000 65536\n"), (1000, 65537));
-        assert_eq!(numbers(""), (0, 0));
-    }
 }

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use crate::sys::Result;
 use crate::sys::abi::ABIS;
 use crate::sys::abi::Abi;
+use crate::sys::id_map::IdMap;
 use crate::sys::notify;
 use crate::sys::seccomp;
 use crate::sys::seccomp::Instruction;
@@ -25,9 +26,7 @@ const REFER: u32 = 0x7fc0_0000;
 
 /// Tells whether the user namespace knows one user only.
 pub fn is_alone() -> bool {
-    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    let count = |line: &str| line.split_whitespace().nth(2)?.parse::<u64>().ok();
-    map.lines().filter_map(count).sum::<u64>() == 1
+    IdMap::own_users().count() == 1
 }
 
 /// Has calls that take another user succeed without being made, in this thread and all that comes

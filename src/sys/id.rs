@@ -8,6 +8,7 @@ use rustix::thread::CapabilitySets;
 use crate::sys::Owner;
 use crate::sys::Result;
 use crate::sys::error::Call;
+use crate::sys::id_map::IdMap;
 
 /// A set of capabilities, as the bits the kernel numbers them by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -108,22 +109,14 @@ pub fn effective() -> Owner {
 /// Tells whether this process is in the user namespace that the machine began with.
 pub fn is_initial_user_namespace() -> bool {
     // Only there every number stands for itself.
-    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    map.split_whitespace().eq(["0", "0", "4294967295"])
+    IdMap::own_users() == IdMap::parse("0 0 4294967295")
 }
 
 /// Tells whether root of this user namespace may be root of the machine, whose processes the kernel
 /// does not count.
 pub fn may_be_machines_root() -> bool {
-    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    stands_for(&map).is_none_or(|number| number == 0)
-}
-
-/// Gives what root of a user namespace is outside of it.
-fn stands_for(map: &str) -> Option<u32> {
-    let mut rows = map.lines().map(str::split_whitespace);
-    let row = rows.find_map(|mut row| (row.next()? == "0").then_some(row));
-    row?.next()?.parse().ok()
+    let root = IdMap::own_users().outside(0);
+    root.is_none_or(|number| number == 0)
 }
 
 /// Does something with this thread's rights on files, and on what the kernel tells of processes, being
@@ -201,14 +194,6 @@ pub fn become_user(owner: Owner, groups: &[u32], keep: Capabilities) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn root_is_known_by_what_it_stands_for() {
-        assert_eq!(stands_for("         0          0 4294967295\n"), Some(0));
-        assert_eq!(stands_for("0 65534 1\n1 700000 65536\n"), Some(65534));
-        assert_eq!(stands_for("1 700000 65536\n0 1000 1\n"), Some(1000));
-        assert_eq!(stands_for("1 700000 65536\n"), None);
-    }
 
     #[test]
     fn names_have_the_kernels_numbers() {

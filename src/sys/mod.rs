@@ -28,6 +28,7 @@ pub mod family;
 pub mod file;
 pub mod gift;
 pub mod id;
+pub mod id_map;
 pub mod kernel;
 pub mod lease;
 pub mod limit;

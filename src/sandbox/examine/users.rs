@@ -10,6 +10,7 @@ use crate::sandbox::ladder;
 use crate::sandbox::unmapped;
 use crate::sandbox::unmapped::Why;
 use crate::sys::id;
+use crate::sys::id_map::IdMap;
 use crate::sys::process;
 
 /// What keeps users from making user namespaces: a setting, the value that does, and one that does
@@ -74,11 +75,11 @@ pub(super) fn capabilities() -> Finding {
 }
 
 pub(super) fn ranges() -> Finding {
-    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let map = IdMap::own_users();
     let remembered =
         "owners of files are remembered, and commands that change to another user stay root";
     let too_few = "files and commands of a user with a higher number fail";
-    let (result, costs, remedy) = match unmapped::numbers(&map).1 {
+    let (result, costs, remedy) = match map.count() {
         0..=1 => {
             let Why {
                 because, remedy, ..
