@@ -30,6 +30,16 @@ pub enum Error {
         /// "more" or "fewer".
         rights: &'static str,
     },
+    /// Files of the snapshots belong to users that this process does not know, or knows as others.
+    #[error(
+        "the files of the snapshots in {path:?} belong to other users than this process may be: give \
+         it the same ranges as before (/etc/subuid, /etc/subgid), use another store (--root), or \
+         remove them"
+    )]
+    Owners {
+        /// Where they are.
+        path: PathBuf,
+    },
     /// There is no snapshot of this name.
     #[error("no snapshot {id}")]
     Missing {

@@ -22,6 +22,7 @@ mod index;
 mod lazy;
 mod merge;
 mod overlay;
+mod owners;
 mod scratch;
 mod shelf;
 mod transfer;

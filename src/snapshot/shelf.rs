@@ -2,7 +2,6 @@
 //! do alike.
 
 use std::fs;
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
@@ -20,6 +19,7 @@ use crate::snapshot::hold::Held;
 use crate::snapshot::hold::Holds;
 use crate::snapshot::hold::number;
 use crate::snapshot::implied;
+use crate::snapshot::owners::Owners;
 use crate::snapshot::scratch;
 use crate::snapshot::scratch::Kept;
 use crate::snapshot::scratch::Scratch;
@@ -39,7 +39,8 @@ const LAYER: &str = "layer";
 /// A directory with nothing in it.
 const EMPTY: &str = ".empty";
 
-/// A file that says that change sets remember what could not be set.
+/// A file that says that change sets remember what could not be set, and for which users and groups
+/// it could.
 const MARK: &str = ".remembers";
 
 /// Where snapshots are kept.
@@ -79,20 +80,43 @@ impl Shelf {
 
     /// Sees to it, before root file systems are made or read, that whoever remembers owners and
     /// whiteouts in attributes, and whoever does not, do not read each other's change sets: neither
-    /// would see what is meant.
+    /// would see what is meant. Nor would who has other numbers of users than the files have.
     pub(super) fn check_form(&self) -> Result<()> {
         let mark = self.path.join(MARK);
-        match (remember::is_needed(), mark.exists()) {
-            (true, false) if self.list()?.is_empty() => {
-                File::create(&mark).map_err(cannot("create", &mark))?;
-                Ok(())
-            }
-            (true, true) | (false, false) => Ok(()),
+        let marked = match fs::read_to_string(&mark) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            read => Some(read.map_err(cannot("read", &mark))?),
+        };
+        match (remember::is_needed(), marked) {
+            (true, None) if self.list()?.is_empty() => self.note(&mark, &Owners::own()),
+            (true, Some(marked)) => self.check_owners(&mark, &marked),
+            (false, None) => Ok(()),
             (is_needed, _) => Err(Error::Form {
                 path: self.path.clone(),
                 rights: if is_needed { "more" } else { "fewer" },
             }),
         }
+    }
+
+    /// Who knows more users than were known so far may use what there is; the others may not use
+    /// what he makes.
+    fn check_owners(&self, mark: &Path, marked: &str) -> Result<()> {
+        let (known, own) = (Owners::parse(marked), Owners::own());
+        match () {
+            () if known == own => Ok(()),
+            () if own.include(&known) => self.note(mark, &own),
+            () => Err(Error::Owners {
+                path: self.path.clone(),
+            }),
+        }
+    }
+
+    /// Notes whose files can be, whole or not at all.
+    fn note(&self, mark: &Path, owners: &Owners) -> Result<()> {
+        let draft = self.scratch()?;
+        let path = draft.path().join(MARK);
+        fs::write(&path, owners.to_string()).map_err(cannot("write", &path))?;
+        fs::rename(&path, mark).map_err(cannot("rename", &path))
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -21,6 +21,7 @@ use crate::sandbox::calls::compile;
 use crate::support::Feature;
 use crate::support::home::Home;
 use crate::support::home::fail_with;
+use crate::support::home::output;
 use crate::support::home::succeed;
 use crate::support::modes::RANGES;
 use crate::support::modes::as_user;
@@ -176,6 +177,39 @@ fn a_user_makes_the_same_image() {
         let doctor = succeed(as_user(folder.path(), ranges).args(["doctor", "--format=json"]));
         let doctor: serde_json::Value = serde_json::from_str(&doctor.stdout).unwrap();
         assert_eq!(doctor["isolation"], "rootless", "{doctor}");
+    }
+}
+
+#[test]
+fn a_store_is_no_other_users_than_those_it_was_made_by() {
+    if !can_have_ranges() {
+        return;
+    }
+    let folder = users_folder();
+    let dockerfile = "FROM scratch\nCOPY --from=host busybox /bin/\n\
+                      RUN [\"/bin/busybox\", \"chown\", \"5:6\", \"/bin\"]\n";
+    fs::write(folder.path().join("context/Dockerfile"), dockerfile).unwrap();
+    let archive = |ranges: &str| {
+        let mut rbuild = as_user(folder.path(), ranges);
+        rbuild.args(["build", "--build-context", "host=/bin", "context"]);
+        rbuild.args(["--output", "type=tar,dest=-"]);
+        output(&mut rbuild)
+    };
+    // Whom he gives files to without ranges is remembered, which whoever has ranges can read.
+    for ranges in ["", RANGES] {
+        let written = archive(ranges);
+        assert_eq!(written.code, Some(0), "{}", written.stderr);
+    }
+    fs::write(
+        folder.path().join("context/Dockerfile"),
+        dockerfile.replace('6', "7"),
+    )
+    .unwrap();
+    assert_eq!(archive(RANGES).code, Some(0));
+    for others in ["", "nobody:800000:65536\n"] {
+        let refused = archive(others);
+        assert_eq!(refused.code, Some(3), "{}", refused.stderr);
+        assert!(refused.stderr.contains("/etc/subuid"), "{}", refused.stderr);
     }
 }
 
