@@ -239,8 +239,13 @@ fn choose_level(wish: IsolationWish) -> Result<(Level, Option<String>), Refusal>
     };
     match (wish, namespaces) {
         (IsolationWish::Auto, Ok(())) => Ok((inside, None)),
-        (IsolationWish::Namespace, Ok(())) => Ok((inside, None)),
+        (IsolationWish::Namespace, Ok(())) if inside == Level::Namespace => Ok((inside, None)),
         (IsolationWish::Rootless, Ok(())) if inside == Level::Rootless => Ok((inside, None)),
+        (IsolationWish::Namespace, Ok(())) => Err(Refusal {
+            what: "--isolation=namespace",
+            because: "this process is root of a user namespace only".to_owned(),
+            remedy: "run rbuild as root of the machine, or take --isolation=rootless",
+        }),
         (IsolationWish::Namespace, Err(error)) => Err(Refusal {
             what: "--isolation=namespace",
             because: error.in_one_line(),

@@ -214,6 +214,17 @@ fn a_store_is_no_other_users_than_those_it_was_made_by() {
 }
 
 #[test]
+fn root_of_a_user_namespace_is_not_root_of_the_machine() {
+    if !require(&[&NEEDS[..], &[Feature::UserNamespaces]].concat()) {
+        return;
+    }
+    let folder = users_folder();
+    let mut doctor = as_user(folder.path(), "");
+    let said = fail_with(3, doctor.args(["--isolation=namespace", "doctor"])).stderr;
+    assert!(said.contains("--isolation=rootless"), "{said}");
+}
+
+#[test]
 fn ranges_of_groups_that_are_refused_are_told() {
     if !can_have_ranges() {
         return;
