@@ -5,6 +5,7 @@
     reason = "tests start programs, among them rbuild, and are told by the environment what is there"
 )]
 
+mod agents;
 mod architecture;
 mod bombs;
 mod builds;

@@ -1,11 +1,14 @@
 //! Sockets by which a command reaches an ssh agent.
 //!
 //! A command never gets the agent's own socket: its owner and mode are the user's, and the command
-//! may run as somebody else. It gets one of its own, from which each connection is carried over.
+//! may run as somebody else. It gets one of its own, from which each connection is carried over: the
+//! requests for keys and signatures, and no other, for the agent is to stay as the user has it.
+
+mod message;
 
 use std::fs;
 use std::io;
-use std::net::Shutdown;
+use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixListener;
@@ -21,6 +24,8 @@ use crate::sys;
 use crate::sys::Dir;
 use crate::sys::Owner;
 use crate::worker::Error;
+
+use self::message::Message;
 
 /// A socket that leads to an agent, for one command; it is gone when this is dropped.
 #[derive(Debug)]
@@ -81,33 +86,32 @@ fn accept(listener: &UnixListener, agent: &Path, done: &AtomicBool) {
         if done.load(Ordering::Relaxed) {
             return;
         }
-        // An agent that is gone is a connection that is closed.
-        if let Ok(outside) = UnixStream::connect(agent) {
-            let _broken = carry(inside, outside);
-        }
+        let agent = agent.to_owned();
+        let thread = thread::Builder::new().name("ssh".to_owned());
+        // Nobody is to wait for what is not carried: without a thread, as when it breaks off, the
+        // connection is closed.
+        let _carrying = thread.spawn(move || carry(&inside, &agent));
     }
 }
 
-/// Copies both ways, each on a thread of its own, until both ends are closed.
-fn carry(inside: UnixStream, outside: UnixStream) -> io::Result<()> {
-    let hold = inside.try_clone()?;
-    let pairs = [
-        (inside.try_clone()?, outside.try_clone()?),
-        (outside, inside),
-    ];
-    for (mut from, mut to) in pairs {
-        let thread = thread::Builder::new().name("ssh".to_owned());
-        let carrying = thread.spawn(move || {
-            let _broken = io::copy(&mut from, &mut to);
-            let _closed = to.shutdown(Shutdown::Write);
-        });
-        if let Err(error) = carrying {
-            // Nobody is to wait for what is not carried.
-            hold.shutdown(Shutdown::Both)?;
-            return Err(error);
-        }
+/// Has an agent answer the requests of a connection, until that is closed; those that would change
+/// the agent never come there.
+fn carry(inside: &UnixStream, agent: &Path) -> io::Result<()> {
+    let outside = UnixStream::connect(agent)?;
+    while let Some(request) = Message::read(inside)? {
+        let answer = match request.only_uses_keys() {
+            true => ask(&outside, &request)?,
+            false => Message::failure(),
+        };
+        answer.write(inside)?;
     }
     Ok(())
+}
+
+fn ask(agent: &UnixStream, request: &Message) -> io::Result<Message> {
+    request.write(agent)?;
+    let answer = Message::read(agent)?;
+    answer.ok_or_else(|| ErrorKind::UnexpectedEof.into())
 }
 
 #[cfg(test)]
@@ -115,45 +119,92 @@ mod tests {
     use std::fs;
     use std::io::Read;
     use std::io::Write;
-    use std::net::Shutdown;
     use std::os::unix::fs::MetadataExt;
     use std::os::unix::net::UnixListener;
     use std::os::unix::net::UnixStream;
+    use std::path::Path;
+    use std::path::PathBuf;
 
     use super::Access;
     use super::Forward;
     use crate::sys::Owner;
 
-    #[test]
-    fn carries_questions_and_answers_and_is_gone() {
-        let folder = tempfile::tempdir().unwrap();
-        let agent = folder.path().join("real");
-        let listener = UnixListener::bind(&agent).unwrap();
-        let answering = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut question = String::new();
-            stream.read_to_string(&mut question).unwrap();
-            stream
-                .write_all(format!("answer to {question}").as_bytes())
-                .unwrap();
-        });
-        let metadata = fs::metadata(folder.path()).unwrap();
+    /// What an agent is asked for its keys with, and what it answers that has none.
+    const LIST: [u8; 5] = [0, 0, 0, 1, 11];
+    const NO_KEYS: [u8; 9] = [0, 0, 0, 5, 12, 0, 0, 0, 0];
+    /// To forget all keys, and that nothing is done.
+    const REMOVE_ALL: [u8; 5] = [0, 0, 0, 1, 19];
+    const FAILURE: [u8; 5] = [0, 0, 0, 1, 5];
+
+    /// An agent of the test's own, and where it listens.
+    fn agent(folder: &Path) -> (UnixListener, PathBuf) {
+        let path = folder.join("real");
+        (UnixListener::bind(&path).unwrap(), path)
+    }
+
+    fn forward(agent: &Path, folder: &Path) -> Forward {
+        let metadata = fs::metadata(folder).unwrap();
         let owner = Owner {
             uid: metadata.uid(),
             gid: metadata.gid(),
         };
         let access = Access { owner, mode: 0o640 };
-        let forward = Forward::start(&agent, (folder.path(), "f"), access).unwrap();
+        Forward::start(agent, (folder, "f"), access).unwrap()
+    }
+
+    fn read<const LENGTH: usize>(mut stream: &UnixStream) -> [u8; LENGTH] {
+        let mut bytes = [0; LENGTH];
+        stream.read_exact(&mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn carries_questions_and_answers_and_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (listener, agent) = agent(folder.path());
+        let forward = forward(&agent, folder.path());
         let path = forward.path().to_owned();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o640);
-        let mut stream = UnixStream::connect(&path).unwrap();
-        stream.write_all(b"x").unwrap();
-        stream.shutdown(Shutdown::Write).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert_eq!(answer, "answer to x");
-        answering.join().unwrap();
+        let mut client = UnixStream::connect(&path).unwrap();
+        let (mut asked, _) = listener.accept().unwrap();
+        for _ in 0..2 {
+            client.write_all(&LIST).unwrap();
+            assert_eq!(read(&asked), LIST);
+            asked.write_all(&NO_KEYS).unwrap();
+            assert_eq!(read(&client), NO_KEYS);
+        }
+        drop(client);
+        assert_eq!(asked.read(&mut [0]).unwrap(), 0);
         drop(forward);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn an_agent_never_hears_of_what_would_change_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (listener, agent) = agent(folder.path());
+        let forward = forward(&agent, folder.path());
+        let mut client = UnixStream::connect(forward.path()).unwrap();
+        let (asked, _) = listener.accept().unwrap();
+        client.write_all(&REMOVE_ALL).unwrap();
+        assert_eq!(read(&client), FAILURE);
+        client.write_all(&LIST).unwrap();
+        // The first that comes.
+        assert_eq!(read(&asked), LIST);
+        // An agent that ends without an answer, and a client that is told so.
+        drop((asked, listener));
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn what_is_no_message_ends_a_connection() {
+        let folder = tempfile::tempdir().unwrap();
+        let (listener, agent) = agent(folder.path());
+        let forward = forward(&agent, folder.path());
+        let mut client = UnixStream::connect(forward.path()).unwrap();
+        let (mut asked, _) = listener.accept().unwrap();
+        client.write_all(&u32::MAX.to_be_bytes()).unwrap();
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
+        assert_eq!(asked.read(&mut [0]).unwrap(), 0);
     }
 }

@@ -1,0 +1,108 @@
+//! What builds do with ssh agents: `RUN --mount=type=ssh`, and the agents that rbuild starts itself.
+
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+
+use crate::support::Feature;
+use crate::support::home::Home;
+use crate::support::home::succeed;
+use crate::support::require;
+use crate::support::tree::shell;
+use crate::support::wait::wait_until;
+
+/// An agent that is the user's own; it ends with the test.
+struct UsersAgent {
+    child: Child,
+    socket: PathBuf,
+}
+
+impl UsersAgent {
+    fn start(home: &Home) -> UsersAgent {
+        let socket = home.short_path("agent");
+        let mut command = Command::new("ssh-agent");
+        let command = command.arg("-D").arg("-a").arg(&socket);
+        let child = command.stdout(Stdio::null()).spawn().unwrap();
+        let agent = UsersAgent { child, socket };
+        wait_until("an agent listens", || {
+            UnixStream::connect(&agent.socket).is_ok()
+        });
+        agent
+    }
+
+    fn add(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new("ssh-add");
+        let command = command.args(arguments).env("SSH_AUTH_SOCK", &self.socket);
+        succeed(command.stdin(Stdio::null())).stdout
+    }
+}
+
+impl Drop for UsersAgent {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+fn able() -> bool {
+    let programs = ["busybox", "ssh-agent", "ssh-add", "ssh-keygen", "ldd"];
+    require(&[Feature::Root, Feature::Namespaces]) && require(&programs.map(Feature::Program))
+}
+
+/// A build context whose `root` has a shell and OpenSSH's programs, two keys, and a passphrase for
+/// who asks for one.
+fn context(home: &Home, dockerfile: &str) {
+    let context = home.context(dockerfile);
+    shell(
+        &context,
+        "mkdir -p root/bin root/etc
+         for program in ssh-add ssh-keygen; do
+             path=$(command -v $program)
+             cp -L --parents $path $(ldd $path | grep -o '/[^ ]*') root
+         done
+         cp -L $(command -v busybox) root/bin/busybox; ln -s busybox root/bin/sh
+         echo root:x:0:0:root:/:/bin/sh > root/etc/passwd
+         printf '#!/bin/sh\\necho word\\n' > root/ask; chmod +x root/ask
+         ssh-keygen -q -t ed25519 -N '' -C users -f root/key; mv root/key key
+         ssh-keygen -q -t ed25519 -N '' -C other -f root/other",
+    );
+}
+
+#[test]
+fn a_command_uses_the_keys_of_an_agent_and_changes_nothing_of_it() {
+    if !able() {
+        return;
+    }
+    let home = Home::new();
+    // That none of these succeeds is not enough: the agent tells below.
+    let dockerfile = "FROM scratch
+COPY root /
+ENV PATH=/bin:/usr/bin SSH_ASKPASS=/ask SSH_ASKPASS_REQUIRE=force
+RUN --mount=type=ssh ssh-add -l > /listed && ssh-keygen -q -Y sign -n file -f /key.pub /listed
+RUN --mount=type=ssh for change in -D '-d /key.pub' -x /other; do \\
+    if ssh-add $change; then exit 9; fi; done; ssh-add -l | cmp - /listed
+";
+    context(&home, dockerfile);
+    let agent = UsersAgent::start(&home);
+    let key = home.path("context/key");
+    agent.add(&["-q", key.to_str().unwrap()]);
+    let before = agent.add(&["-l"]);
+    let mut build = home.build(&home.path("context"));
+    let ssh = format!("--ssh=default={}", agent.socket.display());
+    let output = format!("--output=type=local,dest={}", home.path("out").display());
+    succeed(build.args([&ssh, &output]));
+    assert_eq!(agent.add(&["-l"]), before);
+    let listed = fs::read_to_string(home.path("out/listed")).unwrap();
+    assert_eq!(listed, before);
+    assert_is_signed(&home);
+}
+
+/// That the signature is of the user's key is for OpenSSH to say.
+fn assert_is_signed(home: &Home) {
+    let verify = "(printf 'users '; cat out/key.pub) > allowed
+                  ssh-keygen -Y verify -n file -I users -f allowed -s out/listed.sig < out/listed";
+    shell(&home.path(""), verify);
+}
