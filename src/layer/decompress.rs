@@ -1,6 +1,7 @@
 //! A blob into tar bytes: what a layer or an archive is compressed with shows in its first bytes.
 
 use std::io;
+use std::io::BufRead;
 use std::io::BufReader;
 use std::io::Chain;
 use std::io::Cursor;
@@ -15,6 +16,9 @@ use crate::layer::members::Members;
 const MAGIC_MAX: usize = 6;
 
 const BUFFER: usize = 128 << 10;
+
+/// How far back zstd reaches at most: 2^31 bytes.
+const ZSTD_WINDOW_LOG: u32 = 31;
 
 /// A blob with its first bytes put back.
 type Whole<R> = BufReader<Chain<Cursor<Vec<u8>>, R>>;
@@ -50,10 +54,18 @@ fn by_magic<'a, R: Read + Send + 'a>(
         }
         // A frame, or a skippable one before it.
         [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
-            Box::new(zstd::stream::read::Decoder::with_buffer(whole)?)
+            Box::new(unzstd(whole)?)
         }
         _ => Box::new(whole),
     })
+}
+
+/// Reads zstd. As by BuildKit, what is packed may reach back as far as the format goes; no more memory
+/// is touched for that than there are bytes.
+fn unzstd<R: BufRead>(packed: R) -> io::Result<zstd::Decoder<'static, R>> {
+    let mut decoder = zstd::Decoder::with_buffer(packed)?;
+    decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+    Ok(decoder)
 }
 
 /// Tells whether a file is a tar, compressed or not: whether it can be read up to a first entry.

@@ -599,11 +599,19 @@ fn compressed(content: &[u8]) -> Vec<Vec<u8>> {
     xz.write_all(content).unwrap();
     let mut zstd = zstd::Encoder::new(Vec::new(), 1).unwrap();
     zstd.write_all(content).unwrap();
+    // What is not known to be all needs a window.
+    zstd.flush().unwrap();
+    let near = zstd.finish().unwrap();
+    // The longest window there is, as `zstd --long=31` makes it: RFC 8878, 3.1.1.1.2.
+    let mut far = near.clone();
+    assert_eq!(far[4] & 0x20, 0, "the frame says nothing of a window");
+    far[5] = (31 - 10) << 3;
     vec![
         gzip.finish().unwrap(),
         bzip2.finish().unwrap(),
         xz.finish().unwrap(),
-        zstd.finish().unwrap(),
+        near,
+        far,
     ]
 }
 
