@@ -18,6 +18,7 @@ use crate::store::DOCUMENT_LIMIT_BYTES;
 use crate::store::Error;
 use crate::store::Store;
 use crate::store::file::Temporary;
+use crate::sys::file::open_regular;
 
 /// How much of a blob is copied at a time, and how many such pieces are read ahead.
 const PIECE_BYTES: usize = 256 << 10;
@@ -138,7 +139,7 @@ impl Store {
                 source,
             },
         };
-        let file = File::open(&path).map_err(read)?;
+        let file = open_regular(&path).map_err(read)?;
         let remaining_bytes = file.metadata().map_err(read)?.len();
         Ok(BlobReader {
             store: self.clone(),

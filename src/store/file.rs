@@ -1,8 +1,9 @@
-//! Files that appear complete or not at all.
+//! Files that appear complete or not at all, and are of bytes.
 
 use std::fs;
 use std::fs::File;
 use std::io;
+use std::io::Read;
 use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
@@ -14,9 +15,17 @@ use std::thread::JoinHandle;
 
 use crate::store::Error;
 use crate::store::Store;
+use crate::sys::file::open_regular;
 
 /// After how many bytes those before are written to the disk, while more come.
 const SYNC_BYTES: usize = 8 << 20;
+
+/// Reads a file. One that is not of bytes is refused, as one of a foreign layout may be.
+pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_regular(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
 
 /// A file in `tmp` that is removed unless it is put in its place.
 #[derive(Debug)]

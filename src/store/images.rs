@@ -5,7 +5,6 @@
 //! `org.opencontainers.image.ref.name`, which skopeo, podman and umoci read. The latter is not
 //! only the tag, because it must tell apart all images of the layout.
 
-use std::fs;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -236,7 +235,7 @@ impl Store {
 
     pub(super) fn read_index(&self) -> Result<Index, Error> {
         let path = self.index_path();
-        let bytes = match fs::read(&path) {
+        let bytes = match file::read(&path) {
             Ok(bytes) => bytes,
             Err(source) if source.kind() == io::ErrorKind::NotFound => {
                 return Ok(Index::new(Vec::new()));

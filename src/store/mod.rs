@@ -28,7 +28,6 @@ mod locations;
 mod lock;
 mod notes;
 
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
@@ -74,7 +73,7 @@ impl Store {
             lease: Arc::default(),
         };
         let marker = root.join("oci-layout");
-        match fs::read(&marker) {
+        match file::read(&marker) {
             Ok(bytes) => check_version(&marker, &bytes)?,
             Err(source) if source.kind() == io::ErrorKind::NotFound => store.create()?,
             Err(source) => {

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 use std::time::Instant;
@@ -205,6 +206,19 @@ pub fn wait_readable<F: AsFd>(files: impl IntoIterator<Item = F>) -> Vec<bool> {
             .iter()
             .map(|file| !file.revents().is_empty())
             .collect(),
+    }
+}
+
+/// Opens a file to be read. One that is not of bytes is refused: a pipe would be waited for.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is not a regular file",
+        )),
     }
 }
 

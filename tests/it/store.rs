@@ -1,5 +1,6 @@
 //! The store: blobs, names, locks, pruning, and what is left after bad luck.
 
+use std::error::Error as _;
 use std::fs;
 use std::io::Read;
 use std::io::Write;
@@ -23,6 +24,10 @@ use rbuild::oci::media_type;
 use rbuild::store::DOCUMENT_LIMIT_BYTES;
 use rbuild::store::Error;
 use rbuild::store::Store;
+use rustix::fs::CWD;
+use rustix::fs::FileType;
+use rustix::fs::Mode;
+use rustix::fs::mknodat;
 use tempfile::TempDir;
 
 use crate::support::home::Home;
@@ -406,6 +411,31 @@ fn a_root_that_cannot_be_used_is_named() {
     fs::write(store.root().join("oci-layout"), "{}").unwrap();
     let error = Store::open(store.root()).unwrap_err();
     assert!(matches!(error, Error::Version { .. }), "{error}");
+}
+
+#[test]
+fn a_pipe_in_a_layout_is_not_waited_for() {
+    let (_folder, store) = open();
+    let blob = Descriptor::of(media_type::LAYER, b"x");
+    let hex = blob.digest.hex();
+    for name in ["index.json", "oci-layout", &format!("blobs/sha256/{hex}")] {
+        let path = store.root().join(name);
+        let kept = fs::read(&path).ok();
+        // A missing file is as good.
+        let _ = fs::remove_file(&path);
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let refused = match name {
+            "index.json" => store.images().unwrap_err(),
+            "oci-layout" => Store::open(store.root()).unwrap_err(),
+            _ => store.open_blob(&blob).unwrap_err(),
+        };
+        let why = refused.source().map(ToString::to_string);
+        assert_eq!(why.as_deref(), Some("it is not a regular file"), "{name}");
+        fs::remove_file(&path).unwrap();
+        if let Some(bytes) = kept {
+            fs::write(&path, bytes).unwrap();
+        }
+    }
 }
 
 #[test]
