@@ -6,6 +6,7 @@
 mod command;
 mod container;
 mod error;
+mod keeper;
 mod log;
 mod name;
 mod port;

@@ -3,7 +3,6 @@
 use std::io::Read;
 use std::thread;
 use std::time::Duration;
-use std::time::Instant;
 
 use serde_json::json;
 
@@ -20,12 +19,9 @@ use crate::run;
 use crate::run::Container;
 use crate::run::LogReader;
 use crate::sandbox::Exceeded;
-use crate::sys::process;
 
 /// How often what is waited for is looked at.
 const PAUSE: Duration = Duration::from_millis(50);
-
-const TERMINATE: i32 = 15;
 
 /// What `rbuild ps` is told.
 #[derive(Debug, clap::Args)]
@@ -62,7 +58,7 @@ pub(super) struct StopArguments {
         value_name = "SECONDS",
         default_value_t = 10
     )]
-    pub seconds: u64,
+    pub seconds: u32,
 }
 
 /// What `rbuild rm` is told.
@@ -186,8 +182,8 @@ pub(super) fn stop(
     let root = home.root(environment);
     for text in &arguments.containers {
         let container = run::find(&root, text)?;
-        let patience = Duration::from_secs(arguments.seconds);
-        end(&root, &container, Some(patience))?;
+        let patience = Duration::from_secs(arguments.seconds.into());
+        container.stop(&root, Some(patience))?;
         print::line(text)?;
     }
     Ok(())
@@ -203,40 +199,11 @@ pub(super) fn remove(
     for text in &arguments.containers {
         let mut container = run::find(&root, text)?;
         if arguments.force {
-            end(&root, &container, None)?;
+            container.stop(&root, None)?;
             container.is_running = false;
         }
         container.remove(&root)?;
         print::line(text)?;
-    }
-    Ok(())
-}
-
-/// Asks a container to end, and kills it when the time is over; without a time, at once. The keeper
-/// passes the wish on, and takes the program along when it is killed.
-fn end(
-    root: &std::path::Path,
-    container: &Container,
-    patience: Option<Duration>,
-) -> Result<(), Error> {
-    let Some(keeper) = container.keeper.filter(|_| container.is_running) else {
-        return Ok(());
-    };
-    // It may have ended meanwhile.
-    let Ok(keeper) = process::open(keeper) else {
-        return Ok(());
-    };
-    let runs = || run::find(root, &container.id).is_ok_and(|container| container.is_running);
-    if let Some(patience) = patience {
-        let _ended = process::signal(&keeper, TERMINATE);
-        let begun = Instant::now();
-        while runs() && begun.elapsed() < patience {
-            thread::sleep(PAUSE);
-        }
-    }
-    while runs() {
-        let _ended = process::signal(&keeper, process::KILL);
-        thread::sleep(PAUSE);
     }
     Ok(())
 }

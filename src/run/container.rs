@@ -14,18 +14,20 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::Serialize;
 
 use crate::run::Error;
+use crate::run::keeper;
 use crate::sandbox::Exceeded;
 use crate::sandbox::ExitStatus;
 use crate::sys::file::make_private_dir;
 
 const FOLDER: &str = "containers";
 const STATE: &str = "state.json";
-const LOCK: &str = "lock";
+const NAMES: &str = "lock";
 
 /// A run in the background, as its folder tells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,15 +79,24 @@ impl Container {
     pub fn create(&self, root: &Path) -> Result<(), Error> {
         let folder = folder_of(root, &self.id);
         make_private_dir(&root.join(FOLDER)).map_err(cannot(&folder))?;
-        let names = open_lock(&root.join(FOLDER)).and_then(|file| file.lock().map(|()| file));
-        let _names = names.map_err(cannot(&folder))?;
+        let _names = lock_names(root).map_err(cannot(&folder))?;
         if list(root)?.iter().any(|other| other.name == self.name) {
             return Err(Error::NameInUse {
                 name: self.name.clone(),
             });
         }
-        fs::create_dir(&folder).map_err(cannot(&folder))?;
+        fs::create_dir(&folder)
+            .and_then(|()| keeper::make_lock(&folder))
+            .map_err(cannot(&folder))?;
         write(&folder, self)
+    }
+
+    /// Asks its program to end, and kills it when the time is over; without a time, at once.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSight`], [`Error::Signal`] or [`Error::Undying`]: then it runs.
+    pub fn stop(&self, root: &Path, patience: Option<Duration>) -> Result<(), Error> {
+        keeper::stop(&folder_of(root, &self.id), &self.name, patience)
     }
 
     /// Forgets it, with what it wrote.
@@ -110,10 +121,14 @@ impl Kept {
     /// [`Error::Container`] or [`Error::NoContainer`].
     pub fn take(root: &Path, id: &str) -> Result<Self, Error> {
         let folder = folder_of(root, id);
-        let lock = open_lock(&folder).and_then(|file| file.lock().map(|()| file));
+        let lock = keeper::become_keeper(&folder).map_err(cannot(&folder))?;
+        // To look for its keeper, too, would give the lock back.
+        let container = state(&folder).ok_or_else(|| Error::NoContainer {
+            text: id.to_owned(),
+        })?;
         Ok(Self {
-            _lock: lock.map_err(cannot(&folder))?,
-            container: find(root, id)?,
+            _lock: lock,
+            container,
             folder,
         })
     }
@@ -198,10 +213,14 @@ fn folder_of(root: &Path, id: &str) -> PathBuf {
 }
 
 fn read(folder: &Path) -> Option<Container> {
-    let bytes = fs::read(folder.join(STATE)).ok()?;
-    let mut container: Container = serde_json::from_slice(&bytes).ok()?;
-    container.is_running = open_lock(folder).is_ok_and(|file| file.try_lock().is_err());
+    let mut container = state(folder)?;
+    container.is_running = keeper::has_keeper(folder);
     Some(container)
+}
+
+fn state(folder: &Path) -> Option<Container> {
+    let bytes = fs::read(folder.join(STATE)).ok()?;
+    serde_json::from_slice(&bytes).ok()
 }
 
 fn write(folder: &Path, container: &Container) -> Result<(), Error> {
@@ -213,9 +232,12 @@ fn write(folder: &Path, container: &Container) -> Result<(), Error> {
         .map_err(cannot(folder))
 }
 
-fn open_lock(folder: &Path) -> io::Result<File> {
+fn lock_names(root: &Path) -> io::Result<File> {
     let mut options = File::options();
-    options.create(true).append(true).open(folder.join(LOCK))
+    let options = options.create(true).append(true);
+    let file = options.open(root.join(FOLDER).join(NAMES))?;
+    file.lock()?;
+    Ok(file)
 }
 
 fn cannot(path: &Path) -> impl Fn(io::Error) -> Error {
@@ -298,5 +320,18 @@ mod tests {
         assert_eq!(ended.exceeded, exceeded);
         ended.remove(root.path()).unwrap();
         assert_eq!(list(root.path()).unwrap(), []);
+    }
+
+    #[test]
+    fn to_look_at_a_container_changes_nothing_for_others() {
+        let root = tempfile::tempdir().unwrap();
+        create(root.path(), "ab12", "web").unwrap();
+        let lock = root.path().join("containers/ab12/lock");
+        let other = std::fs::File::open(&lock).unwrap();
+        other.lock_shared().unwrap();
+        assert!(!find(root.path(), "web").unwrap().is_running);
+        std::fs::remove_file(&lock).unwrap();
+        assert!(!find(root.path(), "web").unwrap().is_running);
+        assert!(!lock.exists());
     }
 }

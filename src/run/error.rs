@@ -10,6 +10,7 @@ use crate::oci;
 use crate::sandbox;
 use crate::snapshot;
 use crate::store;
+use crate::sys;
 use crate::worker;
 
 /// A run that did not come to its process, or lost it.
@@ -61,6 +62,26 @@ pub enum Error {
     /// A run in the background goes on.
     #[error("the container {name} is running")]
     ContainerRuns {
+        /// Its name.
+        name: String,
+    },
+    /// A run in the background goes on where its processes are not in sight.
+    #[error("the container {name} runs, and its processes are not in sight here")]
+    OutOfSight {
+        /// Its name.
+        name: String,
+    },
+    /// A run in the background may not be ended.
+    #[error("cannot end the container {name}")]
+    Signal {
+        /// Its name.
+        name: String,
+        /// Why.
+        source: sys::Error,
+    },
+    /// A run in the background was killed and goes on.
+    #[error("the container {name} was killed and has not ended yet")]
+    Undying {
         /// Its name.
         name: String,
     },
@@ -131,6 +152,9 @@ impl Error {
         match self {
             Self::NoContainer { .. } => Some("`rbuild ps -a` lists what there is".to_owned()),
             Self::ContainerRuns { .. } => Some("stop it first, or give -f".to_owned()),
+            Self::OutOfSight { .. } => {
+                Some("stop it where it was started, in another container or so".to_owned())
+            }
             Self::NoCommand { .. } => {
                 Some("say what to run behind the image: rbuild run IMAGE COMMAND".to_owned())
             }

@@ -37,6 +37,7 @@ pub mod mount;
 pub mod namespace;
 pub mod netlink;
 pub mod overlay;
+pub mod owner_lock;
 pub mod process;
 pub mod random;
 pub mod remember;

@@ -1,5 +1,7 @@
 //! `rbuild run`: real processes on a real image.
 
+mod keepers;
+
 use std::fs;
 use std::io::BufRead;
 use std::io::BufReader;

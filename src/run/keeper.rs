@@ -1,0 +1,115 @@
+//! The process that keeps a container, known by two locks on a file, which the kernel gives back
+//! however it ends.
+//!
+//! One says that it lives: who looks shares it with all who look. The other says who it is. A number
+//! that was written down could be a stranger's by now, or belong to a process of another namespace:
+//! two containers of a CI may share a volume.
+
+use std::fs::File;
+use std::fs::TryLockError;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use crate::run::Error;
+use crate::sys::file;
+use crate::sys::owner_lock;
+use crate::sys::owner_lock::Owner;
+use crate::sys::process;
+
+const LOCK: &str = "lock";
+
+/// How long somebody who holds the first lock may take to hold the second, or give back the first.
+const BETWEEN: Duration = Duration::from_secs(1);
+
+/// How often that is looked at.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// How long a killed keeper may take to end; what it wrote may have to reach the disk.
+const DYING: Duration = Duration::from_secs(30);
+
+/// Makes the file of a new container's locks.
+pub(super) fn make_lock(folder: &Path) -> io::Result<()> {
+    File::create_new(folder.join(LOCK)).map(drop)
+}
+
+/// Becomes the keeper of the container in a folder until what it gives is dropped, or the file is
+/// opened and closed once more.
+pub(super) fn become_keeper(folder: &Path) -> io::Result<File> {
+    let file = File::options().append(true).open(folder.join(LOCK))?;
+    file.lock()?;
+    // A file system that has no such locks leaves it unknown who the keeper is.
+    let _unknown = owner_lock::take(&file);
+    Ok(file)
+}
+
+/// Tells whether the container in a folder has a keeper.
+pub(super) fn has_keeper(folder: &Path) -> bool {
+    File::open(folder.join(LOCK)).is_ok_and(|file| is_held(&file))
+}
+
+fn is_held(file: &File) -> bool {
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
+/// Asks the keeper of a container to end, which it passes on, and kills it when the time is over;
+/// without a time, at once. The program ends with it.
+pub(super) fn stop(folder: &Path, name: &str, patience: Option<Duration>) -> Result<(), Error> {
+    let Some(keeper) = find(folder, name)? else {
+        return Ok(());
+    };
+    let send = |signal| {
+        process::signal(&keeper, signal).map_err(|source| Error::Signal {
+            name: name.to_owned(),
+            source,
+        })
+    };
+    if let Some(patience) = patience {
+        send(process::TERMINATE)?;
+        if file::is_readable_within(&keeper, patience) {
+            return Ok(());
+        }
+    }
+    send(process::KILL)?;
+    match file::is_readable_within(&keeper, DYING) {
+        true => Ok(()),
+        false => Err(Error::Undying {
+            name: name.to_owned(),
+        }),
+    }
+}
+
+/// Takes hold of the keeper; none if there is none any more.
+fn find(folder: &Path, name: &str) -> Result<Option<OwnedFd>, Error> {
+    let Ok(file) = File::open(folder.join(LOCK)) else {
+        return Ok(None);
+    };
+    let begun = Instant::now();
+    while is_held(&file) {
+        if let Some(keeper) = owner(&file) {
+            return Ok(Some(keeper));
+        }
+        if begun.elapsed() > BETWEEN {
+            return Err(Error::OutOfSight {
+                name: name.to_owned(),
+            });
+        }
+        thread::sleep(PAUSE);
+    }
+    Ok(None)
+}
+
+/// Takes hold of the process that has the second lock. It is the one if it still has the lock then:
+/// while it lives, its number is nobody else's.
+fn owner(file: &File) -> Option<OwnedFd> {
+    let owner = || owner_lock::owner(file).ok();
+    let number = match owner()? {
+        Owner::Process(number) => number,
+        Owner::Nobody | Owner::OutOfSight => return None,
+    };
+    let process = process::open(number).ok()?;
+    (owner() == Some(Owner::Process(number))).then_some(process)
+}

@@ -1,0 +1,58 @@
+//! The keepers of containers: who they are, and what is left of them.
+
+use std::io::Read;
+use std::process::Stdio;
+
+use super::Home;
+use crate::support::Feature;
+use crate::support::require;
+
+const WAY: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What runs a shell command among processes of its own, whose numbers are others.
+const APART: [&str; 6] = ["-p", "-f", "--mount-proc", "sh", "-c", "\"$@\" && cat"];
+
+fn listed(home: &Home) -> String {
+    String::from_utf8(home.rbuild(&["ps"]).stdout).unwrap()
+}
+
+#[test]
+fn a_container_among_other_processes_is_ended_only_by_who_sees_it() {
+    let Some(home) = Home::new() else { return };
+    if !require(&[Feature::Program("unshare")]) {
+        return;
+    }
+    let rbuild = env!("CARGO_BIN_EXE_rbuild");
+    let apart = |args: &[&str]| {
+        let mut command = home.started_by("unshare", &APART);
+        command.args(["sh", rbuild]).args(args).env("PATH", WAY);
+        command
+    };
+    // From outside every process is seen, by other numbers.
+    let run = ["run", "-d", "--name", "far", "box", "sleep", "100000"];
+    let mut far = apart(&run);
+    let mut far = far
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut id = [0; 13];
+    far.stdout.as_mut().unwrap().read_exact(&mut id).unwrap();
+    assert!(listed(&home).contains("far"));
+    let stopped = home.rbuild(&["stop", "-t", "0", "far"]);
+    assert_eq!(stopped.stdout, b"far\n", "{stopped:?}");
+    assert_eq!(listed(&home).lines().count(), 1);
+    drop(far.stdin.take());
+    assert!(far.wait().unwrap().success());
+    // From inside nothing is seen of it, and whoever has its number is left alone.
+    let started = home.rbuild(&["run", "-d", "--name", "near", "box", "sleep", "100000"]);
+    assert!(started.status.success(), "{started:?}");
+    for args in [&["stop", "near"][..], &["rm", "-f", "near"]] {
+        let refused = apart(args).output().unwrap();
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success(), "{args:?}: {refused:?}");
+        assert!(said.contains("not in sight"), "{args:?}: {said}");
+        assert!(listed(&home).contains("near"), "{args:?}");
+    }
+    assert!(home.rbuild(&["rm", "-f", "near"]).status.success());
+}
