@@ -50,6 +50,26 @@ fn no_archive_of_the_examples_is_in_the_context() {
     assert!(found >= 2, "only {found} archives were found");
 }
 
+#[test]
+fn the_image_of_the_examples_has_what_their_scripts_need() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/container");
+    let home = Home::new();
+    let mut check = home.rbuild();
+    check.args(["build", "--check", "-f"]);
+    succeed(check.arg(folder.join("tools.Dockerfile")).arg(&folder));
+    let image = fs::read_to_string(folder.join("tools.Dockerfile")).unwrap();
+    let begins = image.contains("FROM debian:");
+    assert!(begins, "a shell and coreutils come with the base");
+    for (path, text) in examples() {
+        let from_git = text.contains("https://git.");
+        assert!(
+            !from_git || image.contains(" git "),
+            "{}: git",
+            path.display()
+        );
+    }
+}
+
 fn examples() -> Vec<(PathBuf, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/ci-examples");
     let paths = fs::read_dir(folder).unwrap();
