@@ -46,7 +46,10 @@ fn copy_tree(tree: &View, directory: &Path) -> Result<(), Error> {
     fs::create_dir_all(directory)
         .map_err(|source| sys::Error::new(format!("mkdir({directory:?})"), source))?;
     let target = Root::open(directory)?;
-    let manner = Manner::plain(None);
+    let manner = Manner {
+        replaces: true,
+        ..Manner::plain(None)
+    };
     for selected in files::select(tree.root(), &Wish::exactly("/"))? {
         files::place(&selected, tree.root(), &target, "/", &manner)?;
     }

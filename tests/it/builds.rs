@@ -9,6 +9,7 @@ use std::process::Command;
 use crate::support::RUNS_BUSYBOX;
 use crate::support::home::Home;
 use crate::support::home::RBUILD;
+use crate::support::home::fail_with;
 use crate::support::home::succeed;
 use crate::support::image::describe;
 use crate::support::require;
@@ -61,6 +62,37 @@ fn build_within(home: &Home, limit: &str) -> Command {
         command.env(name, value.unwrap_or_default());
     }
     command
+}
+
+#[test]
+fn files_are_written_over_those_of_an_earlier_build() {
+    let home = Home::new();
+    let out = home.path("out");
+    let write = |name: &str, what: &str| {
+        let context = home.context(&format!("FROM scratch\nCOPY {what} /{name}\n"));
+        let mut build = home.build(&context);
+        build.arg("--output").arg(&out);
+        build
+    };
+    home.write("context/file", "1");
+    home.write("context/dir/inner", "2");
+    succeed(&mut write("a", "file"));
+    assert_eq!(fs::read_to_string(out.join("a")).unwrap(), "1");
+    fs::remove_file(out.join("a")).unwrap();
+    let outside = home.path("outside");
+    fs::create_dir(&outside).unwrap();
+    std::os::unix::fs::symlink(&outside, out.join("a")).unwrap();
+    succeed(&mut write("a/", "dir"));
+    assert_eq!(fs::read_to_string(out.join("a/inner")).unwrap(), "2");
+    assert!(!out.join("a").is_symlink());
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    // What is in a folder may be the user's own.
+    let refused = fail_with(1, &mut write("a", "file")).stderr;
+    assert!(
+        refused.contains("cannot replace the directory"),
+        "{refused}"
+    );
+    assert!(out.join("a/inner").exists());
 }
 
 #[test]

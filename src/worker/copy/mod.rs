@@ -129,6 +129,7 @@ fn manner(op: &CopyOp, chown: Option<Owner>, (tree, task): (&Tree, &Task)) -> Ma
         mode: op.mode.clone(),
         keeps_paths: op.parents,
         capabilities: tree.context.is_none(),
+        replaces: false,
     }
 }
 

@@ -99,6 +99,11 @@ impl<'a> Copy<'a> {
                 dir.make_dir(name, node.stat.mode)?;
                 true
             }
+            Some(old) if !old.is_dir() && self.manner.replaces => {
+                dir.remove_file(name)?;
+                dir.make_dir(name, node.stat.mode)?;
+                true
+            }
             Some(old) if !old.is_dir() => {
                 return Err(Error::DirectoryOverFile {
                     path: path.to_owned(),
