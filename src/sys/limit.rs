@@ -88,22 +88,22 @@ fn is_new_enough() -> bool {
 /// Gives the namespace of this process, which is the first one in it, numbers for so many processes
 /// and threads: more cannot be started at a time, whoever they belong to.
 pub fn limit_numbers(count: u64) -> Result<()> {
-    let text = || {
-        format!(
-            "limit the process numbers of {} to {count}",
-            std::process::id()
-        )
-    };
     // It must not be those of the machine.
     if std::process::id() != 1 || !is_new_enough() || count < NUMBERS_MIN {
-        return Err(Error::invalid(text()));
+        return Err(Error::invalid(format!("limit process numbers to {count}")));
     }
-    let last = FIRST_NUMBER.saturating_add(count - 1);
-    if last > NUMBER_MAX {
+    let behind = FIRST_NUMBER.saturating_add(count - 1);
+    if behind > NUMBER_MAX {
         return Ok(());
     }
     // What is there may be another namespace's, or read-only.
-    let proc = Mount::new("proc", &[], Attributes::default())?;
+    let attributes = Attributes {
+        read_only: false,
+        no_suid: true,
+        no_dev: true,
+        no_exec: true,
+    };
+    let proc = Mount::new("proc", &[], attributes)?;
     let write = |name: &str, value: u64| {
         let path = format!("sys/kernel/{name}");
         let flags = OFlags::WRONLY | OFlags::CLOEXEC;
@@ -115,7 +115,7 @@ pub fn limit_numbers(count: u64) -> Result<()> {
     // The smaller ones are given once and never again: without them the count is always the same.
     write("ns_last_pid", FIRST_NUMBER)?;
     // This process has one that is smaller.
-    write("pid_max", last)
+    write("pid_max", behind)
 }
 
 /// Gives the processors that this thread may run on.

@@ -91,7 +91,7 @@ fn run(home: &Home, flags: &[&str], command: &str) -> Output {
 
 /// What `ulimit -u` can say at most.
 fn processes_of_user(limit: u64) -> String {
-    let own = getrlimit(Resource::Nproc).maximum.unwrap_or(u64::MAX);
+    let own = getrlimit(Resource::Nproc).current.unwrap_or(u64::MAX);
     format!(" <{}>\n", limit.min(own))
 }
 
