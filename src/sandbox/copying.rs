@@ -10,10 +10,10 @@ use crate::sandbox::Error;
 use crate::sandbox::ahead::Kind;
 use crate::sandbox::cgroup::DeviceList;
 use crate::sandbox::cgroup::Parents;
-use crate::sandbox::keeper::Keeper;
 use crate::sandbox::report::Problem;
 use crate::sys;
 use crate::sys::channel::Channel;
+use crate::sys::keeper::Keeper;
 use crate::sys::process;
 use crate::sys::process::Child;
 
@@ -36,7 +36,7 @@ struct Asked {
 #[derive(Debug)]
 struct Process {
     channel: Channel,
-    keeper: Keeper,
+    keeper: Keeper<Result<(), Error>>,
     /// Dropped, it lets the keeper go.
     hold: Option<mpsc::Sender<Infallible>>,
     /// Kept until the process has ended, and those above a list for longer than it.
@@ -57,7 +57,7 @@ impl Copier {
     /// Asks through `channel`; `keeper` keeps the process until it hears that `hold` is gone.
     pub(super) fn new(
         channel: Channel,
-        (keeper, hold): (Keeper, mpsc::Sender<Infallible>),
+        (keeper, hold): (Keeper<Result<(), Error>>, mpsc::Sender<Infallible>),
         groups: (Option<Arc<DeviceList>>, Arc<Parents>),
     ) -> Copier {
         let process = Process {

@@ -52,7 +52,6 @@ mod error;
 mod examine;
 mod furnish;
 mod init;
-mod keeper;
 mod ladder;
 mod life;
 mod limits;

@@ -20,7 +20,6 @@ use std::process::Command;
 use std::process::Stdio;
 
 use crate::sandbox::Error;
-use crate::sandbox::keeper;
 use crate::sandbox::ranges;
 use crate::sandbox::ranges::Row;
 use crate::sandbox::spawn::THIS_PROGRAM;
@@ -29,6 +28,7 @@ use crate::sys::Owner;
 use crate::sys::channel::Channel;
 use crate::sys::family;
 use crate::sys::id;
+use crate::sys::keeper;
 use crate::sys::mount;
 use crate::sys::namespace;
 use crate::sys::process;

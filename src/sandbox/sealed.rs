@@ -6,8 +6,8 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::path::PathBuf;
 
-use crate::sandbox::keeper;
 use crate::sys;
+use crate::sys::keeper;
 use crate::sys::mount::Attributes;
 use crate::sys::mount::Depth;
 use crate::sys::mount::Mount;

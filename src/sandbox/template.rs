@@ -26,13 +26,13 @@ use crate::sandbox::cgroup::Parents;
 use crate::sandbox::copying::Copier;
 use crate::sandbox::copying::Copy;
 use crate::sandbox::copying::refused;
-use crate::sandbox::keeper::Keeper;
 use crate::sandbox::sealed::Program;
 use crate::sandbox::serve;
 use crate::sandbox::spec::Isolation;
 use crate::sandbox::spec::Spec;
 use crate::sys;
 use crate::sys::channel::Channel;
+use crate::sys::keeper::Keeper;
 use crate::sys::namespace::Namespace;
 use crate::sys::process;
 use crate::sys::process::Child;
@@ -131,7 +131,7 @@ impl Template {
         // Without a way in, it is as if there were no list.
         let door = devices.as_ref().and_then(|list| list.door().ok());
         let keep = move || keep(&program, (inside, door), (has_own_numbers, &held));
-        let keeper = Keeper::start("sandboxes", keep)?;
+        let keeper = Keeper::start("sandboxes", keep).map_err(Error::Thread)?;
         let groups = (devices, Arc::clone(&self.shared.parents));
         Ok(Copier::new(channel, (keeper, hold), groups))
     }

@@ -29,6 +29,7 @@ pub mod file;
 pub mod gift;
 pub mod id;
 pub mod id_map;
+pub mod keeper;
 pub mod kernel;
 pub mod lease;
 pub mod limit;

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 
 use crate::sandbox::Error;
-use crate::sandbox::keeper::Keeper;
 use crate::sys;
+use crate::sys::keeper::Keeper;
 use crate::sys::namespace;
 use crate::sys::netlink::Routes;
 use crate::sys::process;
@@ -27,7 +27,7 @@ use super::wait_for;
 pub(super) struct Carried {
     program: &'static Carrier,
     carrier: OwnedFd,
-    keeper: Keeper,
+    keeper: Keeper<Result<(), Error>>,
 }
 
 impl Carried {
@@ -43,7 +43,7 @@ impl Carried {
         let handed = handed.map_err(Error::Network)?;
         let (tell, told) = mpsc::sync_channel(1);
         let keep = move || program.keep(&path, handed, &tell);
-        let mut keeper = Keeper::start("network", keep)?;
+        let mut keeper = Keeper::start("network", keep).map_err(Error::Thread)?;
         let Ok(carrier) = told.recv() else {
             return Err(why(program, &mut keeper));
         };
@@ -105,7 +105,7 @@ impl Carried {
 }
 
 /// Says why a carrier that has ended did so.
-fn why(carrier: &Carrier, keeper: &mut Keeper) -> Error {
+fn why(carrier: &Carrier, keeper: &mut Keeper<Result<(), Error>>) -> Error {
     match keeper.join() {
         Some(Err(error)) => error,
         _ => carrier.failed("it ended".to_owned()),

@@ -12,9 +12,9 @@ use std::path::Path;
 use std::sync::mpsc;
 
 use crate::sandbox::Error;
-use crate::sandbox::keeper;
 use crate::sys;
 use crate::sys::file;
+use crate::sys::keeper;
 use crate::sys::process;
 use crate::sys::process::Child;
 use crate::sys::process::Ended;
