@@ -100,6 +100,7 @@ pub use self::limits::Processes;
 pub use self::network::SandboxNetwork;
 pub use self::outbound::Obstacle;
 pub use self::outbound::Outbound;
+pub use self::program::find_here;
 pub use self::rootless::Entry;
 pub use self::rootless::enter;
 pub use self::running::ExitStatus;

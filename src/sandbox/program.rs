@@ -82,7 +82,8 @@ fn find(name: &str, path: &str) -> Result<PathBuf, Error> {
 
 /// Finds a program of the host by this process's `PATH`, or else in the usual places, which are not
 /// on every user's.
-pub(super) fn find_here(name: &str) -> Option<PathBuf> {
+#[must_use]
+pub fn find_here(name: &str) -> Option<PathBuf> {
     #[expect(
         clippy::disallowed_methods,
         reason = "only there it is said where this machine has its programs"

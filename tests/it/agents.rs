@@ -1,6 +1,8 @@
 //! What builds do with ssh agents: `RUN --mount=type=ssh`, and the agents that rbuild starts itself.
 
 use std::fs;
+use std::io::BufRead;
+use std::io::BufReader;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Child;
@@ -8,16 +10,28 @@ use std::process::Command;
 use std::process::Stdio;
 
 use crate::support::Feature;
+use crate::support::RUNS_BUSYBOX;
 use crate::support::home::Home;
 use crate::support::home::succeed;
+use crate::support::processes::command_lines;
 use crate::support::require;
 use crate::support::tree::shell;
 use crate::support::wait::wait_until;
 
-/// An agent that is the user's own; it ends with the test.
+/// A process that ends with the test.
+struct Ending(Child);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let _ended = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+/// An agent that is the user's own.
 struct UsersAgent {
-    child: Child,
     socket: PathBuf,
+    _process: Ending,
 }
 
 impl UsersAgent {
@@ -26,7 +40,10 @@ impl UsersAgent {
         let mut command = Command::new("ssh-agent");
         let command = command.arg("-D").arg("-a").arg(&socket);
         let child = command.stdout(Stdio::null()).spawn().unwrap();
-        let agent = UsersAgent { child, socket };
+        let agent = UsersAgent {
+            socket,
+            _process: Ending(child),
+        };
         wait_until("an agent listens", || {
             UnixStream::connect(&agent.socket).is_ok()
         });
@@ -37,13 +54,6 @@ impl UsersAgent {
         let mut command = Command::new("ssh-add");
         let command = command.args(arguments).env("SSH_AUTH_SOCK", &self.socket);
         succeed(command.stdin(Stdio::null())).stdout
-    }
-}
-
-impl Drop for UsersAgent {
-    fn drop(&mut self) {
-        let _ended = self.child.kill();
-        let _reaped = self.child.wait();
     }
 }
 
@@ -105,4 +115,38 @@ fn assert_is_signed(home: &Home) {
     let verify = "(printf 'users '; cat out/key.pub) > allowed
                   ssh-keygen -Y verify -n file -I users -f allowed -s out/listed.sig < out/listed";
     shell(&home.path(""), verify);
+}
+
+#[test]
+fn an_agent_that_was_started_for_a_build_is_killed_with_rbuild() {
+    let programs = ["ssh-agent", "ssh-add", "ssh-keygen"].map(Feature::Program);
+    if !require(&RUNS_BUSYBOX) || !require(&programs) {
+        return;
+    }
+    let home = Home::new();
+    let context = home.context(
+        "FROM scratch
+COPY --from=host busybox /bin/busybox
+RUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]
+RUN --mount=type=ssh test -S $SSH_AUTH_SOCK && echo begun && sleep 600
+",
+    );
+    shell(&context, "ssh-keygen -q -t ed25519 -N '' -f ../key");
+    let mut build = home.build(&context);
+    let ssh = format!("--ssh=default={}", home.path("key").display());
+    build.args([&ssh, "--build-context=host=/bin", "--network=none"]);
+    let mut build = Ending(build.stderr(Stdio::piped()).spawn().unwrap());
+    let lines = BufReader::new(build.0.stderr.take().unwrap()).lines();
+    let mut lines = lines.map(Result::unwrap);
+    assert!(lines.any(|line| line.ends_with(" begun")), "it failed");
+    let root = home.path("root");
+    let its_agents = || {
+        let is_its = |line: &String| line.contains(root.to_str().unwrap());
+        let lines = command_lines().into_iter().filter(is_its);
+        lines.filter(|line| line.starts_with("ssh-agent")).count()
+    };
+    assert_eq!(its_agents(), 1);
+    // SIGKILL: it can do nothing about it.
+    drop(build);
+    wait_until("the agent has ended", || its_agents() == 0);
 }
