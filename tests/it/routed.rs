@@ -8,8 +8,10 @@ use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::net::TcpStream;
+use std::net::UdpSocket;
 use std::process::Command;
 use std::process::Stdio;
+use std::thread;
 use std::time::Duration;
 
 use crate::support::Feature;
@@ -98,6 +100,78 @@ fn a_command_gets_out_and_nobody_gets_in() {
     }
     assert!(!said.contains("reached=1"), "{said}");
     assert!(!said.contains("network of this machine"), "{said}");
+}
+
+#[test]
+fn what_finds_out_whether_packets_pass_does_not_leave() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = Home::new();
+    let world = World::new(&home, "192.0.2.7");
+    let tried = world.outside(|| UdpSocket::bind("203.0.113.1:9").unwrap());
+    succeed(&mut world.within(&build(&home, &["test -e /sys/class/net/eth0"])));
+    let other = world.here(|| UdpSocket::bind("0.0.0.0:0").unwrap());
+    other.send_to(b"of another", "203.0.113.1:9").unwrap();
+    let mut bytes = [0; 16];
+    let (length, _) = tried.recv_from(&mut bytes).unwrap();
+    assert_eq!(&bytes[..length], b"of another");
+}
+
+#[test]
+fn who_claims_to_be_another_gets_nowhere() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = Home::new();
+    let world = World::new(&home, "192.0.2.7");
+    let server = world.outside(|| UdpSocket::bind((OUTSIDE, 0)).unwrap());
+    let at = server.local_addr().unwrap();
+    let questions = thread::spawn(move || answer(&server));
+    // A command that may change its network asks as itself, as another and as itself again.
+    let ask = |name: &str| format!("nslookup {name} {at}");
+    let script = format!(
+        "set -- $(ip route | grep default); {}; ip addr add 10.9.9.77/32 dev eth0; \
+         ip route change default via $3 src 10.9.9.77; timeout 2 {}; ip route change default via $3; {}; :",
+        ask("first"),
+        ask("second"),
+        ask("third")
+    );
+    let dockerfile = format!(
+        "FROM scratch\nCOPY --from=host busybox /bin/sh\n\
+         RUN --security=insecure [\"/bin/sh\", \"-c\", \"{script}\"]\n"
+    );
+    let context = home.context(&dockerfile);
+    let mut build = home.build(&context);
+    build.args(["--no-cache", "--build-context", "host=/bin"]);
+    build.args(["--allow", "security.insecure"]);
+    let said = succeed(&mut world.within(&build)).stderr;
+    let last = world.outside(|| UdpSocket::bind((OUTSIDE, 0)).unwrap());
+    last.send_to(&[], at).unwrap();
+    let asked = questions.join().unwrap();
+    assert!(asked.iter().all(|(from, _)| *from == HERE), "{asked:?}");
+    let has = |name: &str| asked.iter().any(|(_, question)| question.contains(name));
+    assert!(has("first") && has("third"), "{asked:?} {said}");
+    assert!(!has("second"), "{asked:?}");
+}
+
+/// Says to every question that there is no answer, until an empty one comes; gives who asked what.
+fn answer(server: &UdpSocket) -> Vec<(IpAddr, String)> {
+    const IS_ANSWER: u8 = 1 << 7;
+    let (mut asked, mut bytes) = (Vec::new(), [0; 512]);
+    loop {
+        let (length, from) = server.recv_from(&mut bytes).unwrap();
+        if length == 0 {
+            return asked;
+        }
+        asked.push((
+            from.ip(),
+            String::from_utf8_lossy(&bytes[..length]).into_owned(),
+        ));
+        bytes[2] |= IS_ANSWER;
+        // Whoever has gone has given up.
+        let _gone = server.send_to(&bytes[..length], from);
+    }
 }
 
 #[test]

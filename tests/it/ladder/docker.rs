@@ -38,6 +38,13 @@ fn a_static_binary_in_docker_builds_and_pushes() {
     let doctor: serde_json::Value = serde_json::from_str(&doctor).unwrap();
     assert_eq!(doctor["isolation"], "chroot", "{doctor}");
 
+    // A daemon has its machine pass packets on.
+    let rights = ["--cap-add=SYS_ADMIN", "--cap-add=NET_ADMIN"];
+    let free = "--security-opt=seccomp=unconfined";
+    let mut doctor = rbuild(&docker, &home, &[&rights[..], &[free]].concat());
+    let told = succeed(doctor.arg("doctor")).stdout;
+    assert!(told.contains("rbuild itself leads a network"), "{told}");
+
     let pushed = format!("{}/in-docker/apache2:v1", registry());
     let mut build = rbuild(&docker, &home, &[]);
     build.args(["build", "--progress=plain", "-f", "/home/Dockerfile.apache"]);

@@ -46,7 +46,7 @@ const BE_OUTSIDE: &str = "ip link set lo up";
 const CONNECT: &str = "ip link add up0 mtu 1400 type veth peer name out0 netns $0 && \
     ip addr add 10.9.9.1/24 dev up0 && ip link set up0 up && \
     nsenter -t $0 -n sh -c 'ip addr add 10.9.9.2/24 dev out0 && ip link set out0 up && \
-    ip route add 198.18.0.0/15 via 10.9.9.1' && \
+    ip route add 198.18.0.0/15 via 10.9.9.1 && ip addr add 203.0.113.1/32 dev lo' && \
     ip route add default via 10.9.9.2";
 
 /// Both machines; gone with the test.
