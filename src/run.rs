@@ -184,8 +184,10 @@ impl Ready {
             drop(self.store);
             started(running.note.take())?;
             if !listeners.is_empty() {
-                let network = SandboxNetwork::of(running.pid())?;
-                port::forward(listeners, &Arc::new(network));
+                let network = SandboxNetwork::joined_by(&running, self.network.as_ref())?;
+                if let Some(network) = network {
+                    port::forward(listeners, &Arc::new(network));
+                }
             }
             let status = attend(running, (signals, self.ends), self.streams).await;
             if let Some(thread) = kept {

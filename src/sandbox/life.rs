@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crate::sandbox::Error;
 use crate::sandbox::cgroup::Cgroup;
@@ -117,6 +118,10 @@ impl Life {
 
     pub(super) fn pid(&self) -> u32 {
         self.copy.child.pid()
+    }
+
+    pub(super) fn ends_within(&self, time: Duration) -> bool {
+        self.copy.child.ends_within(time)
     }
 
     pub(super) fn killer(&self) -> &Killer {

@@ -9,10 +9,15 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::sandbox::Error;
+use crate::sandbox::Outbound;
+use crate::sandbox::Running;
 use crate::sys::namespace;
 
 /// How long a server may take to accept.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a process that has no network any more may take to end.
+const ENDING: Duration = Duration::from_secs(10);
 
 /// The network of a sandbox; exists as long as this, even if the sandbox is gone.
 #[derive(Debug)]
@@ -25,6 +30,23 @@ impl SandboxNetwork {
     pub fn of(pid: u32) -> Result<SandboxNetwork, Error> {
         let namespace = namespace::network_of(pid).map_err(Error::Network)?;
         Ok(SandboxNetwork { namespace })
+    }
+
+    /// Takes hold of the network that a sandbox is on, which is `outbound` if it joined that; none if
+    /// the sandbox has ended, and what was its own with it.
+    pub fn joined_by(
+        running: &Running,
+        outbound: Option<&Outbound>,
+    ) -> Result<Option<SandboxNetwork>, Error> {
+        if let Some(outbound) = outbound {
+            let namespace = outbound.namespace()?;
+            return Ok(Some(SandboxNetwork { namespace }));
+        }
+        match SandboxNetwork::of(running.pid()) {
+            // A process gives up its network a moment before it has ended.
+            Err(_) if running.ends_within(ENDING) => Ok(None),
+            network => network.map(Some),
+        }
     }
 
     /// Connects to a port on the sandbox's loopback interface.

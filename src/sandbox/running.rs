@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::PipeReader;
 use std::io::PipeWriter;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::sandbox::Error;
 use crate::sandbox::life::Life;
@@ -58,6 +59,11 @@ impl Running {
     /// What can end it from another thread.
     pub fn killer(&self) -> Killer {
         self.life.killer().clone()
+    }
+
+    /// Tells whether its first process ends within a time.
+    pub(super) fn ends_within(&self, time: Duration) -> bool {
+        self.life.ends_within(time)
     }
 
     /// Waits until its first process, and so all in it, has ended and nothing of it is left.

@@ -333,6 +333,19 @@ fn a_published_port_leads_into_the_processs_own_network() {
 }
 
 #[test]
+fn a_program_with_a_published_port_may_end_at_once() {
+    let Some(home) = Home::new() else { return };
+    // Nobody else listens on this address.
+    let publish = "127.93.11.7:8000:8000";
+    for network in ["default", "none"] {
+        for _ in 0..10 {
+            let (code, text) = home.sh(&["-p", publish, "--network", network], "exit 3");
+            assert_eq!(code, 3, "{network}: {text}");
+        }
+    }
+}
+
+#[test]
 fn a_server_in_the_background_is_listed_read_stopped_and_forgotten() {
     let Some(home) = Home::new() else { return };
     let text = |args: &[&str]| {

@@ -766,6 +766,20 @@ fn a_server_inside_can_be_reached() {
 }
 
 #[test]
+fn who_ended_at_once_has_no_network_any_more() {
+    if !able() {
+        return;
+    }
+    let mut case = shell("true");
+    case.spec.network = Network::None;
+    let running = case.start().unwrap();
+    eventually(|| {
+        let network = SandboxNetwork::joined_by(&running, None).unwrap();
+        network.is_none().then_some(())
+    });
+}
+
+#[test]
 fn input_can_be_given() {
     if !able() {
         return;

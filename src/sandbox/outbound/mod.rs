@@ -23,6 +23,7 @@ use std::time::Instant;
 
 use crate::sandbox::Error;
 use crate::sandbox::program;
+use crate::sys;
 use crate::sys::namespace;
 
 use self::carried::Carried;
@@ -111,6 +112,12 @@ impl Outbound {
     pub fn path(&self) -> PathBuf {
         let (process, file) = (std::process::id(), self.namespace.as_raw_fd());
         PathBuf::from(format!("/proc/{process}/fd/{file}"))
+    }
+
+    /// Gives the network itself, which exists as long as this.
+    pub(super) fn namespace(&self) -> Result<File, Error> {
+        let copied = self.namespace.try_clone();
+        copied.map_err(|source| Error::Network(sys::Error::new("dup(network)", source)))
     }
 
     /// Rewrites the host's `resolv.conf` so that all name servers in it are reached from this
