@@ -33,21 +33,24 @@ pub(super) fn detach(
     let root = home.root(environment);
     container.create(&root)?;
     let log = container.log(&root);
-    let keeper = start(&log, container, environment);
-    let mut keeper = keeper.map_err(|source| Error::WriteFile {
-        path: log.clone(),
-        source,
-    })?;
+    let mut keeper = match start(&log, container, environment) {
+        Ok(keeper) => keeper,
+        Err(source) => {
+            // The first failure is the one to tell.
+            let _ = container.remove(&root);
+            return Err(Error::WriteFile { path: log, source });
+        }
+    };
     loop {
         let ended = keeper.try_wait().ok().flatten();
-        // With --rm, one that has ended is gone already.
+        // With --rm, one that has ended is gone already, whatever its code was.
         let found = run::find(&root, &container.id);
         match (found, ended) {
             (Ok(found), _) if found.keeper.is_some() => {
                 found.note.iter().for_each(|note| report::warning(note));
                 break;
             }
-            (Err(_), Some(status)) if status.success() => break,
+            (Err(_), Some(_)) => break,
             (Ok(found), Some(status)) => {
                 let said = std::fs::read(&log).unwrap_or_default();
                 eprint!("{}", String::from_utf8_lossy(&said));

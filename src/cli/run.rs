@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::hash::Hasher;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::arguments::Home;
@@ -239,7 +240,10 @@ pub(super) fn run(
     // From here on the terminal is the process's.
     drop(display);
     let code = match keeper_of {
-        Some(id) => keep(ready?, Kept::take(&request.root, &id)?, forget)?,
+        Some(id) => {
+            let kept = Kept::take(&request.root, &id)?;
+            keep(ready?, kept, (&request.root, forget))?
+        }
         None => foreground(ready?)?,
     };
     // Codes have eight bits; a process's own always fits.
@@ -268,12 +272,12 @@ fn foreground(ready: Ready) -> Result<i32, Error> {
 }
 
 /// Does as a keeper what was asked for: nobody's terminal ends it, and others can see how it went.
-fn keep(ready: Ready, mut kept: Kept, forget: bool) -> Result<i32, Error> {
+fn keep(ready: Ready, mut kept: Kept, (root, forget): (&Path, bool)) -> Result<i32, Error> {
     // It fails only for who leads a session already.
     let _leads = sys::process::new_session();
     let status = ready.run(|note| kept.started(note))?.status;
     match forget {
-        true => kept.remove()?,
+        true => kept.remove(root)?,
         false => kept.ended(status)?,
     }
     Ok(status.code)

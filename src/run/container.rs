@@ -80,6 +80,7 @@ impl Container {
         let folder = folder_of(root, &self.id);
         make_private_dir(&root.join(FOLDER)).map_err(cannot(&folder))?;
         let _names = lock_names(root).map_err(cannot(&folder))?;
+        clear(root);
         if list(root)?.iter().any(|other| other.name == self.name) {
             return Err(Error::NameInUse {
                 name: self.name.clone(),
@@ -109,8 +110,7 @@ impl Container {
                 name: self.name.clone(),
             });
         }
-        let folder = folder_of(root, &self.id);
-        fs::remove_dir_all(&folder).map_err(cannot(&folder))
+        remove(root, &self.id)
     }
 }
 
@@ -157,8 +157,8 @@ impl Kept {
     ///
     /// # Errors
     /// [`Error::Container`].
-    pub fn remove(self) -> Result<(), Error> {
-        fs::remove_dir_all(&self.folder).map_err(cannot(&self.folder))
+    pub fn remove(self, root: &Path) -> Result<(), Error> {
+        remove(root, &self.container.id)
     }
 }
 
@@ -210,6 +210,28 @@ pub fn log_of(root: &Path, id: &str) -> PathBuf {
 
 fn folder_of(root: &Path, id: &str) -> PathBuf {
     root.join(FOLDER).join(id)
+}
+
+/// Removes the state first, which makes the rest what [`clear`] removes.
+fn remove(root: &Path, id: &str) -> Result<(), Error> {
+    let folder = folder_of(root, id);
+    let _names = lock_names(root).map_err(cannot(&folder))?;
+    fs::remove_file(folder.join(STATE))
+        .and_then(|()| fs::remove_dir_all(&folder))
+        .map_err(cannot(&folder))
+}
+
+/// Removes what was left half made or half removed, by a killed process or on a full disk: while
+/// names are locked, nobody makes or removes anything.
+fn clear(root: &Path) {
+    let entries = fs::read_dir(root.join(FOLDER)).into_iter().flatten();
+    for entry in entries.flatten() {
+        let folder = entry.path();
+        if folder.is_dir() && matches!(folder.join(STATE).try_exists(), Ok(false)) {
+            // What cannot be removed is in nobody's way.
+            let _left = fs::remove_dir_all(&folder);
+        }
+    }
 }
 
 fn read(folder: &Path) -> Option<Container> {
@@ -320,6 +342,24 @@ mod tests {
         assert_eq!(ended.exceeded, exceeded);
         ended.remove(root.path()).unwrap();
         assert_eq!(list(root.path()).unwrap(), []);
+    }
+
+    #[test]
+    fn nothing_is_left_of_what_was_not_made_or_removed_to_the_end() {
+        let root = tempfile::tempdir().unwrap();
+        create(root.path(), "ab12", "web").unwrap();
+        let folder = root.path().join("containers");
+        let half = folder.join("cd34");
+        std::fs::create_dir(&half).unwrap();
+        std::fs::write(half.join("log"), "said").unwrap();
+        create(root.path(), "ef56", "db").unwrap();
+        assert!(!half.exists());
+        assert_eq!(list(root.path()).unwrap().len(), 2);
+        find(root.path(), "web")
+            .unwrap()
+            .remove(root.path())
+            .unwrap();
+        assert!(!folder.join("ab12").exists());
     }
 
     #[test]
