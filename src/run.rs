@@ -48,6 +48,7 @@ use crate::worker;
 use crate::worker::Networks;
 use crate::worker::Worker;
 
+pub use command::command_of;
 pub use container::Container;
 pub use container::Kept;
 pub use container::find;

@@ -1,6 +1,7 @@
 //! `rbuild ps`, `logs`, `stop` and `rm`: what became of `rbuild run -d`.
 
 use std::io::Read;
+use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
@@ -97,7 +98,7 @@ fn row(container: &Container, now_ns: i128) -> [String; 6] {
     [
         container.id.clone(),
         container.image.clone(),
-        container.command.join(" "),
+        report::printable(&container.command.join(" ")),
         when::ago(&container.created, now_ns),
         status(container),
         container.name.clone(),
@@ -178,15 +179,12 @@ pub(super) fn stop(
     arguments: &StopArguments,
     home: &Home,
     environment: &Environment,
-) -> Result<(), Error> {
+) -> Result<ExitCode, Error> {
     let root = home.root(environment);
-    for text in &arguments.containers {
-        let container = run::find(&root, text)?;
-        let patience = Duration::from_secs(arguments.seconds.into());
-        container.stop(&root, Some(patience))?;
-        print::line(text)?;
-    }
-    Ok(())
+    let patience = Duration::from_secs(arguments.seconds.into());
+    each(&arguments.containers, |text| {
+        run::find(&root, text)?.stop(&root, Some(patience))
+    })
 }
 
 /// Forgets containers.
@@ -194,16 +192,33 @@ pub(super) fn remove(
     arguments: &RmArguments,
     home: &Home,
     environment: &Environment,
-) -> Result<(), Error> {
+) -> Result<ExitCode, Error> {
     let root = home.root(environment);
-    for text in &arguments.containers {
+    each(&arguments.containers, |text| {
         let mut container = run::find(&root, text)?;
         if arguments.force {
             container.stop(&root, None)?;
             container.is_running = false;
         }
-        container.remove(&root)?;
-        print::line(text)?;
+        container.remove(&root)
+    })
+}
+
+/// Does something to each container and names those that it was done to. One that it fails for does
+/// not keep it from the others.
+fn each(
+    containers: &[String],
+    act: impl Fn(&str) -> Result<(), run::Error>,
+) -> Result<ExitCode, Error> {
+    let mut code = ExitCode::SUCCESS;
+    for text in containers {
+        match act(text) {
+            Ok(()) => print::line(text)?,
+            Err(error) => {
+                report::error(&Error::Run(error));
+                code = ExitCode::FAILURE;
+            }
+        }
     }
-    Ok(())
+    Ok(code)
 }

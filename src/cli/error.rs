@@ -226,6 +226,7 @@ impl Error {
             | Self::NoStore { .. }
             | Self::Runtime { .. } => 3,
             Self::Manage(error) => of_manage(error),
+            Self::Run(run::Error::NoContainer { .. }) => 1,
             Self::Run(error) => error.exit_code(),
             Self::Build(error) => of_kind(error.kind()),
         }

@@ -240,7 +240,7 @@ impl Margin {
 }
 
 /// Writes a line so that it moves no cursor and changes no colour, whatever is in it.
-fn printable(line: &str) -> String {
+pub(super) fn printable(line: &str) -> String {
     let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
     line.replace('\t', "    ").chars().map(visible).collect()
 }

@@ -184,7 +184,8 @@ pub(super) fn run(
     let id = keeper_of.clone().unwrap_or_else(short_id);
     if arguments.machine.detach && keeper_of.is_none() {
         drop(display);
-        return detach::detach(&container(&arguments, id, environment), home, environment);
+        let container = container(&arguments, (id, &found), environment);
+        return detach::detach(&container, home, environment);
     }
     let forget = arguments.machine.rm;
     let root = home.root(environment);
@@ -196,10 +197,8 @@ pub(super) fn run(
     let request = Request {
         name_of_image: name_of(&found, &arguments.image),
         image: found.image,
+        entrypoint: entrypoint(&arguments),
         args: arguments.command,
-        entrypoint: arguments
-            .entrypoint
-            .map(|program| Vec::from_iter(Some(program).filter(|program| !program.is_empty()))),
         env: env.collect(),
         volumes: arguments.machine.volumes,
         cwd: arguments.workdir,
@@ -283,13 +282,27 @@ fn keep(ready: Ready, mut kept: Kept, (root, forget): (&Path, bool)) -> Result<i
     Ok(status.code)
 }
 
-fn container(arguments: &RunArguments, id: String, environment: &Environment) -> Container {
+/// Gives the entry point that takes the place of the image's; an empty one is none.
+fn entrypoint(arguments: &RunArguments) -> Option<Vec<String>> {
+    let program = arguments.entrypoint.clone()?;
+    Some(Vec::from_iter(
+        Some(program).filter(|program| !program.is_empty()),
+    ))
+}
+
+fn container(
+    arguments: &RunArguments,
+    (id, found): (String, &Found),
+    environment: &Environment,
+) -> Container {
     let name = arguments.machine.name.clone();
+    let image = &found.image.config.config;
+    let entrypoint = entrypoint(arguments);
     Container {
         name: name.unwrap_or_else(|| id.clone()),
         id,
         image: arguments.image.clone(),
-        command: arguments.command.clone(),
+        command: run::command_of(image, entrypoint.as_deref(), &arguments.command),
         created: when::rfc3339(environment.now_ns),
         keeper: None,
         exit_code: None,

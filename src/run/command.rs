@@ -6,25 +6,33 @@ use crate::run::Request;
 
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Puts entry point and command together. Arguments replace the image's command; an entry point of
-/// the user's makes the image's command meaningless too.
+/// Puts entry point and command together: what of them the user gives, and what the image's config
+/// says else. Arguments replace the image's command; an entry point of the user's makes the image's
+/// command meaningless too.
+#[must_use]
+pub fn command_of(
+    image: &ContainerConfig,
+    entrypoint: Option<&[String]>,
+    args: &[String],
+) -> Vec<String> {
+    let mut command = entrypoint.unwrap_or(&image.entrypoint).to_vec();
+    if !args.is_empty() {
+        command.extend_from_slice(args);
+    } else if entrypoint.is_none() {
+        command.extend_from_slice(&image.cmd);
+    }
+    command
+}
+
+/// Gives what is to be run; there may be nothing.
 pub(super) fn args(request: &Request) -> Result<Vec<String>, Error> {
     let image = &request.image.config.config;
-    let mut args = request
-        .entrypoint
-        .clone()
-        .unwrap_or_else(|| image.entrypoint.clone());
-    if !request.args.is_empty() {
-        args.extend_from_slice(&request.args);
-    } else if request.entrypoint.is_none() {
-        args.extend_from_slice(&image.cmd);
-    }
-    if args.is_empty() {
-        return Err(Error::NoCommand {
+    match command_of(image, request.entrypoint.as_deref(), &request.args) {
+        args if args.is_empty() => Err(Error::NoCommand {
             image: request.name_of_image.familiar(),
-        });
+        }),
+        args => Ok(args),
     }
-    Ok(args)
 }
 
 /// Puts the environment together: docker's own variables, the image's, the user's; a later one

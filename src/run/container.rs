@@ -38,7 +38,7 @@ pub struct Container {
     pub name: String,
     /// Its image, as it was asked for.
     pub image: String,
-    /// What was asked to be run in the place of the image's command.
+    /// What is run: the image's command, unless another was asked for.
     pub command: Vec<String>,
     /// When it was begun, RFC 3339.
     pub created: String,

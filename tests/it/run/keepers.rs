@@ -56,3 +56,41 @@ fn a_container_among_other_processes_is_ended_only_by_who_sees_it() {
     }
     assert!(home.rbuild(&["rm", "-f", "near"]).status.success());
 }
+
+#[test]
+fn who_is_not_there_keeps_nobody_from_being_stopped_and_forgotten() {
+    let Some(home) = Home::new() else { return };
+    for name in ["one", "two"] {
+        let started = home.rbuild(&["run", "-d", "--name", name, "box", "sleep", "100000"]);
+        assert!(started.status.success(), "{started:?}");
+    }
+    for (what, flag) in [("stop", "-t0"), ("rm", "-f")] {
+        let done = home.rbuild(&[what, flag, "one", "nosuch", "two", "none"]);
+        assert_eq!(done.status.code(), Some(1), "{done:?}");
+        assert_eq!(done.stdout, b"one\ntwo\n", "{done:?}");
+        let said = String::from_utf8(done.stderr).unwrap();
+        for name in ["nosuch", "none"] {
+            assert!(said.contains(&format!("no container {name}")), "{said}");
+        }
+        assert_eq!(listed(&home).lines().count(), 1, "{what}");
+    }
+    assert_eq!(home.rbuild(&["logs", "one"]).status.code(), Some(1));
+}
+
+#[test]
+fn the_command_of_the_image_is_listed_where_no_other_was_given() {
+    let Some(home) = Home::new() else { return };
+    for (args, command) in [
+        (&["box"][..], "cat /etc/passwd"),
+        (&["--entrypoint", "echo", "box"], "echo"),
+        (&["box", "echo", "hi"], "echo hi"),
+    ] {
+        let started = home.rbuild(&[&["run", "-d", "--name", "web"], args].concat());
+        assert!(started.status.success(), "{started:?}");
+        let listed = home.rbuild(&["ps", "-a", "--format", "json"]).stdout;
+        let listed: serde_json::Value = serde_json::from_slice(&listed).unwrap();
+        let words: Vec<&str> = command.split(' ').collect();
+        assert_eq!(listed["command"], serde_json::json!(words));
+        assert!(home.rbuild(&["rm", "-f", "web"]).status.success());
+    }
+}
