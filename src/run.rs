@@ -33,6 +33,7 @@ use crate::sandbox::ExitStatus;
 use crate::sandbox::Input;
 use crate::sandbox::Isolation;
 use crate::sandbox::Ladder;
+use crate::sandbox::Mount;
 use crate::sandbox::Outbound;
 use crate::sandbox::Output;
 use crate::sandbox::Rootfs;
@@ -127,9 +128,7 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
         (RunNetwork::Host, _) => sandbox::Network::Host,
         (RunNetwork::Default | RunNetwork::Own, _) => sandbox::Network::None,
     };
-    let own = network.as_ref();
-    spec.mounts = worker::network_files(&request.hostname, &request.extra_hosts, own);
-    spec.mounts.extend(volumes);
+    spec.mounts = mounts(request, volumes, network.as_ref());
     spec.root_access = request.root_access;
     spec.no_new_privileges = request.no_new_privileges;
     spec.limits.clone_from(&request.limits);
@@ -204,6 +203,16 @@ impl Ready {
             lost: self.network.as_ref().and_then(Outbound::lost),
         })
     }
+}
+
+/// Puts the mounts in order: what is laid over what comes later.
+fn mounts(request: &Request, volumes: Vec<Mount>, network: Option<&Outbound>) -> Vec<Mount> {
+    let of_image = request.image.config.config.volumes.keys();
+    let mut mounts = request::own_mounts(of_image, &request.volumes);
+    let (hostname, hosts) = (&request.hostname, &request.extra_hosts);
+    mounts.extend(worker::network_files(hostname, hosts, network));
+    mounts.extend(volumes);
+    mounts
 }
 
 /// Has the layers of the image unpacked and begins a change set on them.

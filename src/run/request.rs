@@ -1,5 +1,6 @@
 //! What a run depends on, as plain values.
 
+use std::path::Path;
 use std::path::PathBuf;
 
 use crate::oci::Reference;
@@ -134,6 +135,27 @@ impl Streams {
     pub(super) fn has_terminal(self) -> bool {
         matches!(self, Self::Terminal | Self::Interactive)
     }
+}
+
+/// Makes mounts of an image's `VOLUME`s: directories of the process's own, with what the image has
+/// there. Docker too leaves out what the user puts something else over.
+pub(super) fn own_mounts<'a>(
+    of_image: impl Iterator<Item = &'a String>,
+    volumes: &[Volume],
+) -> Vec<Mount> {
+    let is_covered = |path: &Path| {
+        let mut targets = volumes.iter().map(|volume| Path::new(&volume.target));
+        targets.any(|target| path.starts_with(target))
+    };
+    let wanted = of_image.filter(|path| {
+        let path = Path::new(path.as_str());
+        path.is_absolute() && path.parent().is_some() && !is_covered(path)
+    });
+    let mount = |path: &String| Mount {
+        target: path.clone(),
+        source: MountSource::Own,
+    };
+    wanted.map(mount).collect()
 }
 
 /// Makes mounts of volumes; what is not there cannot be mounted.

@@ -70,7 +70,7 @@ fn of_mount(mount: &Mount, own: &Path) -> Option<String> {
             size_bytes.map(|_| format!("a size of the memory at {target}"))
         }
         MountSource::Layered { .. } => Some(format!("a mount of layers, at {target},")),
-        MountSource::File { .. } => None,
+        MountSource::Own | MountSource::File { .. } => None,
     }
 }
 

@@ -147,6 +147,11 @@ impl Furnished {
                 MountSource::Bind { path, access } => {
                     self.bind(target, path, (*access, path.starts_with(own)))?;
                 }
+                MountSource::Own => {
+                    let root = Root::open(&self.root)?;
+                    self.stubs
+                        .place(&root, Path::new(target), Place::Directory)?;
+                }
                 MountSource::Tmpfs { mode, .. } => {
                     let make = |dir: &Dir, name: &OsStr| dir.make_dir(name, *mode);
                     self.place(target, Place::Directory, make)?;

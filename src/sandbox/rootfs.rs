@@ -102,6 +102,7 @@ pub(super) fn mount_all(inside: &mut Inside) -> Result<(), Problem> {
                 };
                 made.restrict(limits(inside, access), Depth::Tree)?;
             }
+            MountSource::Own => mount_own(inside, target)?,
             MountSource::Tmpfs { size_bytes, mode } => {
                 let made = tmpfs(
                     *size_bytes,
@@ -121,6 +122,18 @@ pub(super) fn mount_all(inside: &mut Inside) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+/// Lays a directory of the root file system over itself: then what is forbidden on the whole is not
+/// forbidden on it. Other mounts stay as they are, with all that they hide and forbid.
+fn mount_own(inside: &mut Inside, target: &Path) -> Result<(), Problem> {
+    let place = inside.place(target, Place::Directory)?;
+    if file::stat(&place)?.identity.0 != inside.root().dir().stat(".")?.identity.0 {
+        return Ok(());
+    }
+    let made = Mount::bind_handle(&place)?;
+    made.attach(place)?;
+    Ok(made.restrict(limits(inside, Access::ReadWrite), Depth::One)?)
 }
 
 /// Makes a view on a path inside directories laid over each other.

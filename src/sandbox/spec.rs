@@ -116,6 +116,9 @@ pub enum MountSource {
         /// The path inside; symbolic links on it are followed inside.
         path: PathBuf,
     },
+    /// The directory that the root file system itself has there, made if it has none: it can be
+    /// written even if the rest cannot. What another mount shows there already stays as it is.
+    Own,
     /// An empty directory in memory.
     Tmpfs {
         /// How much fits in; half of the machine's memory if not said.

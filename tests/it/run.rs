@@ -227,6 +227,36 @@ fn what_is_written_is_gone_unless_it_is_a_volume() {
 }
 
 #[test]
+fn the_volumes_of_an_image_can_be_written_and_are_thrown_away() {
+    let Some(home) = Home::new() else { return };
+    fs::create_dir(home.path().join("volumes")).unwrap();
+    fs::create_dir(home.path().join("mine")).unwrap();
+    let text = "FROM box\nRUN mkdir -m 750 /data && echo there > /data/file && chown 12 /data\n\
+                VOLUME /data /new /mine\n";
+    fs::write(home.path().join("volumes/Dockerfile"), text).unwrap();
+    let built = home.rbuild(&["-q", "-t", "volumes", "volumes"]);
+    assert!(built.status.success(), "{built:?}");
+    let script = "cat /data/*; stat -c %a:%u /data /new; touch /data/x /new/x; \
+                  touch /mine/x || touch /x || echo refused";
+    let protected = ["run", "--read-only", "-v", "./mine:/mine:ro"];
+    let of_root = ["--isolation=chroot", "run", "-v", "./mine:/mine:ro"];
+    for (options, expected) in [
+        (&protected[..], "there\n750:12\n755:0\nrefused\n"),
+        (&protected, "there\n750:12\n755:0\nrefused\n"),
+        (&["run"], "there\n750:12\n755:0\n"),
+        (&of_root, "there\n750:12\n755:0\n"),
+    ] {
+        let args = [options, &["volumes", "sh", "-c", script]].concat();
+        let done = home.rbuild(&args);
+        let seen = String::from_utf8_lossy(&done.stdout);
+        assert_eq!(seen, expected, "{args:?}: {done:?}");
+    }
+    // In a chroot a volume is a copy, as the README says.
+    assert_eq!(fs::read_dir(home.path().join("mine")).unwrap().count(), 0);
+    home.is_clean();
+}
+
+#[test]
 fn standard_input_is_passed_on_only_when_asked() {
     let Some(home) = Home::new() else { return };
     for (options, expected) in [(&["-i"][..], "typed"), (&[], "")] {

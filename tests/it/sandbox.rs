@@ -8,6 +8,7 @@ use std::io::Read;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::chown;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::path::PathBuf;
@@ -608,6 +609,33 @@ fn read_only_mounts_cannot_be_written() {
         access: Access::ReadOnly,
     };
     assert_eq!(shell("cat /one").mount("/one", one).output(), "x");
+}
+
+#[test]
+fn a_directory_of_ones_own_can_be_written_where_the_root_cannot() {
+    if !able() {
+        return;
+    }
+    let script = "cat /data/file; stat -c %a:%u /data /new/dir; \
+        for dir in /data /new/dir / /new /proc/sys; do \
+        touch $dir/made 2>/dev/null && echo $dir; done; grep -c ' /proc' /proc/mounts";
+    let mut case = shell(script);
+    case.spec.root_access = Access::ReadOnly;
+    let data = case.home.path().join("base/data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("file"), "there\n").unwrap();
+    chown(&data, Some(12), None).unwrap();
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o750)).unwrap();
+    let masks = shell("grep -c ' /proc' /proc/mounts").output();
+    // What is hidden in /proc stays so.
+    for target in ["/data", "/new/dir", "/proc", "/proc/sys"] {
+        case = case.mount(target, MountSource::Own);
+    }
+    let seen = case.output();
+    assert_eq!(
+        seen,
+        format!("there\n750:12\n755:0\n/data\n/new/dir\n{masks}")
+    );
 }
 
 #[test]
