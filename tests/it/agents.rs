@@ -1,13 +1,18 @@
 //! What builds do with ssh agents: `RUN --mount=type=ssh`, and the agents that rbuild starts itself.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io::BufRead;
 use std::io::BufReader;
+use std::io::Read;
+use std::io::Write;
+use std::os::unix::net::UnixListener;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
+use std::thread;
 
 use crate::support::Feature;
 use crate::support::RUNS_BUSYBOX;
@@ -149,4 +154,67 @@ RUN --mount=type=ssh test -S $SSH_AUTH_SOCK && echo begun && sleep 600
     // SIGKILL: it can do nothing about it.
     drop(build);
     wait_until("the agent has ended", || its_agents() == 0);
+}
+
+/// How many connections the command below opens, and how many of them its agent keeps waiting.
+const CLIENTS: usize = 200;
+const HELD: usize = 64;
+
+/// Answers a client that asks for keys that there are none, until it ends.
+fn answer(mut client: UnixStream) {
+    let mut request = [0; 5];
+    while client.read_exact(&mut request).is_ok() {
+        assert_eq!(request, [0, 0, 0, 1, 11]);
+        client.write_all(&[0, 0, 0, 5, 12, 0, 0, 0, 0]).unwrap();
+    }
+}
+
+/// An agent that answers as late as it can.
+fn serve_slowly(listener: &UnixListener) {
+    let mut held = VecDeque::new();
+    for _ in 0..CLIENTS {
+        held.push_back(listener.accept().unwrap().0);
+        if held.len() == HELD {
+            held.pop_front().into_iter().for_each(answer);
+        }
+    }
+    held.into_iter().for_each(answer);
+}
+
+#[test]
+fn a_command_that_opens_many_connections_waits_for_its_own() {
+    if !able() {
+        return;
+    }
+    let home = Home::new();
+    let dockerfile = "FROM scratch
+COPY root /
+ENV PATH=/bin:/usr/bin
+RUN --mount=type=ssh for i in $(busybox seq 200); do ssh-add -l >> /told & done; wait
+";
+    context(&home, dockerfile);
+    let socket = home.short_path("agent");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let serving = thread::spawn(move || serve_slowly(&listener));
+    let mut build = home.build(&home.path("context"));
+    let ssh = format!("--ssh=default={}", socket.display());
+    let output = format!("--output=type=local,dest={}", home.path("out").display());
+    build.args([&ssh, &output, "--network=none"]);
+    succeed(&mut with_few_open_files(&build));
+    let told = fs::read_to_string(home.path("out/told")).unwrap();
+    let answers = told.lines().filter(|line| line.contains("no identities"));
+    assert_eq!(answers.count(), CLIENTS, "{told}");
+    serving.join().unwrap();
+}
+
+/// The command where fewer files may be open than there are connections.
+fn with_few_open_files(build: &Command) -> Command {
+    let mut command = Command::new("sh");
+    let script = "ulimit -n 300 && exec \"$@\"";
+    command.args(["-c", script, "sh"]).arg(build.get_program());
+    command.args(build.get_args()).stdin(Stdio::null());
+    for (name, value) in build.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    command
 }
