@@ -355,13 +355,16 @@ pub(super) fn plain(name: &OsStr) -> Result<&Path> {
     Ok(Path::new(name))
 }
 
+/// `fchmodat2`, which has one number on all machines; `libc` does not know it on each.
+const FCHMODAT2: libc::c_long = 452;
+
 /// Sets the permission bits of a name without following it.
 fn change_mode(dir: &OwnedFd, name: &Path, mode: u32) -> rustix::io::Result<()> {
     let name = CString::new(name.as_os_str().as_bytes()).map_err(|_| Errno::INVAL)?;
     // SAFETY: the descriptor is open, and the name ends with NUL and lives for the call.
     let result = unsafe {
         libc::syscall(
-            libc::SYS_fchmodat2,
+            FCHMODAT2,
             dir.as_raw_fd(),
             name.as_ptr(),
             mode,

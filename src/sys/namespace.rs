@@ -128,8 +128,8 @@ pub fn raise_loopback() -> Result<()> {
         .call(|| "socket(AF_INET, SOCK_DGRAM)".to_owned())?;
     // SAFETY: all fields of the structure are plain numbers, for which zero is a value.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    request.ifr_name[0] = b'l'.cast_signed();
-    request.ifr_name[1] = b'o'.cast_signed();
+    request.ifr_name[0] = libc::c_char::from_ne_bytes([b'l']);
+    request.ifr_name[1] = libc::c_char::from_ne_bytes([b'o']);
     let up = i16::try_from(libc::IFF_UP | libc::IFF_RUNNING).expect("flags 1 and 64");
     request.ifr_ifru.ifru_flags = up;
     // SAFETY: the socket is open and the structure is the one this request reads.

@@ -116,7 +116,8 @@ impl From<rustix::fs::Stat> for Stat {
                 gid: raw.st_gid,
             },
             size: raw.st_size.cast_unsigned(),
-            links: raw.st_nlink,
+            #[allow(clippy::useless_conversion, reason = "it has 32 bits on aarch64")]
+            links: u64::from(raw.st_nlink),
             identity: (raw.st_dev, raw.st_ino),
             device: (
                 rustix::fs::major(raw.st_rdev),
