@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use crate::sandbox::Error;
 use crate::sandbox::cgroup::Limit;
-use crate::sandbox::init::Inside;
-use crate::sandbox::report::Problem;
+use crate::sandbox::inside::Inside;
+use crate::sandbox::inside::report::Problem;
 use crate::sandbox::spec::Access;
 use crate::sandbox::spec::Isolation;
 use crate::sandbox::spec::Mount;

@@ -2,9 +2,9 @@
 //! under other names.
 
 use crate::sandbox::Error;
-use crate::sandbox::anchor;
 use crate::sandbox::rootless;
-use crate::sandbox::serve;
+use crate::sandbox::template::anchor;
+use crate::sandbox::template::serve;
 
 /// Becomes the template of sandboxes, their anchor, or root of a user namespace, and does not return,
 /// if this process was started for that.

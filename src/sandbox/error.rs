@@ -3,8 +3,8 @@
 use std::io;
 
 use crate::progress::in_one_line;
+use crate::sandbox::inside::report::Problem;
 use crate::sandbox::outbound::Obstacle;
-use crate::sandbox::report::Problem;
 use crate::sys;
 use crate::sys::process;
 

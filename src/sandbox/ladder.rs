@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use crate::sandbox::Error;
 use crate::sandbox::Isolation;
 use crate::sandbox::apart;
-use crate::sandbox::unmapped;
+use crate::sandbox::rootless::unmapped;
 use crate::sys::alone;
 use crate::sys::file;
 use crate::sys::id;

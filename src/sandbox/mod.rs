@@ -7,10 +7,10 @@
 //! allowed a command gets another root directory ([`Isolation::Chroot`]).
 //!
 //! [`spawn`] is the outside: it has a [`Template`], which is this very binary started again, make a
-//! copy of itself in new namespaces, and hands that the spec. `init.rs` is the inside: there the
+//! copy of itself in new namespaces, and hands that the spec. `inside` is what it does: there the
 //! copy goes through a list of named steps and becomes the program, which is process 1 of its
 //! namespace: when it ends, all it started is killed. What does not depend on the spec it has done
-//! before, at best while another command ran (`ahead.rs`). A sandbox never outlives the process that
+//! before, at best while another command ran (`template/ahead.rs`). A sandbox never outlives the process that
 //! started it, and when it is gone, no mount, no process and no mount point is left of it.
 //!
 //! # What is asked of the kernel
@@ -39,47 +39,30 @@
 //! | `mknod` of devices | - | `/dev/null` and its like | the host's devices are shown |
 //! | session keyrings | 2.6.10 | keys of its own | the user's keys are shared |
 //!
-//! Start reading at [`Spec`], then `init.rs`.
+//! Start reading at [`Spec`], then `inside/mod.rs`.
 
-mod ahead;
-mod anchor;
 mod apart;
 mod cgroup;
-mod confine;
-mod copying;
+mod chroot;
 mod entrance;
 mod error;
 mod examine;
-mod furnish;
-mod init;
+mod inside;
 mod ladder;
 mod life;
 mod limits;
-mod masks;
 mod network;
-mod order;
 mod outbound;
-mod overseer;
 mod program;
-mod ranges;
-mod report;
-mod rootfs;
 mod rootless;
 mod running;
-mod sealed;
 mod seccomp;
-mod serve;
 mod spawn;
 mod spec;
 mod stdio;
-mod stub;
-mod supervise;
-mod system;
 mod template;
 mod terminal;
 mod ungrouped;
-mod unmapped;
-mod user;
 
 pub use self::cgroup::leave_given as leave_given_groups;
 pub use self::entrance::init_if_requested;

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::sandbox::report::Problem;
+use crate::sandbox::inside::report::Problem;
+use crate::sandbox::inside::user::Identity;
 use crate::sandbox::spec::Spec;
-use crate::sandbox::user::Identity;
 use crate::sys::Error;
 use crate::sys::file;
 use crate::sys::process;

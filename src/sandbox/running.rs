@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::sandbox::Error;
+use crate::sandbox::chroot::overseer::Supervised;
 use crate::sandbox::life::Life;
 use crate::sandbox::limits::Exceeded;
-use crate::sandbox::overseer::Supervised;
 use crate::sys::process;
 use crate::sys::process::Child;
 use crate::sys::process::Ended;

@@ -3,17 +3,17 @@
 use std::fs::File;
 
 use crate::sandbox::Error;
-use crate::sandbox::ahead::Kind;
 use crate::sandbox::apart;
 use crate::sandbox::life::Around;
 use crate::sandbox::life::Life;
-use crate::sandbox::order::Order;
 use crate::sandbox::running::Running;
 use crate::sandbox::spec::Spec;
 use crate::sandbox::stdio::Files;
 use crate::sandbox::stdio::Input;
 use crate::sandbox::stdio::Output;
 use crate::sandbox::template::Template;
+use crate::sandbox::template::ahead::Kind;
+use crate::sandbox::template::order::Order;
 
 /// What is not part of the sandbox but of how it is started.
 #[derive(Debug, Clone)]

@@ -13,7 +13,7 @@ use crate::sandbox::cgroup::place;
 use crate::sandbox::cgroup::place::Held;
 use crate::sandbox::cgroup::place::Place;
 use crate::sandbox::cgroup::place::Version;
-use crate::sandbox::system;
+use crate::sandbox::inside::system;
 use crate::sys;
 use crate::sys::devices;
 use crate::sys::devices::CharDevice;

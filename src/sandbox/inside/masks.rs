@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::sandbox::rootfs::tmpfs;
-use crate::sandbox::system::INERT;
+use crate::sandbox::inside::rootfs::tmpfs;
+use crate::sandbox::inside::system::INERT;
 use crate::sys::Error;
 use crate::sys::Handle;
 use crate::sys::Root;

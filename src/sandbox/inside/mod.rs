@@ -4,6 +4,14 @@
 //! gone [`Ahead`], is told what it is to be, and goes through [`STEPS`], in order; the first that
 //! fails is reported by its name.
 
+pub(in crate::sandbox) mod confine;
+mod masks;
+pub(in crate::sandbox) mod report;
+mod rootfs;
+pub(in crate::sandbox) mod stub;
+pub(in crate::sandbox) mod system;
+pub(in crate::sandbox) mod user;
+
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::fd::AsRawFd;
@@ -11,38 +19,34 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::rc::Rc;
 
-use crate::sandbox::ahead::Ahead;
-use crate::sandbox::ahead::Failure;
 use crate::sandbox::apart;
 use crate::sandbox::cgroup::Door;
-use crate::sandbox::confine;
-use crate::sandbox::confine::become_user;
-use crate::sandbox::confine::ease_apt;
-use crate::sandbox::confine::enter_cwd;
-use crate::sandbox::confine::filter_calls;
-use crate::sandbox::confine::pretend_users;
-use crate::sandbox::confine::set_limits;
-use crate::sandbox::confine::try_cwd;
-use crate::sandbox::furnish::Furnished;
-use crate::sandbox::order::Order;
-use crate::sandbox::order::Taken;
+use crate::sandbox::chroot::furnish::Furnished;
+use crate::sandbox::chroot::supervise;
+use crate::sandbox::inside::confine::become_user;
+use crate::sandbox::inside::confine::ease_apt;
+use crate::sandbox::inside::confine::enter_cwd;
+use crate::sandbox::inside::confine::filter_calls;
+use crate::sandbox::inside::confine::pretend_users;
+use crate::sandbox::inside::confine::set_limits;
+use crate::sandbox::inside::confine::try_cwd;
+use crate::sandbox::inside::report::Problem;
+use crate::sandbox::inside::report::Report;
+use crate::sandbox::inside::stub::Place;
+use crate::sandbox::inside::stub::Stubs;
+use crate::sandbox::inside::system::System;
+use crate::sandbox::inside::user::Identity;
 use crate::sandbox::program;
-use crate::sandbox::report::Problem;
-use crate::sandbox::report::Report;
-use crate::sandbox::rootfs;
 use crate::sandbox::seccomp::Filter;
 use crate::sandbox::spec::Isolation;
 use crate::sandbox::spec::Network;
 use crate::sandbox::spec::Rootfs;
 use crate::sandbox::spec::Spec;
-use crate::sandbox::stub::Place;
-use crate::sandbox::stub::Stubs;
-use crate::sandbox::supervise;
-use crate::sandbox::system;
-use crate::sandbox::system::System;
+use crate::sandbox::template::ahead::Ahead;
+use crate::sandbox::template::ahead::Failure;
+use crate::sandbox::template::order::Order;
+use crate::sandbox::template::order::Taken;
 use crate::sandbox::ungrouped::Ungrouped;
-use crate::sandbox::user;
-use crate::sandbox::user::Identity;
 use crate::sys::Dir;
 use crate::sys::Error;
 use crate::sys::Handle;
@@ -59,14 +63,14 @@ use crate::sys::tty;
 
 /// What is known and held while the sandbox is being set up.
 pub(super) struct Inside {
-    pub(super) spec: Spec,
+    pub(in crate::sandbox) spec: Spec,
     channel: Channel,
-    pub(super) doors: Vec<Door>,
+    pub(in crate::sandbox) doors: Vec<Door>,
     /// The limits that no group keeps.
-    pub(super) ungrouped: Ungrouped,
-    pub(super) system: Option<System>,
-    pub(super) filter: Option<Rc<Filter>>,
-    pub(super) forbids_devices: bool,
+    pub(in crate::sandbox) ungrouped: Ungrouped,
+    pub(in crate::sandbox) system: Option<System>,
+    pub(in crate::sandbox) filter: Option<Rc<Filter>>,
+    pub(in crate::sandbox) forbids_devices: bool,
     /// The network that it joins, if it does.
     network: Option<File>,
     root: Option<Root>,

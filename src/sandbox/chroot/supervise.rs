@@ -4,9 +4,9 @@
 //! and when the program ends, or rbuild does, it kills the rest and takes back what they were lent. It
 //! is in another session than the program, whose signals to its own do not reach it.
 
-use crate::sandbox::furnish::Furnished;
-use crate::sandbox::init::Inside;
-use crate::sandbox::report::Problem;
+use crate::sandbox::chroot::furnish::Furnished;
+use crate::sandbox::inside::Inside;
+use crate::sandbox::inside::report::Problem;
 use crate::sandbox::spec::Isolation;
 use crate::sandbox::spec::Rootfs;
 use crate::sys::family;
@@ -16,7 +16,7 @@ use crate::sys::process;
 use crate::sys::process::Ended;
 
 /// Puts what the sandbox is to find at its mount points there.
-pub(super) fn furnish(inside: &mut Inside) -> Result<(), Problem> {
+pub(in crate::sandbox) fn furnish(inside: &mut Inside) -> Result<(), Problem> {
     // Whatever happens from here on has to be put right.
     family::watch_over()?;
     let spec = &inside.spec;
@@ -27,7 +27,7 @@ pub(super) fn furnish(inside: &mut Inside) -> Result<(), Problem> {
 }
 
 /// Leaves this process behind to watch; the new one that returns from here goes on.
-pub(super) fn supervise(inside: &mut Inside) -> Result<(), Problem> {
+pub(in crate::sandbox) fn supervise(inside: &mut Inside) -> Result<(), Problem> {
     let furnished = inside.furnished.take();
     match family::fork() {
         Ok(Side::Child) => Ok(process::signal_at_parents_end(process::KILL)?),

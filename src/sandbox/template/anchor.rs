@@ -14,7 +14,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 use crate::sandbox::Error;
-use crate::sandbox::sealed::Program;
+use crate::sandbox::template::sealed::Program;
 use crate::sys;
 use crate::sys::namespace;
 use crate::sys::namespace::Namespace;
@@ -22,14 +22,14 @@ use crate::sys::process;
 use crate::sys::process::Child;
 
 /// What the process is called, which does nothing.
-pub(super) const NAME: &str = "rbuild: anchor";
+pub(in crate::sandbox) const NAME: &str = "rbuild: anchor";
 
 /// The number of the file by which it says that it is there, and knows that this process is, after
 /// standard input, output and error.
 const PIPE_FILE: i32 = 3;
 
 /// What the process does; the exit code is for nobody but `ps`.
-pub(super) fn hold() -> i32 {
+pub(in crate::sandbox) fn hold() -> i32 {
     process::stay(process::adopt(PIPE_FILE));
     0
 }

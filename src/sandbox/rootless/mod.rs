@@ -6,6 +6,9 @@
 //! mapped, and then becomes rbuild again. No process is left over that signals would have to be
 //! passed on to.
 
+mod ranges;
+pub(in crate::sandbox) mod unmapped;
+
 use std::convert::Infallible;
 use std::ffi::CString;
 use std::ffi::OsStr;
@@ -20,8 +23,7 @@ use std::process::Command;
 use std::process::Stdio;
 
 use crate::sandbox::Error;
-use crate::sandbox::ranges;
-use crate::sandbox::ranges::Row;
+use crate::sandbox::rootless::ranges::Row;
 use crate::sandbox::spawn::THIS_PROGRAM;
 use crate::sys;
 use crate::sys::Owner;

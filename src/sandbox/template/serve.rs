@@ -10,16 +10,16 @@ use std::os::fd::BorrowedFd;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use crate::sandbox::ahead::Ahead;
-use crate::sandbox::ahead::Failure;
-use crate::sandbox::ahead::Kind;
 use crate::sandbox::cgroup::DeviceRule;
 use crate::sandbox::cgroup::Door;
-use crate::sandbox::copying::Answer;
-use crate::sandbox::init;
+use crate::sandbox::inside;
 use crate::sandbox::seccomp;
 use crate::sandbox::seccomp::Filter;
 use crate::sandbox::seccomp::Machine;
+use crate::sandbox::template::ahead::Ahead;
+use crate::sandbox::template::ahead::Failure;
+use crate::sandbox::template::ahead::Kind;
+use crate::sandbox::template::copying::Answer;
 use crate::sys;
 use crate::sys::birth;
 use crate::sys::birth::Side;
@@ -29,7 +29,7 @@ use crate::sys::process;
 
 /// What the process, and each copy until it becomes its program, is called; nobody else has such a
 /// name.
-pub(super) const NAME: &str = "rbuild: sandbox";
+pub(in crate::sandbox) const NAME: &str = "rbuild: sandbox";
 
 /// The number of the file that orders come through, after standard input, output and error.
 const CHANNEL_FILE: i32 = 3;
@@ -40,7 +40,7 @@ pub(super) const WITH_DOOR: &str = "with a list of devices";
 const DOOR_FILE: i32 = 4;
 
 /// Makes copies until nobody asks any more; the exit code is for nobody but `ps`.
-pub(super) fn serve(mut args: impl Iterator<Item = OsString>) -> i32 {
+pub(in crate::sandbox) fn serve(mut args: impl Iterator<Item = OsString>) -> i32 {
     let has_door = args.any(|argument| argument == WITH_DOOR);
     process::close_from(if has_door { DOOR_FILE + 1 } else { DOOR_FILE });
     let device_rule = match has_door {
@@ -107,7 +107,7 @@ fn become_sandbox(files: Vec<OwnedFd>, ahead: impl FnOnce() -> Result<Ahead, Fai
     if !matches!(kept, Some(Ok(()))) || process::signal_at_parents_end(process::KILL).is_err() {
         return 1;
     }
-    init::run(Channel::from_fd(process::adopt(CHANNEL_FILE)), ahead())
+    inside::run(Channel::from_fd(process::adopt(CHANNEL_FILE)), ahead())
 }
 
 /// The filters that were needed so far; as a rule it is one.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::sandbox::ranges;
+use crate::sandbox::rootless::ranges;
 use crate::sys::file;
 use crate::sys::id_map::IdMap;
 use crate::sys::process;
@@ -13,13 +13,13 @@ const COUNT: u32 = 65_536;
 const FIRST: u32 = 100_000;
 
 /// The highest number that every distribution has is that of `nobody`, 65534.
-pub(super) const LEAST: u64 = 65_535;
+pub(in crate::sandbox) const LEAST: u64 = 65_535;
 
 /// Which numbers of users and of groups are given to whom.
 const FILES: [&str; 2] = ["/etc/subuid", "/etc/subgid"];
 
 /// Says why this user is given no others although he has ranges; nothing if he is, or has none.
-pub(super) fn why_in_vain() -> Option<String> {
+pub(in crate::sandbox) fn why_in_vain() -> Option<String> {
     let map = IdMap::own_users();
     let why = (map.count() == 1).then(|| why(&map));
     why.filter(|why| why.has_ranges).map(|why| why.because)
@@ -27,16 +27,16 @@ pub(super) fn why_in_vain() -> Option<String> {
 
 /// Why a user is given no others.
 #[derive(Debug)]
-pub(super) struct Why {
-    pub(super) because: String,
+pub(in crate::sandbox) struct Why {
+    pub(in crate::sandbox) because: String,
     /// What gives him some.
-    pub(super) remedy: String,
+    pub(in crate::sandbox) remedy: String,
     /// Whether the machine's files promise him some.
     pub(super) has_ranges: bool,
 }
 
 /// Says why this user, whose map this is, is given no others.
-pub(super) fn why(map: &IdMap) -> Why {
+pub(in crate::sandbox) fn why(map: &IdMap) -> Why {
     let uid = map.outside(0).unwrap_or(0);
     let passwd = read("/etc/passwd");
     let name = ranges::name_of(&passwd, uid);
@@ -66,7 +66,7 @@ pub(super) fn why(map: &IdMap) -> Why {
 }
 
 /// Gives the line that gives this user, whose map this is, as many others as images have.
-pub(super) fn remedy_for_few(map: &IdMap) -> String {
+pub(in crate::sandbox) fn remedy_for_few(map: &IdMap) -> String {
     let uid = map.outside(0).unwrap_or(0);
     let passwd = read("/etc/passwd");
     let name = ranges::name_of(&passwd, uid).map(str::to_owned);

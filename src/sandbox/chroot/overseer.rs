@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::sandbox::Error;
-use crate::sandbox::furnish;
+use crate::sandbox::chroot::furnish;
 use crate::sys::family;
 use crate::sys::loan;
 use crate::sys::process;
@@ -25,20 +25,20 @@ const TO_CLEAR: Duration = Duration::from_secs(60);
 
 /// A supervisor and what it watches over.
 #[derive(Debug, Clone)]
-pub(super) struct Supervised {
-    pub(super) child: Arc<Child>,
+pub(in crate::sandbox) struct Supervised {
+    pub(in crate::sandbox) child: Arc<Child>,
     /// The root directory of all its processes.
-    pub(super) root: PathBuf,
+    pub(in crate::sandbox) root: PathBuf,
 }
 
 /// Stays with a supervisor until it has ended, and with it all below it.
 #[derive(Debug)]
-pub(super) struct Overseer {
+pub(in crate::sandbox) struct Overseer {
     thread: JoinHandle<Result<Ended, Error>>,
 }
 
 impl Overseer {
-    pub(super) fn start(supervised: Supervised) -> Result<Overseer, Error> {
+    pub(in crate::sandbox) fn start(supervised: Supervised) -> Result<Overseer, Error> {
         let thread = thread::Builder::new().name("overseer".to_owned());
         let thread = thread.spawn(move || supervised.wait());
         Ok(Overseer {
@@ -47,7 +47,7 @@ impl Overseer {
     }
 
     /// Waits until nothing runs any more; tells how the program ended.
-    pub(super) fn join(self) -> Result<Ended, Error> {
+    pub(in crate::sandbox) fn join(self) -> Result<Ended, Error> {
         let ended = self.thread.join();
         ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
@@ -55,7 +55,7 @@ impl Overseer {
 
 impl Supervised {
     /// Waits until it has ended, and sees to what it left undone.
-    pub(super) fn wait(&self) -> Result<Ended, Error> {
+    pub(in crate::sandbox) fn wait(&self) -> Result<Ended, Error> {
         let ended = self.child.wait_unstopped().map_err(Error::Wait)?;
         match ended {
             // Copies go away with the root directory: this is a failure in any case.
@@ -70,7 +70,7 @@ impl Supervised {
     }
 
     /// Has it end all and itself, and sees to it that it does; does not wait for that.
-    pub(super) fn end(&self) -> Result<(), Error> {
+    pub(in crate::sandbox) fn end(&self) -> Result<(), Error> {
         process::signal(&*self.child, family::END).map_err(Error::Signal)?;
         let supervised = self.clone();
         let thread = thread::Builder::new().name("end".to_owned());

@@ -5,6 +5,13 @@
 //! waits for it as for any other; none needs the template once it was made. `copying.rs` asks for
 //! copies, `serve.rs` is the template's own side, and `ahead.rs` what a copy does before it is needed.
 
+pub(in crate::sandbox) mod ahead;
+pub(in crate::sandbox) mod anchor;
+pub(in crate::sandbox) mod copying;
+pub(in crate::sandbox) mod order;
+mod sealed;
+pub(in crate::sandbox) mod serve;
+
 use std::convert::Infallible;
 use std::ffi::CString;
 use std::fs::File;
@@ -19,17 +26,16 @@ use std::sync::PoisonError;
 use std::sync::mpsc;
 
 use crate::sandbox::Error;
-use crate::sandbox::ahead::Kind;
-use crate::sandbox::anchor::Anchor;
 use crate::sandbox::cgroup::DeviceList;
 use crate::sandbox::cgroup::Parents;
-use crate::sandbox::copying::Copier;
-use crate::sandbox::copying::Copy;
-use crate::sandbox::copying::refused;
-use crate::sandbox::sealed::Program;
-use crate::sandbox::serve;
 use crate::sandbox::spec::Isolation;
 use crate::sandbox::spec::Spec;
+use crate::sandbox::template::ahead::Kind;
+use crate::sandbox::template::anchor::Anchor;
+use crate::sandbox::template::copying::Copier;
+use crate::sandbox::template::copying::Copy;
+use crate::sandbox::template::copying::refused;
+use crate::sandbox::template::sealed::Program;
 use crate::sys;
 use crate::sys::channel::Channel;
 use crate::sys::keeper::Keeper;

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use crate::sandbox::Error;
-use crate::sandbox::ahead::Kind;
 use crate::sandbox::cgroup::DeviceList;
 use crate::sandbox::cgroup::Parents;
-use crate::sandbox::report::Problem;
+use crate::sandbox::inside::report::Problem;
+use crate::sandbox::template::ahead::Kind;
 use crate::sys;
 use crate::sys::channel::Channel;
 use crate::sys::keeper::Keeper;
@@ -45,8 +45,8 @@ struct Process {
 
 /// A process that was made, and the template with which the kernel would end it.
 #[derive(Debug)]
-pub(super) struct Copy {
-    pub(super) child: Arc<Child>,
+pub(in crate::sandbox) struct Copy {
+    pub(in crate::sandbox) child: Arc<Child>,
     _template: Arc<Process>,
 }
 

@@ -3,16 +3,16 @@
 use std::io;
 use std::path::Path;
 
-use crate::sandbox::ahead::Kind;
-use crate::sandbox::init::Inside;
-use crate::sandbox::masks::Masks;
-use crate::sandbox::report::Problem;
-use crate::sandbox::rootfs::tmpfs;
+use crate::sandbox::inside::Inside;
+use crate::sandbox::inside::masks::Masks;
+use crate::sandbox::inside::report::Problem;
+use crate::sandbox::inside::rootfs::tmpfs;
+use crate::sandbox::inside::stub::Place;
 use crate::sandbox::spec;
 use crate::sandbox::spec::MountSource;
 use crate::sandbox::spec::Security;
 use crate::sandbox::spec::Spec;
-use crate::sandbox::stub::Place;
+use crate::sandbox::template::ahead::Kind;
 use crate::sys::Dir;
 use crate::sys::Error;
 use crate::sys::Node;
@@ -37,7 +37,7 @@ const NO_DEVICES: Attributes = Attributes {
 };
 
 /// Devices by name and number, as every Docker container has them.
-pub(super) const DEVICES: [(&str, u32, u32); 6] = [
+pub(in crate::sandbox) const DEVICES: [(&str, u32, u32); 6] = [
     ("null", 1, 3),
     ("zero", 1, 5),
     ("full", 1, 7),
@@ -63,7 +63,7 @@ const LINKS: [(&str, &str); 6] = [
 ///
 /// Parts of them are hidden by mounts, and mounts can only be made on what is attached. So `/dev` is
 /// attached where no path leads, and `/proc` to a directory in it.
-pub(super) struct System {
+pub(in crate::sandbox) struct System {
     dev: Mount,
     proc: Mount,
     masks: Option<Masks>,
@@ -71,7 +71,7 @@ pub(super) struct System {
 
 impl System {
     /// Makes both; what a sandbox must not see is hidden unless nothing is kept from it.
-    pub(super) fn make(kind: &Kind, forbids_devices: bool) -> Result<System, Error> {
+    pub(in crate::sandbox) fn make(kind: &Kind, forbids_devices: bool) -> Result<System, Error> {
         let attributes = Attributes {
             no_dev: false,
             no_exec: false,
@@ -103,13 +103,13 @@ impl System {
 
 /// Whether a mount is a `/dev` in memory: what every sandbox has is one already. BuildKit too mounts
 /// one thing at a place.
-pub(super) fn is_dev(mount: &spec::Mount) -> bool {
+pub(in crate::sandbox) fn is_dev(mount: &spec::Mount) -> bool {
     matches!(mount.source, MountSource::Tmpfs { .. })
         && Path::new(&mount.target) == Path::new("/dev")
 }
 
 /// How much fits into `/dev`.
-pub(super) fn dev_size(spec: &Spec) -> Option<u64> {
+pub(in crate::sandbox) fn dev_size(spec: &Spec) -> Option<u64> {
     let asked = spec.mounts.iter().rev().find(|mount| is_dev(mount));
     match asked.map(|mount| &mount.source) {
         Some(MountSource::Tmpfs { size_bytes, .. }) => *size_bytes,
@@ -195,7 +195,7 @@ fn forbid_more_devices(dev: &Mount, place: &Root) -> Result<(), Error> {
 
 /// Makes what `/dev` has where nothing can be mounted: devices as far as this process may make
 /// them, else files of that name, and no terminals.
-pub(super) fn fill_dev(dir: &Dir) -> Result<(), Error> {
+pub(in crate::sandbox) fn fill_dev(dir: &Dir) -> Result<(), Error> {
     make_devices(dir)?;
     make_links_and_folders(dir)
 }

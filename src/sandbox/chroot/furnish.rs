@@ -14,12 +14,12 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use crate::sandbox;
+use crate::sandbox::inside::stub::Place;
+use crate::sandbox::inside::stub::Stubs;
+use crate::sandbox::inside::system;
 use crate::sandbox::spec::Access;
 use crate::sandbox::spec::MountSource;
 use crate::sandbox::spec::Spec;
-use crate::sandbox::stub::Place;
-use crate::sandbox::stub::Stubs;
-use crate::sandbox::system;
 use crate::sys::Dir;
 use crate::sys::Error;
 use crate::sys::FileKind;
@@ -53,7 +53,7 @@ const PROC_FILES: [&str; 8] = [
 
 /// A root file system with things in it that are not its own.
 #[derive(Debug)]
-pub(super) struct Furnished {
+pub(in crate::sandbox) struct Furnished {
     root: PathBuf,
     aside: Dir,
     /// Tells whoever looks for what the dead left behind that this is not yet that.

@@ -3,13 +3,13 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::sandbox::stub::Stubs;
+use crate::sandbox::inside::stub::Stubs;
 use crate::sys;
 
 /// A message from the inside. After `Ready` the line closes when the program was executed, or
 /// `Failed` follows.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Report {
+pub(in crate::sandbox) enum Report {
     /// All is set up; the user's end of the terminal, if there is one, comes with this.
     Ready,
     /// Calls that give files away arrive at the file that comes with this.
@@ -27,7 +27,7 @@ pub(super) enum Report {
 
 /// Why a step failed.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Problem {
+pub(in crate::sandbox) enum Problem {
     /// The kernel refused a call.
     Call { call: String, errno: i32 },
     /// `/etc/passwd` has no such user, and it is no number.

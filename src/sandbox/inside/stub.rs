@@ -27,7 +27,7 @@ use crate::sys::Symlinks;
 
 /// What was made, and what has to be put right afterwards.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Stubs {
+pub(in crate::sandbox) struct Stubs {
     /// Paths inside the root, free of symbolic links, in the order they were made.
     made: Vec<PathBuf>,
     /// The directories they were made in that were there before.
@@ -36,7 +36,7 @@ pub(super) struct Stubs {
 
 /// What kind of place a mount needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(in crate::sandbox) enum Place {
     Directory,
     File,
 }
@@ -46,7 +46,12 @@ const LINKS_MAX: usize = 40;
 
 impl Stubs {
     /// Finds the place for a mount, or makes it.
-    pub(super) fn place(&mut self, root: &Root, target: &Path, kind: Place) -> Result<Handle> {
+    pub(in crate::sandbox) fn place(
+        &mut self,
+        root: &Root,
+        target: &Path,
+        kind: Place,
+    ) -> Result<Handle> {
         match root.resolve(target) {
             Err(error) if error.is_not_found() => {}
             found => return found,
@@ -117,7 +122,7 @@ impl Stubs {
     }
 
     /// Removes the stubs from the directory that holds the sandbox's changes.
-    pub(super) fn remove(&self, changes: &Path) -> Result<()> {
+    pub(in crate::sandbox) fn remove(&self, changes: &Path) -> Result<()> {
         if self.is_empty() {
             return Ok(());
         }

@@ -8,20 +8,20 @@ use std::io;
 use std::io::Read;
 use std::path::Path;
 
-use crate::sandbox::report::Problem;
+use crate::sandbox::inside::report::Problem;
 use crate::sys::Error;
 use crate::sys::Owner;
 use crate::sys::Root;
 
 /// Who a process is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(in crate::sandbox) struct Identity {
     /// The user and the primary group.
     pub(super) owner: Owner,
     /// All groups, the primary one first.
     pub(super) groups: Vec<u32>,
     /// The home directory.
-    pub(super) home: String,
+    pub(in crate::sandbox) home: String,
 }
 
 /// The longest `/etc/passwd` or `/etc/group` that is read.

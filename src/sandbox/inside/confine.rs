@@ -3,10 +3,10 @@
 use std::io;
 use std::path::Path;
 
-use crate::sandbox::init::Inside;
+use crate::sandbox::inside::Inside;
+use crate::sandbox::inside::report::Problem;
+use crate::sandbox::inside::report::Report;
 use crate::sandbox::limits::Processes;
-use crate::sandbox::report::Problem;
-use crate::sandbox::report::Report;
 use crate::sandbox::spec::Access;
 use crate::sandbox::spec::Isolation;
 use crate::sandbox::spec::Mount;
@@ -108,10 +108,10 @@ fn capabilities(spec: &Spec) -> Result<Capabilities, Problem> {
 }
 
 /// What the step is called that installs the filter of system calls.
-pub(super) const FILTER: &str = "filter its system calls";
+pub(in crate::sandbox) const FILTER: &str = "filter its system calls";
 
 /// The capabilities by which system calls are filtered, if they are.
-pub(super) fn filtered(spec: &Spec) -> Result<Option<Capabilities>, Problem> {
+pub(in crate::sandbox) fn filtered(spec: &Spec) -> Result<Option<Capabilities>, Problem> {
     match spec.security {
         Security::Insecure => Ok(None),
         Security::Sandbox => capabilities(spec).map(Some),

@@ -9,12 +9,12 @@ use serde::Serialize;
 use crate::sandbox::Error;
 use crate::sandbox::apart;
 use crate::sandbox::cgroup::DeviceRule;
-use crate::sandbox::confine;
-use crate::sandbox::report::Problem;
+use crate::sandbox::inside::confine;
+use crate::sandbox::inside::report::Problem;
+use crate::sandbox::inside::system;
+use crate::sandbox::inside::system::System;
 use crate::sandbox::seccomp::Filter;
 use crate::sandbox::spec::Spec;
-use crate::sandbox::system;
-use crate::sandbox::system::System;
 use crate::sys;
 use crate::sys::id::Capabilities;
 use crate::sys::mount;
@@ -24,19 +24,19 @@ use crate::sys::seccomp;
 
 /// What decides how a sandbox begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Kind {
+pub(in crate::sandbox) struct Kind {
     /// The namespaces it has for itself.
     pub(super) namespaces: Vec<Namespace>,
     /// Which system calls are kept from it: those that need other capabilities. None are, if not
     /// said: then nothing is hidden from it either.
-    pub(super) filtered: Option<Capabilities>,
+    pub(in crate::sandbox) filtered: Option<Capabilities>,
     /// How much fits into its `/dev`; half of the machine's memory if not said.
-    pub(super) dev_size_bytes: Option<u64>,
+    pub(in crate::sandbox) dev_size_bytes: Option<u64>,
 }
 
 impl Kind {
     /// The kind of sandbox that `spec` asks for.
-    pub(super) fn of(spec: &Spec) -> Result<Kind, Error> {
+    pub(in crate::sandbox) fn of(spec: &Spec) -> Result<Kind, Error> {
         let filtered = confine::filtered(spec);
         Ok(Kind {
             namespaces: apart::namespaces(spec),
@@ -52,18 +52,18 @@ impl Kind {
 }
 
 /// What is there when a sandbox is told what it is to be.
-pub(super) struct Ahead {
+pub(in crate::sandbox) struct Ahead {
     /// What is to be mounted in its root file system, if it mounts anything.
-    pub(super) system: Option<System>,
+    pub(in crate::sandbox) system: Option<System>,
     /// The filter of system calls, if there is to be one; where there are mounts, one part of it holds
     /// already.
-    pub(super) filter: Option<Rc<Filter>>,
+    pub(in crate::sandbox) filter: Option<Rc<Filter>>,
     /// Whether mounts have to keep the program from opening devices.
-    pub(super) forbids_devices: bool,
+    pub(in crate::sandbox) forbids_devices: bool,
 }
 
 /// A step that failed, to be read after "the sandbox cannot", and why.
-pub(super) type Failure = (&'static str, Problem);
+pub(in crate::sandbox) type Failure = (&'static str, Problem);
 
 impl Ahead {
     /// Goes ahead; what comes out is told once somebody listens.

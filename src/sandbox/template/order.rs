@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::sandbox::Error;
 use crate::sandbox::cgroup::Door;
-use crate::sandbox::report::Problem;
+use crate::sandbox::inside::report::Problem;
 use crate::sandbox::spec::Network;
 use crate::sandbox::spec::Spec;
 use crate::sandbox::ungrouped::Ungrouped;
@@ -30,7 +30,7 @@ use crate::sys::process;
 /// The message says of each door whether the sandbox is refused if it cannot go in, and which limits
 /// hold without groups. With it come standard input, output and error, the spec as a file, the doors, and the network that it joins
 /// if it does.
-pub(super) struct Order {
+pub(in crate::sandbox) struct Order {
     standard: [OwnedFd; 3],
     spec: File,
     doors: Vec<Door>,
@@ -46,15 +46,15 @@ struct Text {
 }
 
 /// What a copy takes of it.
-pub(super) struct Taken {
-    pub(super) spec: Spec,
-    pub(super) doors: Vec<Door>,
-    pub(super) ungrouped: Ungrouped,
-    pub(super) network: Option<File>,
+pub(in crate::sandbox) struct Taken {
+    pub(in crate::sandbox) spec: Spec,
+    pub(in crate::sandbox) doors: Vec<Door>,
+    pub(in crate::sandbox) ungrouped: Ungrouped,
+    pub(in crate::sandbox) network: Option<File>,
 }
 
 impl Order {
-    pub(super) fn new(
+    pub(in crate::sandbox) fn new(
         spec: &Spec,
         standard: [OwnedFd; 3],
         (doors, ungrouped): (Vec<Door>, Ungrouped),
@@ -69,7 +69,7 @@ impl Order {
     }
 
     /// Gives the order.
-    pub(super) fn give(&self, channel: &Channel) -> Result<(), Error> {
+    pub(in crate::sandbox) fn give(&self, channel: &Channel) -> Result<(), Error> {
         let mut files: Vec<BorrowedFd<'_>> = self.standard.iter().map(AsFd::as_fd).collect();
         files.push(self.spec.as_fd());
         files.extend(self.doors.iter().map(|door| door.file.as_fd()));
@@ -83,7 +83,7 @@ impl Order {
     }
 
     /// Takes the order that came, and the standard files for this process's own.
-    pub(super) fn take(message: Message) -> Result<Taken, Problem> {
+    pub(in crate::sandbox) fn take(message: Message) -> Result<Taken, Problem> {
         let text: Text = serde_json::from_slice(&message.bytes).map_err(unreadable)?;
         let mut files = message.files.into_iter();
         let mut next = || {

@@ -4,14 +4,14 @@ use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
 
-use crate::sandbox::init::Inside;
-use crate::sandbox::report::Problem;
+use crate::sandbox::inside::Inside;
+use crate::sandbox::inside::report::Problem;
+use crate::sandbox::inside::stub::Place;
+use crate::sandbox::inside::system;
 use crate::sandbox::spec;
 use crate::sandbox::spec::Access;
 use crate::sandbox::spec::MountSource;
 use crate::sandbox::spec::Rootfs;
-use crate::sandbox::stub::Place;
-use crate::sandbox::system;
 use crate::sys::CHANGE_SET_OPTIONS;
 use crate::sys::Dir;
 use crate::sys::Error;
