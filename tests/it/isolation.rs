@@ -161,7 +161,8 @@ fn why_there_is_no_way_out_is_told_once_and_by_the_doctor() {
     let mut build = home.build(&context);
     build.args(["--no-cache", "--build-context", "host=/bin"]);
     // On a network of its own the machine leads none outside either.
-    let script = "mount -t tmpfs none /dev/net && exec \"$@\"";
+    let script = "mount -t tmpfs none /dev/net && echo 1 > /proc/sys/net/ipv4/ip_forward && \
+                  exec \"$@\"";
     let without_tun =
         |command: &Command| within(["unshare", "-m", "-n", "sh", "-c", script, "sh"], command);
     let built = succeed(&mut without_tun(&build)).stderr;
