@@ -183,7 +183,7 @@ pub(super) fn stop(
     let root = home.root(environment);
     let patience = Duration::from_secs(arguments.seconds.into());
     each(&arguments.containers, |text| {
-        run::find(&root, text)?.stop(&root, Some(patience))
+        run::find(&root, text)?.stop(&root, patience)
     })
 }
 
@@ -197,7 +197,7 @@ pub(super) fn remove(
     each(&arguments.containers, |text| {
         let mut container = run::find(&root, text)?;
         if arguments.force {
-            container.stop(&root, None)?;
+            container.stop(&root, Duration::ZERO)?;
             container.is_running = false;
         }
         container.remove(&root)

@@ -92,11 +92,11 @@ impl Container {
         write(&folder, self)
     }
 
-    /// Asks its program to end, and kills it when the time is over; without a time, at once.
+    /// Asks its program to end, and has it killed when the time is over.
     ///
     /// # Errors
     /// [`Error::OutOfSight`], [`Error::Signal`] or [`Error::Undying`]: then it runs.
-    pub fn stop(&self, root: &Path, patience: Option<Duration>) -> Result<(), Error> {
+    pub fn stop(&self, root: &Path, patience: Duration) -> Result<(), Error> {
         keeper::stop(&folder_of(root, &self.id), &self.name, patience)
     }
 
@@ -212,13 +212,16 @@ fn folder_of(root: &Path, id: &str) -> PathBuf {
     root.join(FOLDER).join(id)
 }
 
-/// Removes the state first, which makes the rest what [`clear`] removes.
+/// Removes the state first, which makes the rest what [`clear`] removes. It may be gone already: a
+/// keeper with `--rm` removes it, too.
 fn remove(root: &Path, id: &str) -> Result<(), Error> {
     let folder = folder_of(root, id);
     let _names = lock_names(root).map_err(cannot(&folder))?;
-    fs::remove_file(folder.join(STATE))
-        .and_then(|()| fs::remove_dir_all(&folder))
-        .map_err(cannot(&folder))
+    let removed = fs::remove_file(folder.join(STATE)).and_then(|()| fs::remove_dir_all(&folder));
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(cannot(&folder)),
+    }
 }
 
 /// Removes what was left half made or half removed, by a killed process or on a full disk: while

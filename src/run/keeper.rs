@@ -15,6 +15,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use crate::run::Error;
+use crate::run::signal;
 use crate::sys::file;
 use crate::sys::owner_lock;
 use crate::sys::owner_lock::Owner;
@@ -27,6 +28,9 @@ const BETWEEN: Duration = Duration::from_secs(1);
 
 /// How often that is looked at.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// How long a keeper may take to kill its program and clear away what it made.
+const CLEARING: Duration = Duration::from_secs(60);
 
 /// How long a killed keeper may take to end; what it wrote may have to reach the disk.
 const DYING: Duration = Duration::from_secs(30);
@@ -55,31 +59,32 @@ fn is_held(file: &File) -> bool {
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
-/// Asks the keeper of a container to end, which it passes on, and kills it when the time is over;
-/// without a time, at once. The program ends with it.
-pub(super) fn stop(folder: &Path, name: &str, patience: Option<Duration>) -> Result<(), Error> {
+/// Asks the keeper of a container to end, which it passes on; when the time is over, has it kill the
+/// program and clear away what it made. The program ends even if the keeper cannot do that.
+pub(super) fn stop(folder: &Path, name: &str, patience: Duration) -> Result<(), Error> {
     let Some(keeper) = find(folder, name)? else {
         return Ok(());
     };
-    let send = |signal| {
-        process::signal(&keeper, signal).map_err(|source| Error::Signal {
-            name: name.to_owned(),
-            source,
-        })
-    };
-    if let Some(patience) = patience {
-        send(process::TERMINATE)?;
-        if file::is_readable_within(&keeper, patience) {
+    let [first, others @ ..] = signal::wishes();
+    let attempts: [(&[i32], Duration); 3] = [
+        (&[first], patience),
+        (&others, CLEARING),
+        (&[process::KILL], DYING),
+    ];
+    for (signals, time) in attempts {
+        for number in signals {
+            process::signal(&keeper, *number).map_err(|source| Error::Signal {
+                name: name.to_owned(),
+                source,
+            })?;
+        }
+        if file::is_readable_within(&keeper, time) {
             return Ok(());
         }
     }
-    send(process::KILL)?;
-    match file::is_readable_within(&keeper, DYING) {
-        true => Ok(()),
-        false => Err(Error::Undying {
-            name: name.to_owned(),
-        }),
-    }
+    Err(Error::Undying {
+        name: name.to_owned(),
+    })
 }
 
 /// Takes hold of the keeper; none if there is none any more.

@@ -72,6 +72,17 @@ impl Signals {
     }
 }
 
+/// Gives as many wishes to end as a process may leave out of account, the usual one first. Others
+/// than these could be taken for one when they come at once.
+pub(super) fn wishes() -> [i32; WISHES] {
+    let kinds = [
+        SignalKind::terminate(),
+        SignalKind::interrupt(),
+        SignalKind::quit(),
+    ];
+    kinds.map(|kind| kind.as_raw_value())
+}
+
 /// Gives the signal by which the process is asked to end: what `STOPSIGNAL` says, else `SIGTERM`.
 pub(super) fn that_ends(stop_signal: &str) -> i32 {
     let number = stop_signal.parse();

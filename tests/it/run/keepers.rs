@@ -73,6 +73,8 @@ fn who_is_not_there_keeps_nobody_from_being_stopped_and_forgotten() {
             assert!(said.contains(&format!("no container {name}")), "{said}");
         }
         assert_eq!(listed(&home).lines().count(), 1, "{what}");
+        // Who heeds no signal is killed, and yet nothing of it is left.
+        home.is_clean();
     }
     assert_eq!(home.rbuild(&["logs", "one"]).status.code(), Some(1));
 }
