@@ -132,7 +132,7 @@ fn json(container: &Container) -> serde_json::Value {
         "created": container.created,
         "running": container.is_running,
         "status": status(container),
-        "pid": container.keeper.filter(|_| container.is_running),
+        "pid": container.keeper,
         "exit_code": container.exit_code,
         "exceeded": container.exceeded,
     })

@@ -46,7 +46,7 @@ pub(super) fn detach(
         // With --rm, one that has ended is gone already, whatever its code was.
         let found = run::find(&root, &container.id);
         match (found, ended) {
-            (Ok(found), _) if found.keeper.is_some() => {
+            (Ok(found), _) if found.has_started => {
                 found.note.iter().for_each(|note| report::warning(note));
                 break;
             }

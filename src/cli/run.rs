@@ -139,7 +139,7 @@ pub(super) struct MachineFlags {
     #[arg(long = "ulimit", value_name = "NAME=SOFT[:HARD]", value_parser = value::limit::ulimit)]
     pub ulimits: Vec<Ulimit>,
     /// Run it in the background and print its id; see `rbuild ps`, `logs`, `stop` and `rm`.
-    #[arg(short, long, conflicts_with_all = ["interactive", "tty"])]
+    #[arg(short, long)]
     pub detach: bool,
     /// A name that no other run may have at the same time.
     #[arg(long, value_name = "NAME", value_parser = value::run::name)]
@@ -304,6 +304,7 @@ fn container(
         image: arguments.image.clone(),
         command: run::command_of(image, entrypoint.as_deref(), &arguments.command),
         created: when::rfc3339(environment.now_ns),
+        has_started: false,
         keeper: None,
         exit_code: None,
         exceeded: None,
@@ -337,6 +338,10 @@ fn ulimits(flags: &[Ulimit]) -> Vec<sandbox::Ulimit> {
 
 fn streams(arguments: &RunArguments) -> Result<Streams, Error> {
     match (arguments.interactive, arguments.tty) {
+        (true, _) | (_, true) if arguments.machine.detach => Err(Error::NotSupported {
+            flag: "--detach with --interactive or --tty",
+            instead: "leave those out; nobody could type, and `rbuild logs -f` shows what it writes",
+        }),
         (true, true) if !std::io::stdin().is_terminal() => Err(Error::NoTerminal),
         (true, true) => Ok(Streams::Interactive),
         (true, false) => Ok(Streams::Input),

@@ -42,7 +42,11 @@ pub struct Container {
     pub command: Vec<String>,
     /// When it was begun, RFC 3339.
     pub created: String,
-    /// The process that keeps it, once the program runs.
+    /// Whether the program was started.
+    #[serde(default)]
+    pub has_started: bool,
+    /// The process that keeps it, if it is in sight here.
+    #[serde(skip)]
     pub keeper: Option<u32>,
     /// What its user should know of its limits.
     #[serde(default)]
@@ -138,7 +142,7 @@ impl Kept {
     /// # Errors
     /// [`Error::Container`].
     pub fn started(&mut self, note: Option<String>) -> Result<(), Error> {
-        self.container.keeper = Some(std::process::id());
+        self.container.has_started = true;
         self.container.note = note;
         write(&self.folder, &self.container)
     }
@@ -239,7 +243,7 @@ fn clear(root: &Path) {
 
 fn read(folder: &Path) -> Option<Container> {
     let mut container = state(folder)?;
-    container.is_running = keeper::has_keeper(folder);
+    (container.is_running, container.keeper) = keeper::look(folder);
     Some(container)
 }
 
@@ -291,6 +295,7 @@ mod tests {
             image: "x".to_owned(),
             command: Vec::new(),
             created: String::new(),
+            has_started: false,
             keeper: None,
             exit_code: None,
             exceeded: None,
@@ -329,7 +334,7 @@ mod tests {
         kept.started(Some("a note".to_owned())).unwrap();
         let running = find(root.path(), "web").unwrap();
         assert_eq!(running.note.as_deref(), Some("a note"));
-        assert!(running.is_running && running.keeper == Some(std::process::id()));
+        assert!(running.is_running && running.has_started);
         let refused = running.remove(root.path());
         assert!(matches!(refused, Err(Error::ContainerRuns { .. })));
         let exceeded = Some(Exceeded::Memory(1 << 20));

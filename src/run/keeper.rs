@@ -50,9 +50,12 @@ pub(super) fn become_keeper(folder: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Tells whether the container in a folder has a keeper.
-pub(super) fn has_keeper(folder: &Path) -> bool {
-    File::open(folder.join(LOCK)).is_ok_and(|file| is_held(&file))
+/// Tells whether the container in a folder has a keeper, and the number of that if it has one here.
+pub(super) fn look(folder: &Path) -> (bool, Option<u32>) {
+    match File::open(folder.join(LOCK)) {
+        Ok(file) if is_held(&file) => (true, number(&file)),
+        _ => (false, None),
+    }
 }
 
 fn is_held(file: &File) -> bool {
@@ -110,11 +113,14 @@ fn find(folder: &Path, name: &str) -> Result<Option<OwnedFd>, Error> {
 /// Takes hold of the process that has the second lock. It is the one if it still has the lock then:
 /// while it lives, its number is nobody else's.
 fn owner(file: &File) -> Option<OwnedFd> {
-    let owner = || owner_lock::owner(file).ok();
-    let number = match owner()? {
-        Owner::Process(number) => number,
-        Owner::Nobody | Owner::OutOfSight => return None,
-    };
-    let process = process::open(number).ok()?;
-    (owner() == Some(Owner::Process(number))).then_some(process)
+    let first = number(file)?;
+    let process = process::open(first).ok()?;
+    (number(file) == Some(first)).then_some(process)
+}
+
+fn number(file: &File) -> Option<u32> {
+    match owner_lock::owner(file) {
+        Ok(Owner::Process(number)) => Some(number),
+        Ok(Owner::Nobody | Owner::OutOfSight) | Err(_) => None,
+    }
 }

@@ -444,6 +444,12 @@ fn who_cannot_be_started_in_the_background_is_told_at_once() {
         String::from_utf8_lossy(&missing.stderr).contains("nosuch"),
         "{missing:?}"
     );
+    for flags in ["-di", "-dt", "-dit"] {
+        let refused = home.rbuild(&["run", flags, "box", "sh"]);
+        assert_eq!(refused.status.code(), Some(125), "{refused:?}");
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(said.contains("leave those out"), "{said}");
+    }
     assert_eq!(home.rbuild(&["ps", "-a", "--format", "json"]).stdout, b"");
     let short = home.rbuild(&["run", "-d", "--rm", "box", "true"]);
     assert!(short.status.success(), "{short:?}");

@@ -1,6 +1,8 @@
 //! The keepers of containers: who they are, and what is left of them.
 
+use std::fs;
 use std::io::Read;
+use std::process::Command;
 use std::process::Stdio;
 
 use super::Home;
@@ -54,6 +56,15 @@ fn a_container_among_other_processes_is_ended_only_by_who_sees_it() {
         assert!(said.contains("not in sight"), "{args:?}: {said}");
         assert!(listed(&home).contains("near"), "{args:?}");
     }
+    let pid = |mut command: Command| {
+        let listed = command.output().unwrap().stdout;
+        serde_json::from_slice::<serde_json::Value>(&listed).unwrap()["pid"].take()
+    };
+    let ps = ["ps", "--format", "json"];
+    let keeper = pid(home.command(&ps)).as_u64().unwrap();
+    let args = fs::read_to_string(format!("/proc/{keeper}/cmdline")).unwrap();
+    assert!(args.contains("near"), "{args}");
+    assert!(pid(apart(&ps)).is_null());
     assert!(home.rbuild(&["rm", "-f", "near"]).status.success());
 }
 
