@@ -24,7 +24,7 @@ use crate::sys::process;
 const LOCK: &str = "lock";
 
 /// How long somebody who holds the first lock may take to hold the second, or give back the first.
-const BETWEEN: Duration = Duration::from_secs(1);
+const BETWEEN: Duration = Duration::from_secs(10);
 
 /// How often that is looked at.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -95,27 +95,33 @@ fn find(folder: &Path, name: &str) -> Result<Option<OwnedFd>, Error> {
     let Ok(file) = File::open(folder.join(LOCK)) else {
         return Ok(None);
     };
+    let out_of_sight = || Error::OutOfSight {
+        name: name.to_owned(),
+    };
     let begun = Instant::now();
     while is_held(&file) {
-        if let Some(keeper) = owner(&file) {
-            return Ok(Some(keeper));
+        match owner_lock::owner(&file) {
+            Ok(Owner::Process(number)) => {
+                if let Some(keeper) = hold(number, &file) {
+                    return Ok(Some(keeper));
+                }
+            }
+            Ok(Owner::OutOfSight) => return Err(out_of_sight()),
+            Ok(Owner::Nobody) | Err(_) => {}
         }
         if begun.elapsed() > BETWEEN {
-            return Err(Error::OutOfSight {
-                name: name.to_owned(),
-            });
+            return Err(out_of_sight());
         }
         thread::sleep(PAUSE);
     }
     Ok(None)
 }
 
-/// Takes hold of the process that has the second lock. It is the one if it still has the lock then:
-/// while it lives, its number is nobody else's.
-fn owner(file: &File) -> Option<OwnedFd> {
-    let first = number(file)?;
-    let process = process::open(first).ok()?;
-    (number(file) == Some(first)).then_some(process)
+/// Takes hold of the process that had the second lock. It is that one if it still has it then: while
+/// it lives, its number is nobody else's.
+fn hold(owner: u32, file: &File) -> Option<OwnedFd> {
+    let process = process::open(owner).ok()?;
+    (number(file) == Some(owner)).then_some(process)
 }
 
 fn number(file: &File) -> Option<u32> {
