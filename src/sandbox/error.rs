@@ -67,6 +67,16 @@ pub enum Error {
         /// The kernel's answer.
         source: io::Error,
     },
+    /// The image has something in the way of a mount point or of the working directory.
+    #[error("the sandbox cannot {step}: {path:?} is not to be found and not to be made there")]
+    Place {
+        /// What was being done.
+        step: String,
+        /// The path in the image.
+        path: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
     /// The user is not in the image's `/etc/passwd`, and it is no number.
     #[error("unable to find user {user}: no matching entries in passwd file")]
     UnknownUser {
@@ -221,7 +231,8 @@ impl Error {
         }
     }
 
-    /// Says whether what was asked for is to blame, not the machine: the program, the user.
+    /// Says whether what was asked for is to blame, not the machine: the program, the user, a place
+    /// in the image.
     #[must_use]
     pub fn is_programs(&self) -> bool {
         matches!(
@@ -231,6 +242,7 @@ impl Error {
                 | Error::UnknownUser { .. }
                 | Error::UnknownGroup { .. }
                 | Error::Misplaced { .. }
+                | Error::Place { .. }
         )
     }
 
@@ -240,6 +252,11 @@ impl Error {
             Problem::Call { call, errno } => Error::Setup {
                 step,
                 call,
+                source: os(errno),
+            },
+            Problem::Place { path, errno } => Error::Place {
+                step,
+                path,
                 source: os(errno),
             },
             Problem::UnknownUser { user } => Error::UnknownUser { user },

@@ -54,6 +54,25 @@ impl Error {
         self.kind() == io::ErrorKind::NotFound
     }
 
+    /// Tells whether the path itself is why, such as a file in its way, and not how the machine is.
+    pub fn is_of_path(&self) -> bool {
+        const REASONS: [i32; 6] = [
+            libc::ENOENT,
+            libc::ENOTDIR,
+            libc::EISDIR,
+            libc::ELOOP,
+            libc::ENAMETOOLONG,
+            libc::EROFS,
+        ];
+        REASONS.contains(&self.errno())
+    }
+
+    /// Makes the error of a file that is a directory where none may be, or the other way round.
+    pub fn wrong_kind(call: impl Into<String>, is_dir: bool) -> Self {
+        let errno = if is_dir { libc::EISDIR } else { libc::ENOTDIR };
+        Error::new(call, io::Error::from_raw_os_error(errno))
+    }
+
     pub(super) fn not_a_file(call: impl Into<String>, kind: FileKind) -> Self {
         let source = match kind {
             FileKind::Directory => io::Error::from_raw_os_error(libc::EISDIR),

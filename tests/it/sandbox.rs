@@ -580,6 +580,39 @@ fn a_link_cannot_lead_a_mount_outside() {
 }
 
 #[test]
+fn what_the_image_has_in_the_way_of_a_place_is_not_the_machines_fault() {
+    if !able() {
+        return;
+    }
+    let file = || in_memory("x", Access::ReadOnly);
+    let directory = || MountSource::Tmpfs {
+        size_bytes: None,
+        mode: 0o755,
+    };
+    let told_of = |case: &Case, place: &str| {
+        let error = case.fails();
+        let is_place = matches!(&error, Error::Place { path, .. } if path == place);
+        assert!(is_place && error.is_programs(), "{place}: {}", text(&error));
+    };
+    for (target, source) in [
+        ("/proc/self/cwd", directory()),
+        ("/proc/1/root/x", directory()),
+        ("/proc/x", file()),
+        ("/etc/passwd", directory()),
+        ("/etc/passwd/x", file()),
+        ("/etc", file()),
+    ] {
+        told_of(&shell("true").mount(target, source), target);
+    }
+    let mut case = shell("true");
+    symlink("/proc/1/cwd", case.home.path().join("base/link")).unwrap();
+    case.spec.cwd = "/link".to_owned();
+    told_of(&case, "/link");
+    fs::write(case.home.path().join("base/sys"), "").unwrap();
+    told_of(&case, "/sys");
+}
+
+#[test]
 fn read_only_mounts_cannot_be_written() {
     if !able() {
         return;

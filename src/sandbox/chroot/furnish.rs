@@ -14,6 +14,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use crate::sandbox;
+use crate::sandbox::inside::report::Problem;
 use crate::sandbox::inside::stub::Place;
 use crate::sandbox::inside::stub::Stubs;
 use crate::sandbox::inside::system;
@@ -108,7 +109,11 @@ impl What {
 
 impl Furnished {
     /// Furnishes the root file system at `root`. What lies below `own` may be moved.
-    pub(super) fn new(root: &Path, own: &Path, spec: &Spec) -> Result<Furnished> {
+    pub(super) fn new(
+        root: &Path,
+        own: &Path,
+        spec: &Spec,
+    ) -> std::result::Result<Furnished, Problem> {
         let (beside, _) = Dir::parent_of(root)?;
         beside.remove_all(ASIDE)?;
         beside.make_dir(ASIDE, 0o700)?;
@@ -131,7 +136,7 @@ impl Furnished {
         }
     }
 
-    fn furnish(&mut self, own: &Path, spec: &Spec) -> Result<()> {
+    fn furnish(&mut self, own: &Path, spec: &Spec) -> std::result::Result<(), Problem> {
         self.place("/proc", Place::Directory, |dir, name| {
             make_folder(dir, name, 0o555, fill_proc)
         })?;
@@ -148,9 +153,7 @@ impl Furnished {
                     self.bind(target, path, (*access, path.starts_with(own)))?;
                 }
                 MountSource::Own => {
-                    let root = Root::open(&self.root)?;
-                    self.stubs
-                        .place(&root, Path::new(target), Place::Directory)?;
+                    self.find_or_make(target, Place::Directory)?;
                 }
                 MountSource::Tmpfs { mode, .. } => {
                     let make = |dir: &Dir, name: &OsStr| dir.make_dir(name, *mode);
@@ -181,14 +184,19 @@ impl Furnished {
                 }
                 MountSource::Layered { .. } => {
                     let refused = io::ErrorKind::Unsupported.into();
-                    return Err(Error::new(format!("mount({target:?})"), refused));
+                    return Err(Error::new(format!("mount({target:?})"), refused).into());
                 }
             }
         }
         Ok(())
     }
 
-    fn bind(&mut self, target: &str, path: &Path, how: (Access, bool)) -> Result<()> {
+    fn bind(
+        &mut self,
+        target: &str,
+        path: &Path,
+        how: (Access, bool),
+    ) -> std::result::Result<(), Problem> {
         let real = || {
             let real = fs::canonicalize(path);
             real.map_err(|source| Error::new(format!("realpath({path:?})"), source))
@@ -227,8 +235,17 @@ impl Furnished {
             }
             (Access::ReadWrite, false) => {
                 let refused = io::ErrorKind::Unsupported.into();
-                Err(Error::new(format!("mount({path:?})"), refused))
+                Err(Error::new(format!("mount({path:?})"), refused).into())
             }
+        }
+    }
+
+    /// Finds a place in the root file system, or makes it; gives the root.
+    fn find_or_make(&mut self, target: &str, kind: Place) -> std::result::Result<Root, Problem> {
+        let (root, target) = (Root::open(&self.root)?, Path::new(target));
+        match self.stubs.place(&root, target, kind) {
+            Ok(_) => Ok(root),
+            Err(error) => Err(Problem::at(target, error)),
         }
     }
 
@@ -238,9 +255,8 @@ impl Furnished {
         target: &str,
         kind: Place,
         make: impl FnOnce(&Dir, &OsStr) -> Result<W>,
-    ) -> Result<()> {
-        let root = Root::open(&self.root)?;
-        self.stubs.place(&root, Path::new(target), kind)?;
+    ) -> std::result::Result<(), Problem> {
+        let root = self.find_or_make(target, kind)?;
         let real = root.real_path(Path::new(target))?.path;
         let (dir, name) = root.parent(&real)?;
         let modified = dir.stat(".")?.modified;
@@ -255,7 +271,7 @@ impl Furnished {
         if let Some(placed) = self.placed.last_mut() {
             placed.what = what;
         }
-        dir.set_modified(".", modified)
+        Ok(dir.set_modified(".", modified)?)
     }
 
     /// Takes everything away again and puts back what was there; to be called once.

@@ -47,6 +47,7 @@ use crate::sandbox::template::ahead::Failure;
 use crate::sandbox::template::order::Order;
 use crate::sandbox::template::order::Taken;
 use crate::sandbox::ungrouped::Ungrouped;
+use crate::sys;
 use crate::sys::Dir;
 use crate::sys::Error;
 use crate::sys::Handle;
@@ -55,6 +56,7 @@ use crate::sys::Root;
 use crate::sys::Symlinks;
 use crate::sys::alone;
 use crate::sys::channel::Channel;
+use crate::sys::file;
 use crate::sys::mount;
 use crate::sys::mount::Mount;
 use crate::sys::namespace;
@@ -214,7 +216,9 @@ impl Inside {
     /// Finds or makes the place for a mount.
     pub(super) fn place(&mut self, target: &Path, kind: Place) -> Result<Handle, Problem> {
         let root = self.root.as_ref().expect("opened by an earlier step");
-        Ok(self.stubs.place(root, target, kind)?)
+        let placed = self.stubs.place(root, target, kind);
+        let placed = placed.and_then(|place| place_of_kind(place, kind));
+        placed.map_err(|error| Problem::at(target, error))
     }
 
     pub(super) fn identity(&self) -> &Identity {
@@ -300,11 +304,20 @@ fn make_cwd(inside: &mut Inside) -> Result<(), Problem> {
     };
     let root = inside.root();
     let cwd = Path::new(&inside.spec.cwd);
-    match root.resolve(cwd) {
-        Err(error) if error.is_not_found() => root.make_dirs(cwd, &options).map(|_| ())?,
-        found => found.map(|_| ())?,
+    let made = match root.resolve(cwd) {
+        Err(error) if error.is_not_found() => root.make_dirs(cwd, &options).map(|_| ()),
+        found => found.map(|_| ()),
+    };
+    made.map_err(|error| Problem::at(cwd, error))
+}
+
+/// A directory is mounted on a directory only, and a file on a file.
+fn place_of_kind(place: Handle, kind: Place) -> sys::Result<Handle> {
+    let is_dir = file::stat(&place)?.is_dir();
+    match is_dir == (kind == Place::Directory) {
+        true => Ok(place),
+        false => Err(sys::Error::wrong_kind("mount()", is_dir)),
     }
-    Ok(())
 }
 
 fn open_terminal(inside: &mut Inside) -> Result<(), Problem> {

@@ -1,5 +1,7 @@
 //! What the inside tells the outside before the program runs.
 
+use std::path::Path;
+
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -30,6 +32,8 @@ pub(in crate::sandbox) enum Report {
 pub(in crate::sandbox) enum Problem {
     /// The kernel refused a call.
     Call { call: String, errno: i32 },
+    /// A path leads nowhere in the root file system, and what is there is in the way of making it.
+    Place { path: String, errno: i32 },
     /// `/etc/passwd` has no such user, and it is no number.
     UnknownUser { user: String },
     /// `/etc/group` has no such group, and it is no number.
@@ -40,6 +44,20 @@ pub(in crate::sandbox) enum Problem {
     ProgramNotFound { program: String },
     /// The program exists but cannot be executed.
     ProgramNotExecutable { program: String, errno: i32 },
+}
+
+impl Problem {
+    /// Tells why a place in the root file system can be neither found nor made: what the image has
+    /// there, or the machine.
+    pub(in crate::sandbox) fn at(path: &Path, error: sys::Error) -> Problem {
+        match error.is_of_path() {
+            true => Problem::Place {
+                path: path.to_string_lossy().into_owned(),
+                errno: error.errno(),
+            },
+            false => error.into(),
+        }
+    }
 }
 
 impl From<sys::Error> for Problem {
