@@ -34,7 +34,7 @@ pub enum Error {
     #[error(
         "the files of the snapshots in {path:?} belong to other users than this process may be: give \
          it the same ranges as before (/etc/subuid, /etc/subgid), use another store (--root), or \
-         remove them"
+         remove them (rbuild prune --all)"
     )]
     Owners {
         /// Where they are.

@@ -24,13 +24,13 @@ impl Owners {
         }
     }
 
-    /// Reads what was noted; no owners where nothing was noted, as once it was not.
-    pub(super) fn parse(text: &str) -> Owners {
-        let (users, groups) = text.split_once(AND).unwrap_or_default();
-        Owners {
+    /// Reads what was noted; none where nothing was, as once it was not.
+    pub(super) fn parse(text: &str) -> Option<Owners> {
+        let (users, groups) = text.split_once(AND)?;
+        Some(Owners {
             users: IdMap::parse(users),
             groups: IdMap::parse(groups),
-        }
+        })
     }
 
     /// Tells whether all others are among them, and the same users and groups outside.
@@ -53,12 +53,13 @@ mod tests {
     #[test]
     fn what_is_noted_is_read_again() {
         let text = "0 1000 1\n1 100000 65536\ngroups\n0 1000 1\n";
-        let noted = Owners::parse(text);
+        let noted = Owners::parse(text).unwrap();
         assert_eq!(noted.to_string(), text);
-        assert!(noted.include(&Owners::parse("0 1000 1\ngroups\n0 1000 1\n")));
-        assert!(!noted.include(&Owners::parse("0 1000 1\ngroups\n0 1001 1\n")));
-        assert!(noted.include(&Owners::parse("")));
-        assert!(!Owners::parse("").include(&noted));
+        let fewer = Owners::parse("0 1000 1\ngroups\n0 1000 1\n").unwrap();
+        assert!(noted.include(&fewer) && !fewer.include(&noted));
+        let others = Owners::parse("0 1000 1\ngroups\n0 1001 1\n").unwrap();
+        assert!(!noted.include(&others));
+        assert_eq!(Owners::parse(""), None);
         assert!(Owners::own().include(&Owners::own()));
     }
 }

@@ -89,7 +89,7 @@ impl Shelf {
         };
         match (remember::is_needed(), marked) {
             (true, None) if self.list()?.is_empty() => self.note(&mark, &Owners::own()),
-            (true, Some(marked)) => self.check_owners(&mark, &marked),
+            (true, Some(marked)) => self.check_owners(&mark, Owners::parse(&marked)),
             (false, None) => Ok(()),
             (is_needed, _) => Err(Error::Form {
                 path: self.path.clone(),
@@ -99,12 +99,13 @@ impl Shelf {
     }
 
     /// Who knows more users than were known so far may use what there is; the others may not use
-    /// what he makes.
-    fn check_owners(&self, mark: &Path, marked: &str) -> Result<()> {
-        let (known, own) = (Owners::parse(marked), Owners::own());
+    /// what he makes. Of files that are not noted to be anybody's, nobody can say whose they are.
+    fn check_owners(&self, mark: &Path, known: Option<Owners>) -> Result<()> {
+        let own = Owners::own();
+        let may_use = known.as_ref().is_some_and(|known| own.include(known));
         match () {
-            () if known == own => Ok(()),
-            () if own.include(&known) => self.note(mark, &own),
+            () if known.as_ref() == Some(&own) => Ok(()),
+            () if may_use || self.list()?.is_empty() => self.note(mark, &own),
             () => Err(Error::Owners {
                 path: self.path.clone(),
             }),

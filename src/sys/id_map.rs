@@ -132,7 +132,8 @@ mod tests {
             ("0 1000 1\n1 100000 20", true),
             ("0 1000 1\n1 100000 21", false),
             ("0 1001 1", false),
-            ("5 100005 2", true),
+            ("5 100004 2", true),
+            ("5 100005 2", false),
             ("30 100029 1", false),
         ] {
             assert_eq!(wide.includes(&IdMap::parse(text)), is_included, "{text:?}");

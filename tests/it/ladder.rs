@@ -211,6 +211,12 @@ fn a_store_is_no_other_users_than_those_it_was_made_by() {
         assert_eq!(refused.code, Some(3), "{}", refused.stderr);
         assert!(refused.stderr.contains("/etc/subuid"), "{}", refused.stderr);
     }
+    // Whose files an empty note means, nobody can say; where there are none, it is no matter.
+    fs::write(folder.path().join("root/snapshots/.remembers"), "").unwrap();
+    assert_eq!(archive(RANGES).code, Some(3));
+    succeed(as_user(folder.path(), RANGES).args(["prune", "--all"]));
+    let made = archive("");
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
 }
 
 #[test]
