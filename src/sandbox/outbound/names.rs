@@ -62,7 +62,7 @@ impl Seen {
             has_hidden: false,
         };
         for line in resolv_conf.lines() {
-            match line.trim_start().strip_prefix("nameserver") {
+            match server(line) {
                 Some(server) if !is_reached(server) => {
                     seen.has_hidden = true;
                     continue;
@@ -76,8 +76,14 @@ impl Seen {
     }
 }
 
+/// The server that a line names; what follows it says nothing.
+fn server(line: &str) -> Option<&str> {
+    let mut words = line.split_whitespace();
+    (words.next()? == "nameserver").then(|| words.next().unwrap_or_default())
+}
+
 fn is_reached(server: &str) -> bool {
-    let address = server.trim().parse::<Ipv4Addr>();
+    let address = server.parse::<Ipv4Addr>();
     address.is_ok_and(|address| !address.is_loopback() && !address.is_unspecified())
 }
 
@@ -92,6 +98,7 @@ mod tests {
     #[test]
     fn name_servers_outside_are_kept_as_they_are() {
         assert_eq!(through("nameserver 192.0.2.1\nsearch x\n", SERVER), None);
+        assert_eq!(through(" nameserver\t192.0.2.1 # outside\n", SERVER), None);
         let kept = outside_of("nameserver 192.0.2.1\n", || None);
         assert!(matches!(kept, Ok(None)), "{kept:?}");
     }
