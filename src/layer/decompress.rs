@@ -17,8 +17,8 @@ const MAGIC_MAX: usize = 6;
 
 const BUFFER: usize = 128 << 10;
 
-/// How far back zstd reaches at most: 2^31 bytes.
-const ZSTD_WINDOW_LOG: u32 = 31;
+/// How far back zstd may reach: 512 MiB, as with BuildKit.
+const ZSTD_WINDOW_LOG: u32 = 29;
 
 /// A blob with its first bytes put back.
 type Whole<R> = BufReader<Chain<Cursor<Vec<u8>>, R>>;
@@ -60,8 +60,7 @@ fn by_magic<'a, R: Read + Send + 'a>(
     })
 }
 
-/// Reads zstd. As by BuildKit, what is packed may reach back as far as the format goes; no more memory
-/// is touched for that than there are bytes.
+/// Reads zstd; what it may reach back to is in memory.
 fn unzstd<R: BufRead>(packed: R) -> io::Result<zstd::Decoder<'static, R>> {
     let mut decoder = zstd::Decoder::with_buffer(packed)?;
     decoder.window_log_max(ZSTD_WINDOW_LOG)?;
