@@ -1,7 +1,6 @@
 //! An ssh agent for key files that a build is given without one.
 
 use std::ffi::CString;
-use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -14,6 +13,7 @@ use std::time::Duration;
 
 use crate::sandbox;
 use crate::sys;
+use crate::sys::file::open_regular;
 use crate::sys::id;
 use crate::sys::keeper;
 use crate::sys::keeper::Keeper;
@@ -44,7 +44,7 @@ impl KeyAgent {
     /// installed, [`Error::SshKey`] if a key cannot be used: one that asks for a passphrase cannot.
     pub fn start(keys: &[PathBuf], folder: &Path) -> Result<Self, Error> {
         for path in keys {
-            fs::File::open(path).map_err(|source| Error::SshKeyFile {
+            open_regular(path).map_err(|source| Error::SshKeyFile {
                 path: path.clone(),
                 source,
             })?;
