@@ -208,10 +208,11 @@ impl Ready {
 /// Puts the mounts in order: what is laid over what comes later.
 fn mounts(request: &Request, volumes: Vec<Mount>, network: Option<&Outbound>) -> Vec<Mount> {
     let of_image = request.image.config.config.volumes.keys();
-    let mut mounts = request::own_mounts(of_image, &request.volumes);
     let (hostname, hosts) = (&request.hostname, &request.extra_hosts);
-    mounts.extend(worker::network_files(hostname, hosts, network));
-    mounts.extend(volumes);
+    let mut others = worker::network_files(hostname, hosts, network);
+    others.extend(volumes);
+    let mut mounts = request::own_mounts(of_image, &others);
+    mounts.extend(others);
     mounts
 }
 

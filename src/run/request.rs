@@ -138,13 +138,13 @@ impl Streams {
 }
 
 /// Makes mounts of an image's `VOLUME`s: directories of the process's own, with what the image has
-/// there. Docker too leaves out what the user puts something else over.
+/// there. Docker too leaves out what something else is mounted over.
 pub(super) fn own_mounts<'a>(
     of_image: impl Iterator<Item = &'a String>,
-    volumes: &[Volume],
+    others: &[Mount],
 ) -> Vec<Mount> {
     let is_covered = |path: &Path| {
-        let mut targets = volumes.iter().map(|volume| Path::new(&volume.target));
+        let mut targets = others.iter().map(|mount| Path::new(&mount.target));
         targets.any(|target| path.starts_with(target))
     };
     let wanted = of_image.filter(|path| {

@@ -232,7 +232,7 @@ fn the_volumes_of_an_image_can_be_written_and_are_thrown_away() {
     fs::create_dir(home.path().join("volumes")).unwrap();
     fs::create_dir(home.path().join("mine")).unwrap();
     let text = "FROM box\nRUN mkdir -m 750 /data && echo there > /data/file && chown 12 /data\n\
-                VOLUME /data /new /mine\n";
+                VOLUME /data /new /mine /etc/resolv.conf\n";
     fs::write(home.path().join("volumes/Dockerfile"), text).unwrap();
     let built = home.rbuild(&["-q", "-t", "volumes", "volumes"]);
     assert!(built.status.success(), "{built:?}");
