@@ -35,8 +35,8 @@ pub(super) struct LimitFlags {
     /// On which processors, as in 0-2,4.
     #[arg(long, value_name = "LIST", value_parser = value::limit::cpu_list)]
     pub cpuset_cpus: Option<String>,
-    /// Processes and threads at a time, -1 for as many as the machine has [default: 8192, where that can
-    /// be kept].
+    /// Processes and threads at a time, -1 for as many as the machine has [default: 8192, where
+    /// that can be kept].
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = value::limit::processes)]
     pub pids_limit: Option<Processes>,
 }

@@ -10,8 +10,9 @@
 //! copy of itself in new namespaces, and hands that the spec. `inside` is what it does: there the
 //! copy goes through a list of named steps and becomes the program, which is process 1 of its
 //! namespace: when it ends, all it started is killed. What does not depend on the spec it has done
-//! before, at best while another command ran (`template/ahead.rs`). A sandbox never outlives the process that
-//! started it, and when it is gone, no mount, no process and no mount point is left of it.
+//! before, at best while another command ran (`template/ahead.rs`). A sandbox never outlives the
+//! process that started it, and when it is gone, no mount, no process and no mount point is left of
+//! it.
 //!
 //! # What is asked of the kernel
 //!

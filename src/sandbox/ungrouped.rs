@@ -4,8 +4,9 @@
 //! number of its own. That counts as exactly as a group does. Elsewhere by `RLIMIT_NPROC`, which
 //! counts those of a user in this user namespace, rbuild's own among them, and not those of the
 //! machine's root. Memory is limited for each process by itself, and by what it may write to alone
-//! (`RLIMIT_DATA`): addresses that are only reserved, as Go and Java do, are not counted, but all that
-//! may be written to is, whether it ever is or not. Processors are a wish, which a process may change. For a share of time there is nothing.
+//! (`RLIMIT_DATA`): addresses that are only reserved, as Go and Java do, are not counted, but all
+//! that may be written to is, whether it ever is or not. Processors are a wish, which a process may
+//! change. For a share of time there is nothing.
 
 use serde::Deserialize;
 use serde::Serialize;

@@ -1,8 +1,8 @@
 //! What the host does with the packets of a network that it passes on.
 //!
-//! What comes is of the network's own address and for nothing that is the host's alone; it leaves as if
-//! it were the host's. What goes to the network answers something: nobody outside, on the host or on
-//! another such network gets to begin.
+//! What comes is of the network's own address and for nothing that is the host's alone; it leaves
+//! as if it were the host's. What goes to the network answers something: nobody outside, on the
+//! host or on another such network gets to begin.
 
 use crate::sys;
 use crate::sys::netlink::Ends;

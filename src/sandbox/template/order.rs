@@ -27,9 +27,9 @@ use crate::sys::process;
 
 /// All that is handed over to the copy.
 ///
-/// The message says of each door whether the sandbox is refused if it cannot go in, and which limits
-/// hold without groups. With it come standard input, output and error, the spec as a file, the doors, and the network that it joins
-/// if it does.
+/// The message says of each door whether the sandbox is refused if it cannot go in, and which
+/// limits hold without groups. With it come standard input, output and error, the spec as a file,
+/// the doors, and the network that it joins if it does.
 pub(in crate::sandbox) struct Order {
     standard: [OwnedFd; 3],
     spec: File,

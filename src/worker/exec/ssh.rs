@@ -28,8 +28,8 @@ use crate::sys::Owner;
 use crate::sys::file;
 use crate::worker::Error;
 
-/// How many connections are carried at a time; more wait. Each takes a thread and two open files, which
-/// others of this build need too.
+/// How many connections are carried at a time; more wait. Each takes a thread and two open files,
+/// which others of this build need too.
 const CONNECTIONS: usize = 64;
 
 /// How long to wait after a connection could not be accepted.

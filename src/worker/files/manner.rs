@@ -22,8 +22,8 @@ pub(in crate::worker) struct Manner {
     pub(in crate::worker) keeps_paths: bool,
     /// Whether they keep their capabilities: BuildKit's contexts arrive without.
     pub(in crate::worker) capabilities: bool,
-    /// Whether a directory takes the place of what is none, as where BuildKit writes files for its user.
-    /// The other way round, what may be a user's own work is kept: BuildKit removes it.
+    /// Whether a directory takes the place of what is none, as where BuildKit writes files for its
+    /// user. The other way round, what may be a user's own work is kept: BuildKit removes it.
     pub(in crate::worker) replaces: bool,
     /// The wish to stop, heeded before each file.
     pub(in crate::worker) cancel: Cancel,
