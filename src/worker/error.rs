@@ -139,6 +139,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// An agent of rbuild's own would have a socket of too long a path.
+    #[error("{path:?} is longer than a socket's path may be, 107 bytes")]
+    SshSocket {
+        /// Where it would be.
+        path: PathBuf,
+    },
     /// An agent does not take a key.
     #[error("cannot use the ssh key: {message}")]
     SshKey {
@@ -287,6 +293,7 @@ impl Error {
             Self::SecretMissing { id } => Some(format!("give it with --secret id={id},src=FILE")),
             Self::Remote(error) => error.hint(),
             Self::SshAgent { .. } => Some("install openssh-client".to_owned()),
+            Self::SshSocket { .. } => Some("take a store with a shorter path: --root".to_owned()),
             Self::SshKeyFile { .. } => Some(
                 "name the file of a private key, or the socket of an agent: --ssh ID=PATH"
                     .to_owned(),

@@ -23,6 +23,8 @@ use crate::worker::Error;
 
 const AGENT: &str = "ssh-agent";
 const SOCKET: &str = "agent";
+/// How many bytes a socket's path may have: `unix(7)`.
+const SOCKET_PATH_MAX: usize = 107;
 /// How long an agent may take to listen, and how often that is tried.
 const START: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(5);
@@ -68,6 +70,9 @@ impl KeyAgent {
             source: ErrorKind::NotFound.into(),
         })?;
         let bytes = socket.as_os_str().as_encoded_bytes();
+        if bytes.len() > SOCKET_PATH_MAX {
+            return Err(Error::SshSocket { path: socket });
+        }
         let args = [AGENT.as_bytes(), b"-D", b"-a", bytes];
         let args = args.map(|arg| CString::new(arg).expect("no path has a NUL"));
         let (tell, told) = mpsc::sync_channel(1);

@@ -17,6 +17,7 @@ use std::thread;
 use crate::support::Feature;
 use crate::support::RUNS_BUSYBOX;
 use crate::support::home::Home;
+use crate::support::home::fail_with;
 use crate::support::home::succeed;
 use crate::support::processes::command_lines;
 use crate::support::require;
@@ -154,6 +155,26 @@ RUN --mount=type=ssh test -S $SSH_AUTH_SOCK && echo begun && sleep 600
     // SIGKILL: it can do nothing about it.
     drop(build);
     wait_until("the agent has ended", || its_agents() == 0);
+}
+
+#[test]
+fn a_store_too_deep_for_an_agents_socket_is_told() {
+    if !require(&[
+        Feature::Program("ssh-agent"),
+        Feature::Program("ssh-keygen"),
+    ]) {
+        return;
+    }
+    let home = Home::new();
+    let context = home.context("FROM scratch\nCOPY Dockerfile /\n");
+    shell(&context, "ssh-keygen -q -t ed25519 -N '' -f ../key");
+    let mut build = home.build(&context);
+    let deep = "deep/".repeat(20);
+    build.env("RBUILD_ROOT", home.path(&deep));
+    let ssh = format!("--ssh=default={}", home.path("key").display());
+    let said = fail_with(3, build.arg(ssh)).stderr;
+    assert!(said.contains("a socket's path"), "{said}");
+    assert!(said.contains("--root"), "{said}");
 }
 
 /// How many connections the command below opens, and how many of them its agent keeps waiting.
