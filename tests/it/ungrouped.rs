@@ -103,8 +103,8 @@ fn a_fork_bomb_comes_to_its_end() {
     if !limit::has_own_numbers() {
         return skip("this kernel has process numbers for the whole machine only");
     }
-    // It ends by itself, after a few hundred processes, where nothing else ends it.
-    let script = "b() { sleep 1000 & [ $1 = 0 ] || { b $(($1-1)) & b $(($1-1)); }; }; : > /err; \
+    // It ends by itself, after a few hundred processes and some seconds, where nothing else ends it.
+    let script = "b() { sleep 9 & [ $1 = 0 ] || { b $(($1-1)) & b $(($1-1)); }; wait; }; : > /err; \
                   (b 7 2> /err; : > /over) & \
                   until read -r word < /err || [ -e /over ]; do :; done; read -r word < /err; \
                   set -- /proc/[0-9]*; echo of 40 there are $#, $word; exit 7";
