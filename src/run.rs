@@ -110,44 +110,20 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
     let listeners = runtime.block_on(port::listen(&request.ports))?;
     let ladder = Arc::new(Ladder::new(request.wishes, &request.root));
     let active = runtime.block_on(image(request, &store, &ladder))?;
-    let mut spec = Spec::new(rootfs(&active), args);
-    spec.isolation = ladder.isolation()?;
-    spec.env = command::env(request);
-    spec.cwd = command::cwd(request);
-    spec.user = command::user(request);
-    spec.hostname.clone_from(&request.hostname);
-    let network = match (request.network, &spec.isolation) {
+    let isolation = ladder.isolation()?;
+    let network = match (request.network, &isolation) {
         (RunNetwork::Default, Isolation::Namespace) => {
             Networks::default().take(&request.sink, || true)?
         }
         _ => None,
     };
-    spec.network = match (request.network, &network) {
-        (RunNetwork::Default, Some(network)) => sandbox::Network::Join(network.path()),
-        (RunNetwork::Default, None) if request.ports.is_empty() => sandbox::Network::Host,
-        (RunNetwork::Host, _) => sandbox::Network::Host,
-        (RunNetwork::Default | RunNetwork::Own, _) => sandbox::Network::None,
-    };
+    let mut spec = spec(request, Spec::new(rootfs(&active), args));
+    spec.isolation = isolation;
+    spec.network = network_of(request, network.as_ref());
     spec.mounts = mounts(request, volumes, network.as_ref());
-    spec.root_access = request.root_access;
-    spec.no_new_privileges = request.no_new_privileges;
-    spec.limits.clone_from(&request.limits);
-    spec.ulimits.clone_from(&request.ulimits);
-    spec.shm_size_bytes = request.shm_size_bytes;
-    let options = SpawnOptions {
-        template: Template::new(&request.binary),
-        input: match request.streams.has_input() {
-            true => Input::Inherit,
-            false => Input::Null,
-        },
-        output: match request.log {
-            Some(_) => Output::Together,
-            None => Output::Inherit,
-        },
-    };
     Ok(Ready {
         spec,
-        options,
+        options: options(request),
         streams: request.streams,
         log: request.log.clone(),
         ends: signal::that_ends(&request.image.config.config.stop_signal),
@@ -162,8 +138,7 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
 
 impl Ready {
     /// Runs the process and tells how it ended. Of what it wrote to its root filesystem nothing is
-    /// left. `started` is told when it runs, and of
-    /// what the user should know of its limits.
+    /// left. `started` is told when it runs, and of what the user should know of its limits.
     ///
     /// # Errors
     /// [`Error`] if the process could not be started, or nobody knows how it ended.
@@ -202,6 +177,47 @@ impl Ready {
             status: status?,
             lost: self.network.as_ref().and_then(Outbound::lost),
         })
+    }
+}
+
+/// Fills in what the request alone says.
+fn spec(request: &Request, plain: Spec) -> Spec {
+    Spec {
+        env: command::env(request),
+        cwd: command::cwd(request),
+        user: command::user(request),
+        hostname: request.hostname.clone(),
+        root_access: request.root_access,
+        no_new_privileges: request.no_new_privileges,
+        limits: request.limits.clone(),
+        ulimits: request.ulimits.clone(),
+        shm_size_bytes: request.shm_size_bytes,
+        ..plain
+    }
+}
+
+fn options(request: &Request) -> SpawnOptions {
+    SpawnOptions {
+        template: Template::new(&request.binary),
+        input: match request.streams.has_input() {
+            true => Input::Inherit,
+            false => Input::Null,
+        },
+        output: match request.log {
+            Some(_) => Output::Together,
+            None => Output::Inherit,
+        },
+    }
+}
+
+/// The network of the process, where `outside` is one that leads there. Ports are forwarded to one of
+/// its own only.
+fn network_of(request: &Request, outside: Option<&Outbound>) -> sandbox::Network {
+    match (request.network, outside) {
+        (RunNetwork::Default, Some(network)) => sandbox::Network::Join(network.path()),
+        (RunNetwork::Default, None) if request.ports.is_empty() => sandbox::Network::Host,
+        (RunNetwork::Host, _) => sandbox::Network::Host,
+        (RunNetwork::Default | RunNetwork::Own, _) => sandbox::Network::None,
     }
 }
 
