@@ -7,6 +7,7 @@
 mod find;
 mod send;
 mod space;
+mod whose;
 
 use std::collections::HashSet;
 use std::io;
@@ -45,6 +46,7 @@ pub use space::Freed;
 pub use space::Usage;
 pub use space::prune;
 pub use space::usage;
+pub use whose::check_snapshots;
 
 /// Why an image could not be dealt with.
 #[derive(Debug, Error)]

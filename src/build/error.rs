@@ -338,6 +338,7 @@ impl Error {
             }
             Self::PushWithoutName => Some("give it one with -t".to_owned()),
             Self::Operation { source, .. } => source.hint(),
+            Self::Snapshots { source } => source.hint(),
             Self::ArchiveForDocker => Some("use type=oci, or one platform".to_owned()),
             Self::Agent { source, .. }
             | Self::Begin { source }

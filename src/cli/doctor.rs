@@ -1,5 +1,7 @@
 //! `rbuild doctor`: what this machine allows, and what would allow more.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use super::arguments::Home;
@@ -10,6 +12,8 @@ use super::rootless;
 use super::table::Format;
 use super::table::FormatFlag;
 use super::table::table;
+use crate::manage;
+use crate::progress::in_one_line;
 use crate::sandbox;
 use crate::sandbox::Choice;
 use crate::sandbox::Finding;
@@ -42,12 +46,18 @@ pub(super) fn run(
         // What a user may do shows only there. Where there is no way there, the rest is told.
         refused = Some(rootless::try_to_enter(home, environment));
     }
-    let findings = sandbox::examine(&root, refused.as_ref());
+    let mut findings = sandbox::examine(&root, refused.as_ref());
     let ladder = Ladder::new(home.wishes(environment)?, &root);
     let choice = match refused {
         Some(refused) => Err(refused),
         None => ladder.choose(),
     };
+    if let Ok(choice) = &choice
+        && environment.is_root
+        && !findings.iter().any(Finding::forbids_all)
+    {
+        findings.push(of_snapshots(&root, choice.mounts));
+    }
     match arguments.format.format {
         Format::Json => {
             let answer = as_json(choice.as_ref().ok().copied(), &findings);
@@ -56,9 +66,19 @@ pub(super) fn run(
         Format::Table => print::text(&as_text(choice.as_ref().ok().copied(), &findings))?,
     }
     match findings.into_iter().find(Finding::forbids_all) {
-        Some(store) => Err(Error::NoStore { why: store.found }),
+        Some(found) => Err(Error::NoStore { why: found.found }),
         None => choice.map(drop).map_err(Error::Doctor),
     }
+}
+
+/// Looks whether the files of earlier builds are of any use to this user.
+fn of_snapshots(root: &Path, has_mounts: bool) -> Finding {
+    let checked = manage::check_snapshots(root, has_mounts).map_err(Error::from);
+    let unusable = checked.err().map(|error| {
+        let remedy = error.hint().unwrap_or_default();
+        (in_one_line(&error), remedy)
+    });
+    Finding::of_snapshots(unusable)
 }
 
 fn isolation(choice: &Choice) -> &'static str {

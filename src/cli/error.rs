@@ -177,8 +177,8 @@ pub(super) enum Error {
     /// Nothing could be run here.
     #[error("nothing can be run here")]
     Doctor(#[source] sandbox::Error),
-    /// There is nowhere to keep anything.
-    #[error("cannot write the store: {why}")]
+    /// There is nowhere to keep anything, or what is kept is of no use.
+    #[error("cannot use the store: {why}")]
     NoStore {
         /// What was tried, and how it ended.
         why: String,
@@ -308,6 +308,7 @@ fn hint_of_manage(error: &manage::Error) -> Option<String> {
             Some("name one of them, or give -f to remove them all".to_owned())
         }
         manage::Error::Remote(error) => error.hint(),
+        manage::Error::Snapshot(error) => error.hint(),
         _ => None,
     }
 }

@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use crate::cache;
 use crate::cache::Damaged;
 use crate::manage::Error;
+use crate::manage::whose::or_whose;
 use crate::oci::Descriptor;
 use crate::oci::ImageConfig;
 use crate::oci::Index;
@@ -65,8 +66,12 @@ pub struct Freed {
 /// Measures a store.
 ///
 /// # Errors
-/// [`Error::Store`] or [`Error::Measure`].
+/// [`Error::Store`], [`Error::Measure`], or [`Error::Snapshot`] where files are not this user's.
 pub fn usage(root: &Path) -> Result<Usage, Error> {
+    measure_all(root).map_err(|error| or_whose(error, root))
+}
+
+fn measure_all(root: &Path) -> Result<Usage, Error> {
     let store = Store::open(root)?;
     let blobs = store.usage(&[])?;
     let mut folders = Vec::new();
@@ -91,6 +96,14 @@ pub fn prune(
     root: &Path,
     forget: Forget,
     now: SystemTime,
+    waits: impl FnOnce(),
+) -> Result<Freed, Error> {
+    prune_store(root, (forget, now), waits).map_err(|error| or_whose(error, root))
+}
+
+fn prune_store(
+    root: &Path,
+    (forget, now): (Forget, SystemTime),
     waits: impl FnOnce(),
 ) -> Result<Freed, Error> {
     let store = Store::open(root)?;

@@ -161,6 +161,7 @@ impl Error {
             Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
                 Some("something else listens there; choose another port".to_owned())
             }
+            Self::Snapshots { source } => source.hint(),
             Self::Prepare(error) => error.hint(),
             Self::Sandbox(error) => error.hint().map(str::to_owned),
             _ => None,

@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use crate::snapshot::Active;
+use crate::snapshot::Kind;
 use crate::snapshot::Removed;
 use crate::snapshot::Result;
 use crate::snapshot::SnapshotId;
@@ -30,7 +31,6 @@ use crate::snapshot::transfer::Manner;
 use crate::sys::Dir;
 use crate::sys::Root;
 use crate::sys::Timestamp;
-use crate::sys::remember;
 
 /// How many copies wait for the next instruction; as many stages can be built side by side without
 /// copying anything twice.
@@ -68,8 +68,7 @@ impl Copy {
     }
 
     pub(super) fn on(shelf: Arc<Shelf>) -> Result<Self> {
-        remember::try_in(shelf.path()).map_err(on_tree(shelf.path()))?;
-        shelf.check_form()?;
+        shelf.check_form(Kind::Copy)?;
         Ok(Self {
             shelf,
             spare: Mutex::default(),

@@ -20,10 +20,7 @@ pub enum Error {
         text: String,
     },
     /// The snapshots have a form that this process does not read as it is meant.
-    #[error(
-        "the snapshots in {path:?} were made with {rights} rights than this process has: use \
-         another store (--root), or remove them"
-    )]
+    #[error("the snapshots in {path:?} were made with {rights} rights than this process has")]
     Form {
         /// Where they are.
         path: PathBuf,
@@ -32,9 +29,7 @@ pub enum Error {
     },
     /// Files of the snapshots belong to users that this process does not know, or knows as others.
     #[error(
-        "the files of the snapshots in {path:?} belong to other users than this process may be: give \
-         it the same ranges as before (/etc/subuid, /etc/subgid), use another store (--root), or \
-         remove them (rbuild prune --all)"
+        "the files of the snapshots in {path:?} belong to other users than this process may be"
     )]
     Owners {
         /// Where they are.
@@ -88,6 +83,25 @@ pub enum Error {
         #[source]
         source: layer::Error,
     },
+}
+
+impl Error {
+    /// Says what to do about it, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Form { path, .. } => Some(format!(
+                "use another store (--root), or have root remove that: rm -r {}",
+                path.display()
+            )),
+            Self::Owners { path } => Some(format!(
+                "give the user the same ranges as before (/etc/subuid, /etc/subgid), use another \
+                 store (--root), or have root remove that: rm -r {}",
+                path.display()
+            )),
+            _ => None,
+        }
+    }
 }
 
 /// What every function of this room returns.

@@ -54,6 +54,15 @@ impl Lazy {
         })
     }
 
+    /// Fails where no root file system could be made or read, since the change sets there are have
+    /// files of users that this process does not know, or have another form than it makes.
+    ///
+    /// # Errors
+    /// [`Owners`](crate::snapshot::Error::Owners) or [`Form`](crate::snapshot::Error::Form), which is what making one would fail with.
+    pub fn check(&self) -> Result<()> {
+        self.shelf.try_form((self.decide)()).map(drop)
+    }
+
     fn decided(&self) -> Result<&dyn Snapshotter> {
         if let Some(decided) = self.decided.get() {
             return Ok(decided.as_ref());

@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use crate::snapshot::Active;
+use crate::snapshot::Kind;
 use crate::snapshot::Removed;
 use crate::snapshot::Result;
 use crate::snapshot::SnapshotId;
@@ -63,7 +64,7 @@ impl Overlay {
     }
 
     pub(super) fn on(shelf: Arc<Shelf>) -> Result<Self> {
-        shelf.check_form()?;
+        shelf.check_form(Kind::Overlay)?;
         Ok(Self {
             shelf,
             known: Mutex::default(),

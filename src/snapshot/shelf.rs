@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::snapshot::Error;
+use crate::snapshot::Kind;
 use crate::snapshot::Removed;
 use crate::snapshot::Result;
 use crate::snapshot::SnapshotId;
@@ -78,19 +79,31 @@ impl Shelf {
         claimed.map_err(cannot("lock", &self.path))
     }
 
-    /// Sees to it, before root file systems are made or read, that whoever remembers owners and
-    /// whiteouts in attributes, and whoever does not, do not read each other's change sets: neither
-    /// would see what is meant. Nor would who has other numbers of users than the files have.
-    pub(super) fn check_form(&self) -> Result<()> {
+    /// Sees to it, before root file systems are made or read in this way, that whoever remembers
+    /// owners and whiteouts in attributes, and whoever does not, do not read each other's change
+    /// sets: neither would see what is meant. Nor would who has other numbers of users than the
+    /// files have.
+    pub(super) fn check_form(&self, kind: Kind) -> Result<()> {
+        match self.try_form(kind)? {
+            Some(owners) => self.note(&owners),
+            None => Ok(()),
+        }
+    }
+
+    /// The same, but notes nothing: gives whose files can be, if that is to be noted.
+    pub(super) fn try_form(&self, kind: Kind) -> Result<Option<Owners>> {
+        if kind == Kind::Copy {
+            remember::try_in(&self.path).map_err(on_tree(&self.path))?;
+        }
         let mark = self.path.join(MARK);
         let marked = match fs::read_to_string(&mark) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             read => Some(read.map_err(cannot("read", &mark))?),
         };
         match (remember::is_needed(), marked) {
-            (true, None) if self.list()?.is_empty() => self.note(&mark, &Owners::own()),
-            (true, Some(marked)) => self.check_owners(&mark, Owners::parse(&marked)),
-            (false, None) => Ok(()),
+            (true, None) if self.list()?.is_empty() => Ok(Some(Owners::own())),
+            (true, Some(marked)) => self.try_owners(Owners::parse(&marked)),
+            (false, None) => Ok(None),
             (is_needed, _) => Err(Error::Form {
                 path: self.path.clone(),
                 rights: if is_needed { "more" } else { "fewer" },
@@ -100,12 +113,12 @@ impl Shelf {
 
     /// Who knows more users than were known so far may use what there is; the others may not use
     /// what he makes. Of files that are not noted to be anybody's, nobody can say whose they are.
-    fn check_owners(&self, mark: &Path, known: Option<Owners>) -> Result<()> {
+    fn try_owners(&self, known: Option<Owners>) -> Result<Option<Owners>> {
         let own = Owners::own();
         let may_use = known.as_ref().is_some_and(|known| own.include(known));
         match () {
-            () if known.as_ref() == Some(&own) => Ok(()),
-            () if may_use || self.list()?.is_empty() => self.note(mark, &own),
+            () if known.as_ref() == Some(&own) => Ok(None),
+            () if may_use || self.list()?.is_empty() => Ok(Some(own)),
             () => Err(Error::Owners {
                 path: self.path.clone(),
             }),
@@ -113,15 +126,11 @@ impl Shelf {
     }
 
     /// Notes whose files can be, whole or not at all.
-    fn note(&self, mark: &Path, owners: &Owners) -> Result<()> {
+    fn note(&self, owners: &Owners) -> Result<()> {
         let draft = self.scratch()?;
         let path = draft.path().join(MARK);
         fs::write(&path, owners.to_string()).map_err(cannot("write", &path))?;
-        fs::rename(&path, mark).map_err(cannot("rename", &path))
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+        fs::rename(&path, self.path.join(MARK)).map_err(cannot("rename", &path))
     }
 
     /// A directory with nothing in it.

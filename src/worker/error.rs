@@ -302,6 +302,7 @@ impl Error {
                 Some("a key with a passphrase needs an agent of yours: --ssh ID=SOCKET".to_owned())
             }
             Self::Sandbox { source } => source.hint().map(str::to_owned),
+            Self::Snapshot { source } => source.hint(),
             Self::GitMissing { .. } => Some("install git".to_owned()),
             Self::SshMissing { id } => Some(format!("give it with --ssh {id}[=SOCKET]")),
             _ => None,

@@ -94,7 +94,7 @@ fn a_store_that_cannot_be_written_is_told_and_nothing_else_blamed() {
     let because = told.stdout.lines().find(|line| line.starts_with("because"));
     let is_store = |line: &str| line.contains("the store cannot be written");
     assert!(because.is_some_and(is_store), "{told:?}");
-    assert!(told.stderr.contains("cannot write"), "{told:?}");
+    assert!(told.stderr.contains("cannot use the store"), "{told:?}");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn why_a_store_cannot_be_used_is_told_once() {
     let why = format!("mkdir({store:?}): Not a directory (os error 20)");
     let row = told.stdout.lines().find(|line| line.starts_with("store"));
     assert!(row.is_some_and(|row| row.ends_with(&why)), "{told:?}");
-    let error = format!("error: cannot write the store: {why}\n");
+    let error = format!("error: cannot use the store: {why}\n");
     assert_eq!(told.stderr, error);
 }
 

@@ -220,6 +220,32 @@ fn a_store_is_no_other_users_than_those_it_was_made_by() {
 }
 
 #[test]
+fn who_has_other_ranges_is_told_what_keeps_him_from_a_store() {
+    if !can_have_ranges() {
+        return;
+    }
+    let folder = users_folder();
+    let dockerfile = "FROM scratch\nCOPY --from=host busybox /\n\
+                      RUN [\"/busybox\", \"mkdir\", \"-m\", \"700\", \"/own\"]\n\
+                      RUN [\"/busybox\", \"chown\", \"5:6\", \"/own\"]\n";
+    fs::write(folder.path().join("context/Dockerfile"), dockerfile).unwrap();
+    let mut rbuild = as_user(folder.path(), RANGES);
+    succeed(rbuild.args(["build", "--build-context", "host=/bin", "context"]));
+    for others in ["", "nobody:800000:65536\n"] {
+        for words in [&["du"][..], &["prune", "--all"], &["doctor"]] {
+            let told = fail_with(3, as_user(folder.path(), others).args(words));
+            let said = format!("{}{}", told.stdout, told.stderr);
+            for part in ["belong to other users", "(/etc/subuid, /etc/subgid)"] {
+                assert!(said.contains(part), "{words:?}: {said}");
+            }
+        }
+    }
+    for words in [&["doctor"][..], &["du"], &["prune", "--all"]] {
+        succeed(as_user(folder.path(), RANGES).args(words));
+    }
+}
+
+#[test]
 fn root_of_a_user_namespace_is_not_root_of_the_machine() {
     if !require(&[&NEEDS[..], &[Feature::UserNamespaces]].concat()) {
         return;

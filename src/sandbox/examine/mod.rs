@@ -20,8 +20,14 @@ use crate::sys::kernel;
 use crate::sys::overlay;
 use crate::sys::process;
 
-/// The name of the finding without which there is neither a build nor a run.
+/// What it costs where there is neither a build nor a run.
+const NOTHING: &str = "nothing can be built or run";
+
+/// The name of the finding without which there is neither.
 const STORE: &str = "store";
+
+/// The name of the finding of whose its files are, which is another one.
+const SNAPSHOTS: &str = "snapshots";
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,10 +86,21 @@ fn finding(name: &'static str, result: Result<String, String>) -> Finding {
 }
 
 impl Finding {
+    /// What a store says of this process, which this room does not read: why it cannot use the
+    /// snapshots there are, if so, and what to do.
+    #[must_use]
+    pub fn of_snapshots(unusable: Option<(String, String)>) -> Finding {
+        let (result, remedy) = match unusable {
+            None => (Ok("of users that rbuild may be".to_owned()), String::new()),
+            Some((why, remedy)) => (Err(why), remedy),
+        };
+        finding(SNAPSHOTS, result).unless_good(NOTHING, remedy)
+    }
+
     /// Whether nothing can be built or run, whatever else was found.
     #[must_use]
     pub fn forbids_all(&self) -> bool {
-        self.name == STORE && !self.is_good
+        [STORE, SNAPSHOTS].contains(&self.name) && !self.is_good
     }
 
     fn unless_good(mut self, costs: impl Into<String>, remedy: impl Into<String>) -> Finding {
@@ -165,7 +182,7 @@ fn store(root: &Path) -> Finding {
         .and_then(|()| file::try_to_make(root));
     let tried = tried.map_err(|error| error.in_one_line());
     finding(STORE, tried.map(|()| root.display().to_string())).unless_good(
-        "nothing can be built or run",
+        NOTHING,
         "name a folder that this user may write with --root or RBUILD_ROOT; docker run -v \
          rbuild:/var/lib/rbuild; Kubernetes: an emptyDir there",
     )
