@@ -147,8 +147,8 @@ pub(super) fn logs(
     let root = home.root(environment);
     let container = run::find(&root, &arguments.container)?;
     let path = container.log(&root);
-    let failed = |source| Error::ReadConfig {
-        path: path.clone(),
+    let failed = |source| Error::ReadLog {
+        name: container.name.clone(),
         source,
     };
     let mut log = LogReader::open(&path).map_err(failed)?;

@@ -112,6 +112,14 @@ pub(super) enum Error {
         /// Why.
         source: io::Error,
     },
+    /// What a container wrote cannot be read.
+    #[error("cannot read the log of the container {name}")]
+    ReadLog {
+        /// Its name.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
     /// A configuration file says something that means nothing.
     #[error("{message}")]
     Config {
@@ -219,6 +227,7 @@ impl Error {
             | Self::Warnings { .. }
             | Self::Dockerfile { .. } => 1,
             Self::ReadConfig { .. }
+            | Self::ReadLog { .. }
             | Self::WriteFile { .. }
             | Self::WriteStdout { .. }
             | Self::Rootless(_)
