@@ -107,6 +107,7 @@ fn row(container: &Container, now_ns: i128) -> [String; 6] {
 
 fn status(container: &Container) -> String {
     match container.exit_code {
+        None if !container.has_started => "created".to_owned(),
         _ if container.is_running => "running".to_owned(),
         Some(code) => match limit_met(container) {
             None => format!("exited ({code})"),
@@ -130,7 +131,7 @@ fn json(container: &Container) -> serde_json::Value {
         "image": container.image,
         "command": container.command,
         "created": container.created,
-        "running": container.is_running,
+        "running": container.is_running && container.has_started,
         "status": status(container),
         "pid": container.keeper,
         "exit_code": container.exit_code,

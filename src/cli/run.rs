@@ -179,6 +179,10 @@ pub(super) fn run(
     let streams = streams(&arguments)?;
     let network = network(&arguments.machine)?;
     let keeper_of = environment.text(detach::KEEPER_OF).map(str::to_owned);
+    let root = home.root(environment);
+    // From here on others see that somebody sees to it.
+    let kept = keeper_of.as_ref().map(|id| Kept::take(&root, id));
+    let kept = kept.transpose()?;
     let display = arguments.progress.display(environment)?;
     let found = found(&arguments, home, (environment, &display))?;
     let id = keeper_of.clone().unwrap_or_else(short_id);
@@ -188,7 +192,6 @@ pub(super) fn run(
         return detach::detach(&container, home, environment);
     }
     let forget = arguments.machine.rm;
-    let root = home.root(environment);
     let config = config::read(home, environment)?;
     let env = arguments.env.iter().filter_map(|(name, value)| {
         let inherited = || Some(environment.text(name)?.to_owned());
@@ -238,11 +241,8 @@ pub(super) fn run(
     }
     // From here on the terminal is the process's.
     drop(display);
-    let code = match keeper_of {
-        Some(id) => {
-            let kept = Kept::take(&request.root, &id)?;
-            keep(ready?, kept, (&request.root, forget))?
-        }
+    let code = match kept {
+        Some(kept) => keep(ready?, kept, (&request.root, forget))?,
         None => foreground(ready?)?,
     };
     // Codes have eight bits; a process's own always fits.

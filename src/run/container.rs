@@ -56,7 +56,7 @@ pub struct Container {
     /// The limit that the program ran into, if any.
     #[serde(default)]
     pub exceeded: Option<Exceeded>,
-    /// Whether its keeper lives.
+    /// Whether its keeper lives, which may be about to start the program.
     #[serde(skip)]
     pub is_running: bool,
 }

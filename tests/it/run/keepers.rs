@@ -8,6 +8,7 @@ use std::process::Stdio;
 use super::Home;
 use crate::support::Feature;
 use crate::support::require;
+use crate::support::wait::wait_until;
 
 const WAY: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -106,4 +107,30 @@ fn the_command_of_the_image_is_listed_where_no_other_was_given() {
         assert_eq!(listed["command"], serde_json::json!(words));
         assert!(home.rbuild(&["rm", "-f", "web"]).status.success());
     }
+}
+
+#[test]
+fn what_is_not_started_yet_is_listed_as_created() {
+    let Some(home) = Home::new() else { return };
+    // Without that nobody begins a root file system.
+    let lock = fs::File::open(home.path().join("root/snapshots/.lock")).unwrap();
+    lock.lock().unwrap();
+    let run = ["run", "-d", "--name", "web", "box", "sleep", "100000"];
+    let mut starting = home.command(&run).stdout(Stdio::null()).spawn().unwrap();
+    wait_until("it is listed", || listed(&home).contains("web"));
+    assert!(listed(&home).contains(" created "), "{}", listed(&home));
+    let refused = home.rbuild(&["rm", "web"]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    lock.unlock().unwrap();
+    assert!(starting.wait().unwrap().success());
+    assert!(listed(&home).contains(" running "), "{}", listed(&home));
+    // Whoever wants to read what it wrote is told what is in the way.
+    let id = listed(&home).lines().nth(1).unwrap()[..12].to_owned();
+    fs::remove_file(home.path().join("root/containers").join(id).join("log")).unwrap();
+    let refused = home.rbuild(&["logs", "web"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(3), "{said}");
+    let why = "error: cannot read the log of the container web\n";
+    assert!(said.starts_with(why), "{said}");
+    assert!(home.rbuild(&["rm", "-f", "web"]).status.success());
 }
