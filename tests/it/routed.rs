@@ -261,9 +261,82 @@ fn a_firewall_is_told_once_and_what_opens_it() {
     let world = World::new(&home, "192.0.2.7");
     world.sh("iptables -P FORWARD DROP", &[]);
     told_once(&home, &world, "a firewall of this machine forbids");
-    let line =
-        "iptables -I FORWARD -i rbuild+ -j ACCEPT && iptables -I FORWARD -o rbuild+ -j ACCEPT";
+    let line = "iptables -t filter -I FORWARD -i rbuild+ -j ACCEPT && \
+                iptables -t filter -I FORWARD -o rbuild+ -j ACCEPT";
     is_gained(&home, &world, line);
+}
+
+#[test]
+fn a_firewall_in_a_table_of_its_own_is_told_with_its_name() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = Home::new();
+    let world = World::new(&home, "192.0.2.7");
+    world.sh(
+        "nft add table inet strict && \
+         nft add chain inet strict passed '{ type filter hook forward priority 10; policy drop; }'",
+        &[],
+    );
+    told_once(&home, &world, "a firewall of this machine forbids");
+    let line = "nft insert rule inet strict passed iifname 'rbuild*' accept && \
+                nft insert rule inet strict passed oifname 'rbuild*' accept";
+    is_gained(&home, &world, line);
+}
+
+#[test]
+fn connections_that_the_machine_is_not_to_know_are_told() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = Home::new();
+    let world = World::new(&home, "192.0.2.7");
+    world.sh(
+        "nft add table ip quick && nft add chain ip quick early \
+         '{ type filter hook prerouting priority -300; }' && nft add rule ip quick early notrack",
+        &[],
+    );
+    told_once(&home, &world, "rules of this machine (notrack) keep it");
+    let line = "nft insert rule ip quick early iifname 'rbuild*' accept && \
+                nft insert rule ip quick early iifname 'up0' accept";
+    is_gained(&home, &world, line);
+    // And what is answered comes back.
+    let (server, port) = server(&world);
+    thread::spawn(move || server.accept());
+    let ask = format!("nc -w 60 {OUTSIDE} {port} < /dev/null");
+    succeed(&mut world.within(&build(&home, &[&ask])));
+}
+
+#[test]
+fn an_interface_that_passes_nothing_on_is_told() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = Home::new();
+    let world = World::new(&home, "192.0.2.7");
+    for setting in ["default", "up0"] {
+        let script = "echo 0 > /proc/sys/net/ipv4/conf/$0/forwarding";
+        world.sh(script, &[setting]);
+        let setting = format!("net.ipv4.conf.{setting}.forwarding");
+        let because = format!("this machine passes no packets on ({setting} is 0)");
+        told_once(&home, &world, &because);
+        is_gained(&home, &world, &format!("sysctl -w {setting}=1"));
+    }
+}
+
+#[test]
+fn a_route_to_nowhere_for_addresses_that_nobody_has_is_no_matter() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = Home::new();
+    let world = World::new(&home, "192.0.2.7");
+    for kind in ["blackhole", "unreachable", "prohibit"] {
+        world.sh("ip route replace $0 203.0.113.0/24", &[kind]);
+        let mut build = world.within(&build(&home, &["cat /proc/net/dev"]));
+        let said = succeed(&mut build).stderr;
+        assert!(said.contains(" eth0:") && !said.contains(" up0:"), "{said}");
+    }
 }
 
 #[test]

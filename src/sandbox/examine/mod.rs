@@ -1,6 +1,7 @@
 //! What this machine and the container around rbuild allow, what each refusal costs, and what
 //! gains it: for `rbuild doctor`. What a sandbox needs is tried, not looked up.
 
+mod firewall;
 mod groups;
 mod network;
 mod users;

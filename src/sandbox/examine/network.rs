@@ -7,8 +7,8 @@ use crate::progress::in_one_line;
 use crate::sandbox::Error;
 use crate::sandbox::examine::Finding;
 use crate::sandbox::examine::finding;
+use crate::sandbox::examine::firewall;
 use crate::sandbox::outbound::CARRIERS;
-use crate::sandbox::outbound::LINKS;
 use crate::sandbox::outbound::Obstacle;
 use crate::sandbox::outbound::Outbound;
 use crate::sandbox::program;
@@ -41,14 +41,11 @@ fn gain_itself(error: &Error) -> Option<String> {
         return None;
     };
     match obstacle {
-        Obstacle::Forwarding => Some(
-            "sysctl -w net.ipv4.ip_forward=1; in a container: docker run --sysctl \
-             net.ipv4.ip_forward=1"
-                .to_owned(),
-        ),
-        Obstacle::Firewall => Some(format!(
-            "iptables -I FORWARD -i {LINKS}+ -j ACCEPT && iptables -I FORWARD -o {LINKS}+ -j ACCEPT"
+        Obstacle::Forwarding(setting) => Some(format!(
+            "sysctl -w {setting}=1; in a container: docker run --sysctl {setting}=1"
         )),
+        Obstacle::Firewall => Some(firewall::passing()),
+        Obstacle::Untracked(uplink) => Some(firewall::tracking(uplink)),
         Obstacle::NoNameServer => Some("name one outside in /etc/resolv.conf".to_owned()),
         Obstacle::Forbidden | Obstacle::NoRoute | Obstacle::NoAddress | Obstacle::Refused(_) => {
             None

@@ -31,7 +31,8 @@ pub(in crate::sandbox) const LINKS: &str = "rbuild";
 /// The name of the other end.
 const INSIDE: &str = "eth0";
 
-const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
+/// Where the settings of the machine are.
+const SETTINGS: &str = "/proc/sys";
 
 /// What the host has for such a network.
 #[derive(Debug)]
@@ -47,7 +48,8 @@ impl Routed {
         let name = format!("{LINKS}%d");
         here.add_pair(&name, (INSIDE, network.as_fd()))
             .map_err(unless_forbidden)?;
-        let packet_bytes = way_on(&mut here)?;
+        let way = WayOn::find(&mut here)?;
+        let packet_bytes = here.packet_bytes(way.link)?;
         let resolv_conf = names::outside()?;
         let mut inside = Inside::enter(network)?;
         let link = inside.routes.other_end(inside.link)?;
@@ -55,12 +57,12 @@ impl Routed {
         let ends = addresses::claim(&mut here, link)?;
         here.add_address(link, ends)?;
         // Nothing gets through before they are there.
-        let mut rules = rules::set(link, ends)?;
+        let mut rules = rules::set(link, ends, way.outside)?;
         inside.connect(ends, packet_bytes)?;
         // The kernel drops what it is to send before, and asks a second later for an address again.
         let running = || Ok::<_, sys::Error>(here.is_running(link)?.then_some(()));
         let _told_by_the_trial = wait_for(is_wanted, running)?;
-        trial::pass(&inside.socket, &mut rules, is_wanted)?;
+        trial::pass((&inside.socket, &way), &mut rules, is_wanted)?;
         Ok(Routed {
             _rules: rules,
             resolv_conf,
@@ -81,15 +83,55 @@ pub(super) fn unless_forbidden(error: sys::Error) -> Obstacle {
     }
 }
 
-/// Whether packets that are passed on get anywhere; says how long they may be.
-fn way_on(here: &mut Routes) -> Result<u32, Obstacle> {
-    let is_on = fs::read_to_string(FORWARDING);
-    let is_on = is_on.map_err(|error| sys::Error::new(format!("read({FORWARDING:?})"), error))?;
-    if is_on.trim() == "0" {
-        return Err(Obstacle::Forwarding);
+/// By what packets that are passed on leave the host.
+#[derive(Debug)]
+pub(super) struct WayOn {
+    /// An address outside to which there is a route.
+    pub(super) outside: Ipv4Addr,
+    link: u32,
+    /// The name of the interface.
+    pub(super) name: String,
+}
+
+impl WayOn {
+    fn find(here: &mut Routes) -> Result<WayOn, Obstacle> {
+        is_set("net.ipv4.ip_forward".to_owned())?;
+        // This is what the end of the line here begins with.
+        is_set("net.ipv4.conf.default.forwarding".to_owned())?;
+        for outside in [trial::OUTSIDE, trial::ELSEWHERE] {
+            let Some(link) = here.link_to(outside)? else {
+                continue;
+            };
+            let name = here.name(link)?;
+            // By it come the answers.
+            let within = name.replace('.', "/");
+            is_set(format!("net.ipv4.conf.{within}.forwarding"))?;
+            return Ok(WayOn {
+                outside,
+                link,
+                name,
+            });
+        }
+        Err(Obstacle::NoRoute)
     }
-    let uplink = here.link_to(trial::OUTSIDE)?.ok_or(Obstacle::NoRoute)?;
-    Ok(here.packet_bytes(uplink)?)
+}
+
+/// Whether the host passes packets on, as far as one setting goes. A dot of an interface's name is a
+/// slash in it, as sysctl has it.
+fn is_set(setting: String) -> Result<(), Obstacle> {
+    let part = |letter| match letter {
+        '.' => '/',
+        '/' => '.',
+        other => other,
+    };
+    let path: String = setting.chars().map(part).collect();
+    let path = format!("{SETTINGS}/{path}");
+    let value = fs::read_to_string(&path);
+    let value = value.map_err(|error| sys::Error::new(format!("read({path:?})"), error))?;
+    match value.trim() {
+        "0" => Err(Obstacle::Forwarding(setting)),
+        _ => Ok(()),
+    }
 }
 
 /// The end of the line that is on the network, seen from there.

@@ -143,6 +143,12 @@ pub(super) fn find(bytes: &[u8], number: u16) -> Option<&[u8]> {
     all.find_map(|(each, value)| (each == number).then_some(value))
 }
 
+/// Reads a text, which ends with NUL.
+pub(super) fn text(value: &[u8]) -> Option<String> {
+    let value = value.strip_suffix(&[0])?;
+    Some(String::from_utf8_lossy(value).into_owned())
+}
+
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     let value = bytes.get(at..at + size_of::<u32>())?;
     Some(u32::from_ne_bytes(value.try_into().ok()?))

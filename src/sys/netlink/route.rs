@@ -16,6 +16,7 @@ use super::Socket;
 use super::message::Attributes;
 use super::message::Message;
 use super::message::find;
+use super::message::text;
 use super::message::u32_at;
 use super::unknown;
 
@@ -143,6 +144,13 @@ impl Routes {
         u32_at(&body, 4).ok_or_else(|| unknown(GET_LINK.0))
     }
 
+    /// Gives the name of an interface.
+    pub fn name(&mut self, link: u32) -> Result<String> {
+        let body = self.look_at(link, &Attributes::new())?;
+        let name = body.get(LINK_BYTES..).and_then(|it| find(it, LINK_NAME));
+        name.and_then(text).ok_or_else(|| unknown(GET_LINK.0))
+    }
+
     /// Gives the number that the other end of an interface's line has in its own network.
     pub fn other_end(&mut self, link: u32) -> Result<u32> {
         self.number_of(link, LINK_OTHER_END)
@@ -246,10 +254,17 @@ fn hardware_address() -> Result<[u8; 6]> {
     Ok([first, second, third, fourth, fifth, sixth])
 }
 
+/// Whether there is no route, or one of those that lead nowhere: `unreachable`, `prohibit` and
+/// `blackhole`, of which the kernel answers that the question is wrong.
 fn is_nowhere(error: &Error) -> bool {
     use io::ErrorKind::HostUnreachable;
+    use io::ErrorKind::InvalidInput;
     use io::ErrorKind::NetworkUnreachable;
-    matches!(error.kind(), HostUnreachable | NetworkUnreachable)
+    use io::ErrorKind::PermissionDenied;
+    matches!(
+        error.kind(),
+        HostUnreachable | NetworkUnreachable | PermissionDenied | InvalidInput
+    )
 }
 
 /// What a message about one link begins with; these flags are to be set.

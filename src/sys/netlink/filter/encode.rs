@@ -15,7 +15,7 @@ use super::Part;
 use super::Place;
 
 /// What all messages begin with: a family, a version, and a number in the order of the network.
-const BEGIN_BYTES: usize = 4;
+pub(super) const BEGIN_BYTES: usize = 4;
 
 /// Messages that are done together or not at all stand between these.
 const BEGIN: (&str, u16) = ("NFNL_MSG_BATCH_BEGIN", 16);
@@ -33,12 +33,12 @@ const TABLE_FLAGS: u16 = 2;
 /// The table belongs to the line by which it is made.
 const OWNED: u32 = 2;
 
-const CHAIN_TABLE: u16 = 1;
-const CHAIN_NAME: u16 = 3;
-const CHAIN_HOOK: u16 = 4;
+pub(super) const CHAIN_TABLE: u16 = 1;
+pub(super) const CHAIN_NAME: u16 = 3;
+pub(super) const CHAIN_HOOK: u16 = 4;
 const CHAIN_TYPE: u16 = 7;
-const HOOK_NUMBER: u16 = 1;
-const HOOK_PRIORITY: u16 = 2;
+pub(super) const HOOK_NUMBER: u16 = 1;
+pub(super) const HOOK_PRIORITY: u16 = 2;
 
 const RULE_TABLE: u16 = 1;
 const RULE_CHAIN: u16 = 2;
@@ -67,6 +67,8 @@ const META_PROTOCOL: u32 = 16;
 const CONNECTION_STATE: u32 = 0;
 /// The states "established" and "related".
 const KNOWN_STATES: u32 = 2 | 4;
+/// These, and "new". What rules exempt from being known is "untracked", or "invalid".
+const TRACKED_STATES: u32 = KNOWN_STATES | 8;
 
 /// Where a header is, and at which of its bytes are the sender, the receiver and the port.
 const IP_HEADER: u32 = 1;
@@ -75,7 +77,7 @@ const SENDER_AT: u32 = 12;
 const RECEIVER_AT: u32 = 16;
 const PORT_AT: u32 = 2;
 
-const fn of_filter(message: u16) -> u16 {
+pub(super) const fn of_filter(message: u16) -> u16 {
     const SUBSYSTEM: u16 = 10;
     SUBSYSTEM << 8 | message
 }
@@ -129,19 +131,27 @@ fn message(kind: (&'static str, u16), flags: u16, attributes: &Attributes) -> Me
 }
 
 fn chain(table: &str, chain: &Chain<'_>) -> Attributes {
-    let (number, kind) = match chain.place {
-        Place::In => (libc::NF_INET_PRE_ROUTING, "filter"),
-        Place::Out => (libc::NF_INET_POST_ROUTING, "filter"),
-        Place::Translation => (libc::NF_INET_POST_ROUTING, "nat"),
+    let kind = match chain.place {
+        Place::In | Place::Through | Place::Out => "filter",
+        Place::Translation => "nat",
     };
     let hook = Attributes::new()
-        .with(HOOK_NUMBER, &number.to_be_bytes())
+        .with(HOOK_NUMBER, &hook_number(chain.place).to_be_bytes())
         .with(HOOK_PRIORITY, &chain.priority.to_be_bytes());
     Attributes::new()
         .with_text(CHAIN_TABLE, table)
         .with_text(CHAIN_NAME, chain.name)
         .with_nested(CHAIN_HOOK, &hook)
         .with_text(CHAIN_TYPE, kind)
+}
+
+pub(super) fn hook_number(place: Place) -> u32 {
+    let number = match place {
+        Place::In => libc::NF_INET_PRE_ROUTING,
+        Place::Through => libc::NF_INET_FORWARD,
+        Place::Out | Place::Translation => libc::NF_INET_POST_ROUTING,
+    };
+    number.cast_unsigned()
 }
 
 fn rule((table, chain): (&str, &str), parts: &[Part]) -> Attributes {
@@ -191,6 +201,11 @@ fn expressions(part: Part) -> Vec<Attributes> {
             named("ct", &[&REGISTER, &CONNECTION_STATE.to_be_bytes()]),
             mask(KNOWN_STATES),
             compare(EQUAL, &number(0)),
+        ],
+        Part::IsTracked => vec![
+            named("ct", &[&REGISTER, &CONNECTION_STATE.to_be_bytes()]),
+            mask(TRACKED_STATES),
+            compare(UNEQUAL, &number(0)),
         ],
         Part::Count => vec![named(COUNTER, &[])],
         Part::Drop => vec![drop_it()],

@@ -1,6 +1,10 @@
 //! What happens to packets: tables of the kernel's packet filter, `nf_tables`.
 
 mod encode;
+mod found;
+
+pub use self::found::Found;
+pub use self::found::chains_at;
 
 use std::net::Ipv4Addr;
 
@@ -16,6 +20,8 @@ use super::Socket;
 pub enum Place {
     /// As they come in, before it is decided where they go.
     In,
+    /// As they are passed on, when it is decided where they go.
+    Through,
     /// As they go out.
     Out,
     /// As the first of a connection goes out, where its sender can be replaced.
@@ -58,6 +64,8 @@ pub enum Part {
     IsUdpTo(u16),
     /// It belongs to no connection that was there before.
     IsFirst,
+    /// It belongs to a connection that this machine knows, or begins one.
+    IsTracked,
     /// It is counted.
     Count,
     /// It goes no further.
