@@ -41,6 +41,7 @@ pub use self::lazy::Kind;
 pub use self::lazy::Lazy;
 pub use self::overlay::Overlay;
 use self::scratch::Scratch;
+pub use self::scratch::remove_dead;
 use crate::sys::Root;
 use crate::sys::Timestamp;
 

@@ -17,8 +17,8 @@ use crate::sys::loan;
 /// What the name of a directory under way begins with; no snapshot's does.
 pub(super) const PREFIX: &str = ".tmp-";
 
-/// Whoever makes a scratch directory holds this shared until it is locked, and who removes dead
-/// ones holds it alone: between its making and its locking, a new one looks dead.
+/// Whoever makes a scratch directory holds this shared until it is locked, and who looks whether one
+/// is dead holds it alone: between its making and its locking, a new one looks dead.
 const LOCK: &str = ".lock";
 
 /// A directory of this process, removed with all in it when dropped.
@@ -83,11 +83,10 @@ impl Drop for Scratch {
     }
 }
 
-/// Removes the scratch directories of processes that are gone; tells how many there were. One that
-/// cannot be removed keeps no other, and fails it in the end.
-pub(super) fn remove_dead(store: &Path) -> Result<usize> {
+/// Removes what killed processes left half made in a snapshot store; tells how many directories that
+/// was. One that cannot be removed keeps no other, and fails it in the end. Others go on meanwhile.
+pub fn remove_dead(store: &Path) -> Result<usize> {
     let making = lock_file(store)?;
-    making.lock().map_err(cannot("lock", store))?;
     let (mut removed, mut failed) = (0, None);
     for entry in fs::read_dir(store).map_err(cannot("read", store))? {
         let path = entry.map_err(cannot("read", store))?.path();
@@ -95,7 +94,7 @@ pub(super) fn remove_dead(store: &Path) -> Result<usize> {
         if !name.is_some_and(|name| name.starts_with(PREFIX)) {
             continue;
         }
-        match remove_if_dead(&path) {
+        match remove_if_dead(&path, &making) {
             Ok(is_removed) => removed += usize::from(is_removed),
             Err(error) => {
                 failed.get_or_insert(error);
@@ -106,20 +105,28 @@ pub(super) fn remove_dead(store: &Path) -> Result<usize> {
 }
 
 /// Removes a scratch directory if its process is gone; says whether it did.
-fn remove_if_dead(path: &Path) -> Result<bool> {
-    let lock = match File::open(path) {
-        // Its process removed it meanwhile.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        opened => opened.map_err(cannot("read", path))?,
-    };
-    if lock.try_lock().is_err() {
+fn remove_if_dead(path: &Path, making: &File) -> Result<bool> {
+    making.lock().map_err(cannot("lock", path))?;
+    let taken = take_if_dead(path);
+    making.unlock().map_err(cannot("lock", path))?;
+    let Some(_taken) = taken? else {
         return Ok(false);
-    }
+    };
     // What ran in it, where nothing else held it.
     family::end_strays(path).map_err(on_tree(path))?;
     loan::end_all(path).map_err(on_tree(path))?;
     remove_tree(path)?;
     Ok(true)
+}
+
+/// Has a scratch directory for itself if its process is gone.
+fn take_if_dead(path: &Path) -> Result<Option<File>> {
+    let lock = match File::open(path) {
+        // Its process removed it meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(cannot("read", path))?,
+    };
+    Ok(lock.try_lock().is_ok().then_some(lock))
 }
 
 /// Removes a directory and all below it; nothing there is no failure.

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
+use std::thread;
 
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -206,7 +207,7 @@ impl Worker {
     }
 
     /// Begins real work: finds out what this machine allows, says what is weaker than it could be,
-    /// and clears away what a killed process left running where nothing else does.
+    /// and clears away what killed processes left.
     ///
     /// # Errors
     /// [`Error::Sandbox`] if what was asked for is not allowed.
@@ -215,9 +216,16 @@ impl Worker {
         if let Some(note) = choice.note() {
             sink.warn(note);
         }
+        let snapshots = self.options.root.join("snapshots");
         if choice.level == Level::Chroot {
-            self.snapshots.prune()?;
+            // What still runs there, or was lent, is in the way.
+            snapshot::remove_dead(&snapshots)?;
+            return Ok(());
         }
+        // Nobody waits for that: what it has not come to yet when this process ends stays for the
+        // next, as does what it may not remove.
+        let clear = move || drop(snapshot::remove_dead(&snapshots));
+        let _unneeded = thread::Builder::new().name("clear".to_owned()).spawn(clear);
         Ok(())
     }
 

@@ -433,6 +433,23 @@ fn pruning_removes_what_killed_processes_had_begun() {
 }
 
 #[test]
+fn who_builds_removes_the_root_file_systems_that_killed_processes_had_begun() {
+    let home = Home::new();
+    let context = home.context("FROM scratch\nCOPY Dockerfile /\n");
+    succeed(&mut home.build(&context));
+    let half = home.path("root/snapshots/.tmp-half");
+    fs::create_dir_all(half.join("fs/half")).unwrap();
+    // Where nothing is made, nobody looks.
+    succeed(&mut home.build(&context));
+    assert!(half.exists());
+    // A build does not wait until it is done.
+    wait_until("it is removed", || {
+        succeed(home.build(&context).arg("--no-cache"));
+        !half.exists()
+    });
+}
+
+#[test]
 fn two_builds_that_write_one_layout_lose_no_image() {
     let home = Home::new();
     thread::scope(|scope| {
