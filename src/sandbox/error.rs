@@ -150,12 +150,26 @@ pub enum Error {
         source: io::Error,
     },
     /// A limit cannot be set; the kernel's control groups are missing or belong to others.
-    #[error("{flag} cannot be kept: {call}", call = source.call())]
+    #[error("{flag} cannot be kept")]
     Limit {
         /// The flag that asks for it.
         flag: &'static str,
         /// What was tried.
         source: sys::Error,
+    },
+    /// A processor was asked for that the machine does not have, or not for this process.
+    #[error("--cpuset-cpus: there is no processor {number} here ({there})")]
+    NoProcessor {
+        /// Which.
+        number: usize,
+        /// Which there are.
+        there: String,
+    },
+    /// Fewer processes were asked for than can be counted without control groups.
+    #[error("--pids-limit: without control groups, {least} is the least that can be kept")]
+    TooFewProcesses {
+        /// The least there can be.
+        least: u64,
     },
     /// No program that leads a network outside is installed.
     #[error("neither slirp4netns nor pasta is installed")]
@@ -226,7 +240,9 @@ impl Error {
                 "leave it out, or have rbuild make control groups: `rbuild doctor` says how to \
                  gain them",
             ),
-            Error::NeedsNamespaces { .. } => Some("`rbuild doctor` says how to gain them"),
+            Error::NeedsNamespaces { .. } | Error::TooFewProcesses { .. } => {
+                Some("`rbuild doctor` says how to gain them")
+            }
             _ => None,
         }
     }

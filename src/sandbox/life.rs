@@ -15,6 +15,7 @@ use crate::sandbox::chroot::overseer::Supervised;
 use crate::sandbox::inside::report::Report;
 use crate::sandbox::inside::stub::Stubs;
 use crate::sandbox::limits::Limits;
+use crate::sandbox::processors;
 use crate::sandbox::running::ExitStatus;
 use crate::sandbox::running::Killer;
 use crate::sandbox::spec::Isolation;
@@ -57,6 +58,10 @@ impl Around {
     /// Makes what the sandbox of `spec` needs and cannot make inside; `list` is that of the
     /// template.
     pub(super) fn new(spec: &Spec, list: Option<&Arc<DeviceList>>) -> Result<Around, Error> {
+        if let Some(list) = &spec.limits.cpus {
+            // The kernel may take a list with others, and heed none of it.
+            processors::check(list, &processors::online())?;
+        }
         let (cgroup, missed) = Cgroup::new(&spec.limits, spec.security, list)?;
         let has_namespaces = spec.isolation == Isolation::Namespace;
         Ok(Around {

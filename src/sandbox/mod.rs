@@ -54,6 +54,7 @@ mod life;
 mod limits;
 mod network;
 mod outbound;
+mod processors;
 mod program;
 mod rootless;
 mod running;

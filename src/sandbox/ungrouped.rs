@@ -17,6 +17,7 @@ use crate::sandbox::cgroup::Missed;
 use crate::sandbox::cgroup::Necessity;
 use crate::sandbox::limits::Limits;
 use crate::sandbox::limits::Processes;
+use crate::sandbox::processors;
 use crate::sys;
 use crate::sys::id;
 use crate::sys::limit;
@@ -72,10 +73,32 @@ impl Ungrouped {
         {
             let is_kept = ungrouped.keep(limit, limits, has_namespaces);
             if let (false, Necessity::Asked { flag }) = (is_kept, necessity) {
-                return Err(Error::Limit { flag, source });
+                let other = ungrouped.wrong_value(limit, limits, has_namespaces);
+                return Err(other.unwrap_or(Error::Limit { flag, source }));
             }
         }
         Ok(ungrouped)
+    }
+
+    /// Says why a limit is not kept that would be with another value, if so.
+    fn wrong_value(
+        &mut self,
+        limit: Limit,
+        limits: &Limits,
+        has_namespaces: bool,
+    ) -> Option<Error> {
+        match limit {
+            Limit::Cpus => {
+                let list = limits.cpus.as_deref()?;
+                processors::check(list, &limit::processors()).err()
+            }
+            Limit::Processes => {
+                let least = limit::NUMBERS_MIN;
+                let is_kept = self.keep_processes(Processes::AtMost(least), has_namespaces);
+                is_kept.then_some(Error::TooFewProcesses { least })
+            }
+            Limit::Memory | Limit::Swap | Limit::CpuTime | Limit::CpuShares => None,
+        }
     }
 
     /// Makes up for a limit; says whether it can.
@@ -91,7 +114,7 @@ impl Ungrouped {
                 self.data_bytes.is_some() && self.data_bytes == limits.memory_and_swap_bytes
             }
             Limit::Cpus => {
-                let cpus = limits.cpus.as_deref().and_then(numbers);
+                let cpus = limits.cpus.as_deref().and_then(processors::parse);
                 let there = limit::processors();
                 self.cpus = cpus.filter(|cpus| cpus.iter().all(|cpu| there.contains(cpu)));
                 self.cpus.is_some()
@@ -159,19 +182,10 @@ impl Ungrouped {
     }
 }
 
-/// Reads numbers and ranges, as in `0-2,4`.
-fn numbers(list: &str) -> Option<Vec<usize>> {
-    let mut all = Vec::new();
-    for part in list.split(',') {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        all.extend(first.parse::<u16>().ok()?..=last.parse::<u16>().ok()?);
-    }
-    (!all.is_empty()).then(|| all.into_iter().map(usize::from).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::progress::in_one_line;
 
     fn missed(limit: Limit, flag: &'static str) -> Missed {
         let source = sys::Error::new("find a cgroup", std::io::ErrorKind::NotFound.into());
@@ -186,16 +200,7 @@ mod tests {
     fn of(limits: &Limits, missed: Vec<Missed>) -> Result<Option<String>, String> {
         let ungrouped = Ungrouped::of(limits, false, missed);
         let note = ungrouped.map(|ungrouped| ungrouped.note());
-        note.map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn lists_of_processors_are_read() {
-        assert_eq!(numbers("0-2,4"), Some(vec![0, 1, 2, 4]));
-        assert_eq!(numbers("7"), Some(vec![7]));
-        for list in ["", "2-1", "x", "1-", "70000"] {
-            assert_eq!(numbers(list), None, "{list}");
-        }
+        note.map_err(|error| in_one_line(&error))
     }
 
     #[test]
@@ -207,6 +212,16 @@ mod tests {
         let refused = of(&limits, vec![missed(Limit::CpuShares, "--cpu-shares")]);
         let refused = refused.unwrap_err();
         assert!(refused.starts_with("--cpu-shares cannot be kept: find a cgroup"));
+    }
+
+    #[test]
+    fn processors_that_are_not_there_are_told() {
+        let limits = Limits {
+            cpus: Some("65535".to_owned()),
+            ..Limits::default()
+        };
+        let refused = of(&limits, vec![missed(Limit::Cpus, "--cpuset-cpus")]);
+        assert!(refused.unwrap_err().contains("no processor 65535 here ("));
     }
 
     #[test]

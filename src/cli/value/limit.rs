@@ -86,10 +86,12 @@ pub(in crate::cli) fn cpus(text: &str) -> Result<u64, String> {
 
 /// Reads `--cpuset-cpus`, for the kernel to understand.
 pub(in crate::cli) fn cpu_list(text: &str) -> Result<String, String> {
-    let is_number = |part: &str| part.parse::<u16>().is_ok();
-    let is_range = |part: &str| match part.split_once('-') {
-        Some((first, last)) => is_number(first) && is_number(last),
-        None => is_number(part),
+    let number = |part: &str| part.parse::<u16>().ok();
+    let is_range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        number(first)
+            .zip(number(last))
+            .is_some_and(|(first, last)| first <= last)
     };
     match text.split(',').all(is_range) {
         true => Ok(text.to_owned()),
@@ -150,7 +152,7 @@ mod tests {
         assert_eq!(processes("100"), Ok(Processes::AtMost(100)));
         assert!(processes("-2").is_err() && processes("many").is_err());
         assert_eq!(cpu_list("0-2,4").as_deref(), Ok("0-2,4"));
-        for text in ["", "a", "0-", "-1", "1,,2", "0-1-2"] {
+        for text in ["", "a", "0-", "-1", "1,,2", "0-1-2", "2-1"] {
             assert!(cpu_list(text).is_err(), "{text:?} was accepted");
         }
     }
