@@ -35,6 +35,7 @@ use rbuild::solver::Options;
 use rbuild::solver::Solved;
 
 use crate::support::memory::Memory;
+use crate::support::wait::wait_until;
 use crate::support::worker::Behaviour;
 use crate::support::worker::Failure;
 use crate::support::worker::Fake;
@@ -301,6 +302,8 @@ fn no_more_run_than_there_are_jobs() {
         stages.push(plan.run(name, scratch));
     }
     let all = plan.copy("all", scratch, &stages);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    bench.worker.meet_by(3, &names);
     bench.solve(&plan, all).unwrap();
     assert_eq!(bench.worker.most_running.load(Ordering::SeqCst), 3);
 }
@@ -460,8 +463,9 @@ fn the_user_can_stop_it() {
     };
     bench.worker.behave("a", lasts);
     let cancel = bench.options.cancel.clone();
+    let worker = Arc::clone(&bench.worker);
     let wish = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(50));
+        wait_until("it has begun", || worker.has_noted("begin a"));
         cancel.cancel();
     });
     let error = bench.solve(&plan, b).unwrap_err();
@@ -550,7 +554,7 @@ fn what_another_process_was_faster_to_do_is_taken() {
     let scratch = plan.scratch();
     let a = plan.run("a", scratch);
     let slow = Behaviour {
-        takes: Duration::from_millis(200),
+        until: Some("theirs is there".to_owned()),
         ..Behaviour::default()
     };
     bench.worker.behave("a", slow);
@@ -564,17 +568,25 @@ fn what_another_process_was_faster_to_do_is_taken() {
         components: Vec::new(),
         facts: Vec::new(),
     };
-    let cache = Arc::clone(&bench.cache);
+    let (cache, worker) = (Arc::clone(&bench.cache), Arc::clone(&bench.worker));
     let other = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(50));
+        wait_until("it has begun", || worker.has_noted("begin a"));
         cache.put(&key, &theirs).unwrap();
+        worker.note("theirs is there".to_owned());
     });
     let solved = bench.solve(&plan, a).unwrap();
     other.join().unwrap();
     assert_eq!(chain(&solved), ["theirs"]);
     assert_eq!(solved.layers, [layer("theirs")]);
     let log = bench.worker.take_log();
-    assert_eq!(log, ["begin a", "end a", "discard a", "layer a"]);
+    let expected = [
+        "begin a",
+        "theirs is there",
+        "end a",
+        "discard a",
+        "layer a",
+    ];
+    assert_eq!(log, expected);
 }
 
 #[test]
@@ -811,7 +823,7 @@ fn layers_are_packed_while_later_vertices_run() {
     let side = plan.run("side", scratch);
     let c = plan.copy("c", b, &[side]);
     let slow = Behaviour {
-        takes: Duration::from_millis(300),
+        until: Some("layer a".to_owned()),
         ..Behaviour::default()
     };
     bench.worker.behave("b", slow);

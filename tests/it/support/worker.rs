@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use std::time::Instant;
 
 use rbuild::cache::ContentDigest;
 use rbuild::cache::Record;
@@ -41,6 +42,8 @@ pub(crate) enum Failure {
 pub(crate) struct Behaviour {
     /// How long it takes.
     pub(crate) takes: Duration,
+    /// The line of the log that it waits for.
+    pub(crate) until: Option<String>,
     /// Whether it fails then.
     pub(crate) fails: bool,
     /// Whether it lasts until it is told to stop, and how long it needs for that.
@@ -97,7 +100,13 @@ impl Fake {
 
     /// Lets the vertices named end only when all of them have begun.
     pub(crate) fn meet(&self, names: &[&str]) {
-        let barrier = std::sync::Arc::new(Barrier::new(names.len()));
+        self.meet_by(names.len(), names);
+    }
+
+    /// Lets so many of the vertices named, of whom none may be left over, end only when as many have
+    /// begun.
+    pub(crate) fn meet_by(&self, count: usize, names: &[&str]) {
+        let barrier = std::sync::Arc::new(Barrier::new(count));
         let names = names.iter().map(|name| (*name).to_owned()).collect();
         *self.meeting.lock().unwrap() = Some((names, barrier));
     }
@@ -116,8 +125,22 @@ impl Fake {
         names
     }
 
-    fn note(&self, line: String) {
+    /// Adds a line to the log.
+    pub(crate) fn note(&self, line: String) {
         self.log.lock().unwrap().push(line);
+    }
+
+    /// Whether the log has this line.
+    pub(crate) fn has_noted(&self, line: &str) -> bool {
+        self.log.lock().unwrap().iter().any(|noted| noted == line)
+    }
+
+    async fn await_line(&self, line: &str) {
+        let begun = Instant::now();
+        while !self.has_noted(line) {
+            assert!(begun.elapsed() < PATIENCE, "nobody notes {line}");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     async fn act(&self, name: &str, behaviour: &Behaviour, cancel: &Cancel) -> Result<(), Failure> {
@@ -134,6 +157,9 @@ impl Fake {
             return Err(Failure::Stopped);
         }
         tokio::time::sleep(behaviour.takes).await;
+        if let Some(line) = &behaviour.until {
+            self.await_line(line).await;
+        }
         match behaviour.fails {
             true => Err(Failure::Told),
             false => Ok(()),
