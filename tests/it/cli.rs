@@ -10,6 +10,7 @@ use std::process::Stdio;
 use rustix::process::Signal;
 
 use crate::support::Feature;
+use crate::support::port::free_port;
 use crate::support::processes::signal;
 use crate::support::require;
 use crate::support::wait::PATIENCE;
@@ -164,12 +165,7 @@ fn parse_prints_json_or_where_the_mistake_is() {
 #[test]
 fn a_repository_that_cannot_be_fetched_is_its_servers_concern() {
     let home = Home::new();
-    // Nothing listens on the port that the system gave, and takes back.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .unwrap()
-        .port();
-    let url = format!("git://127.0.0.1:{port}/x.git");
+    let url = format!("git://127.0.0.1:{}/x.git", free_port());
     let built = home.rbuild(&["build", "-q", &url]);
     check(
         &built,

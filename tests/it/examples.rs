@@ -15,6 +15,7 @@ use crate::support::log::Log;
 use crate::support::log::assert_all_cached;
 use crate::support::peers;
 use crate::support::peers::Server;
+use crate::support::port::free_port;
 use crate::support::require;
 use crate::support::takers::TAKERS;
 use crate::support::takers::take;
@@ -153,7 +154,7 @@ fn build(home: &Home, example: &Example, iidfile: &str) -> Output {
 }
 
 fn serves(home: &Home, example: &Example) {
-    let port = peers::free_port();
+    let port = free_port();
     let mut command = home.rbuild();
     command
         .args(["run", "--rm", "-p", &format!("{port}:{}", example.port)])

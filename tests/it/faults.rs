@@ -17,6 +17,7 @@ use crate::support::home::fail_with;
 use crate::support::home::succeed;
 use crate::support::peers;
 use crate::support::peers::Registry;
+use crate::support::port::free_port;
 use crate::support::require;
 
 /// The Dockerfile, the context or a command failed.
@@ -257,7 +258,7 @@ fn a_command_is_not_found() {
 
 #[test]
 fn a_registry_is_unreachable() {
-    let reference = format!("127.0.0.1:{}/some/image:v1", peers::free_port());
+    let reference = format!("127.0.0.1:{}/some/image:v1", free_port());
     let dockerfile = format!("FROM {reference}\n");
     refused(REMOTE, &dockerfile, &[&reference, "Dockerfile:1"]);
     let home = Home::new();

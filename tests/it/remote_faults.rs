@@ -29,7 +29,7 @@ use crate::remote::causes;
 use crate::remote::name;
 use crate::remote::noise;
 use crate::remote::query;
-use crate::support::docker_registry::free_port;
+use crate::support::port::free_port;
 use crate::support::registry::Demand;
 use crate::support::registry::FakeRegistry;
 use crate::support::wire::Fault;

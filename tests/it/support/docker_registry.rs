@@ -1,20 +1,18 @@
-//! A real registry, Debian's `docker-registry`, on a free port of this machine.
+//! A real registry, Debian's `docker-registry`, on a port of this machine.
 
 use std::fs;
-use std::net::TcpListener;
-use std::net::TcpStream;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
-use std::thread;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::support::Feature;
 use crate::support::require;
+use crate::support::wait::wait_until;
 
 /// `user:password` in bcrypt, the only form the registry reads.
 const HTPASSWD: &str = "user:$2y$05$abcdefghijklmnopqrstuuWG29KuyeAicPCJODk1zjyGvyQUU2awu\n";
@@ -23,7 +21,7 @@ const HTPASSWD: &str = "user:$2y$05$abcdefghijklmnopqrstuuWG29KuyeAicPCJODk1zjyG
 #[derive(Debug)]
 pub(crate) struct DockerRegistry {
     child: Child,
-    port: u16,
+    address: Option<SocketAddr>,
     folder: TempDir,
 }
 
@@ -51,13 +49,13 @@ impl DockerRegistry {
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
-        let port = free_port();
+        let log = folder.path().join("log");
         let config = folder.path().join("config.yml");
         let data = folder.path().join("data");
         let text = format!(
-            "version: 0.1\nlog: {{ level: error }}\n\
+            "version: 0.1\nlog: {{ accesslog: {{ disabled: true }} }}\n\
              storage: {{ filesystem: {{ rootdirectory: '{}' }}, delete: {{ enabled: true }} }}\n\
-             http:\n  addr: '127.0.0.1:{port}'\n{settings}",
+             http:\n  addr: '127.0.0.1:0'\n{settings}",
             data.display()
         );
         let text = text.replace("FOLDER", &folder.path().display().to_string());
@@ -70,21 +68,17 @@ impl DockerRegistry {
             .arg("serve")
             .arg(&config)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(fs::File::create(&log).unwrap())
             .spawn()
             .unwrap();
-        let registry = Self {
+        // From here on it ends, whatever happens.
+        let mut registry = Self {
             child,
-            port,
+            address: None,
             folder,
         };
-        for _ in 0..200 {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Some(registry);
-            }
-            thread::sleep(Duration::from_millis(25));
-        }
-        panic!("docker-registry does not listen on port {port}");
+        registry.address = Some(listening(&log));
+        Some(registry)
     }
 
     /// Gives the file of the registry's certificate.
@@ -94,7 +88,7 @@ impl DockerRegistry {
 
     /// Gives `127.0.0.1:<port>`.
     pub(crate) fn host(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.address.unwrap().to_string()
     }
 }
 
@@ -124,8 +118,17 @@ fn make_certificate(folder: &Path) {
     assert!(made.status.success(), "{made:?}");
 }
 
-/// Finds a port nobody listens on.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.local_addr().unwrap().port()
+/// Waits until a registry listens on the port that the kernel gave it, as it writes into its log, and
+/// gives the address.
+pub(crate) fn listening(log: &Path) -> SocketAddr {
+    let mut found = None;
+    wait_until("the registry listens", || {
+        let said = fs::read_to_string(log).unwrap_or_default();
+        found = said.split_once("listening on ").and_then(|(_, rest)| {
+            let end = rest.find(['"', ','])?;
+            rest[..end].parse().ok()
+        });
+        found.is_some()
+    });
+    found.unwrap()
 }

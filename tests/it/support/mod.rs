@@ -23,6 +23,7 @@ pub(crate) mod image;
 pub(crate) mod log;
 pub(crate) mod modes;
 pub(crate) mod peers;
+pub(crate) mod port;
 pub(crate) mod processes;
 pub(crate) mod takers;
 pub(crate) mod wait;
@@ -112,8 +113,7 @@ fn overlay_mounts() -> bool {
 }
 
 fn lines_are_made() -> bool {
-    let script =
-        "ip link add name here0 type veth peer name there0 && nft add table inet t && iptables -L";
+    let script = "ip link add name here0 type veth peer name there0 && nft add table inet t && iptables -w -L";
     succeeds(Command::new("unshare").args(["-n", "sh", "-c", script]))
 }
 
@@ -131,5 +131,5 @@ fn answers(address: &str) -> bool {
     let Ok(mut addresses) = address.to_socket_addrs() else {
         return false;
     };
-    addresses.any(|address| TcpStream::connect_timeout(&address, Duration::from_secs(5)).is_ok())
+    addresses.any(|address| TcpStream::connect_timeout(&address, Duration::from_secs(30)).is_ok())
 }

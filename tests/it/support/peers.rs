@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::Read;
 use std::io::Write;
-use std::net::TcpListener;
 use std::net::TcpStream;
 use std::path::Path;
 use std::path::PathBuf;
@@ -19,11 +18,11 @@ use std::time::Instant;
 use rustix::process::Signal;
 
 use super::Feature;
+use super::docker_registry::listening;
 use super::home::RBUILD;
 use super::home::mirror_config;
 use super::home::succeed;
 use super::processes::signal;
-use super::wait::wait_until;
 
 /// The certificates that a `RUN` needs where a proxy between it and the package registries has a
 /// certificate authority of its own.
@@ -43,7 +42,7 @@ pub(crate) const BASES: [Feature; 6] = [
     Feature::Server("deb.debian.org:80"),
 ];
 
-/// A `docker-registry` on a free port of the loopback interface; it ends with the test program.
+/// A `docker-registry` on a port of the loopback interface; it ends with the test program.
 #[derive(Debug)]
 pub(crate) struct Registry {
     /// Its host and port.
@@ -68,27 +67,26 @@ impl Registry {
 
     fn start_with(storage: &Path, more: &str) -> Registry {
         fs::create_dir_all(storage).unwrap();
-        let address = format!("127.0.0.1:{}", free_port());
-        let config = storage.join(format!("{}.yml", std::process::id()));
+        let [config, log] =
+            ["yml", "log"].map(|kind| storage.join(format!("{}.{kind}", std::process::id())));
+        // A log of an earlier program would tell another port.
+        fs::write(&log, "").unwrap();
         let text = format!(
-            "version: 0.1\nlog: {{level: error}}\nhttp: {{addr: {address:?}}}\n\
+            "version: 0.1\nlog: {{accesslog: {{disabled: true}}}}\nhttp: {{addr: '127.0.0.1:0'}}\n\
              storage: {{filesystem: {{rootdirectory: {storage:?}}}}}\n{more}"
         );
         fs::write(&config, text).unwrap();
         // The shell outlives no test program, however that ends: then its standard input closes.
-        let script = "docker-registry serve \"$1\" 2>/dev/null & cat >/dev/null; kill $!";
+        let script = "docker-registry serve \"$1\" 2>>\"$2\" & cat >/dev/null; kill $!";
         let shell = Command::new("sh")
             .args(["-c", script, "sh"])
-            .arg(&config)
+            .args([&config, &log])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        wait_until("the registry answers", || {
-            TcpStream::connect(&address).is_ok()
-        });
         Registry {
-            address,
+            address: listening(&log).to_string(),
             _shell: shell,
         }
     }
@@ -168,12 +166,6 @@ impl Drop for Server {
             let _ = self.0.wait();
         }
     }
-}
-
-/// A TCP port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// The whole answer to a GET if its status is 200.
