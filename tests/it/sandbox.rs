@@ -39,6 +39,7 @@ use rbuild::sys::Dir;
 use rbuild::sys::Node;
 
 use crate::support::Feature;
+use crate::support::program;
 use crate::support::require;
 use crate::support::wait::PATIENCE;
 
@@ -79,7 +80,7 @@ fn case(args: &[&str]) -> Case {
         fs::create_dir_all(home.path().join(folder)).unwrap();
     }
     let base = home.path().join("base");
-    fs::copy(BUSYBOX, base.join("bin/busybox")).unwrap();
+    program::copy(Path::new(BUSYBOX), &base.join("bin/busybox"));
     for name in [
         "sh", "cat", "id", "ls", "sleep", "env", "stat", "mkdir", "echo", "pwd", "nc",
     ] {
@@ -191,11 +192,6 @@ fn text(error: &Error) -> String {
         source = cause.source();
     }
     text
-}
-
-fn write_program(path: &Path, content: &str) {
-    fs::write(path, content).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 fn in_memory(content: &str, access: Access) -> MountSource {
@@ -907,7 +903,7 @@ fn programs_that_are_missing_or_none_are_told_apart() {
             ("garbage", "\u{1}garbage"),
             ("orphan", "#!/no/such/shell\n"),
         ] {
-            write_program(&case.home.path().join("base/bin").join(name), content);
+            program::write(&case.home.path().join("base/bin").join(name), content);
         }
         let error = case.fails();
         assert_eq!(error.exit_code(), code, "{program}: {}", text(&error));
@@ -1143,7 +1139,8 @@ const VICTIM: &str = "RBUILD_TEST_VICTIM";
 #[test]
 fn a_killed_parent_takes_it_along() {
     if let Some(folder) = std::env::var_os(VICTIM) {
-        let case = case(&["sleep", "100"]);
+        // Longer than anybody waits for its end.
+        let case = case(&["sleep", "1000"]);
         let running = case.start().unwrap();
         fs::write(Path::new(&folder).join("new"), running.pid().to_string()).unwrap();
         fs::rename(

@@ -29,12 +29,12 @@ use super::in_memory;
 use super::options;
 use super::shell;
 use super::text;
-use super::write_program;
 use crate::support::Feature;
 use crate::support::guard::CANARY;
 use crate::support::guard::Guard;
 use crate::support::home::succeed;
 use crate::support::processes::command_lines;
+use crate::support::program;
 use crate::support::require;
 
 /// What is tried, and what the kernel may answer.
@@ -190,14 +190,20 @@ pub(crate) fn machine() -> Vec<String> {
         "/proc/sys/kernel/core_pattern",
         "/proc/sys/kernel/hostname",
         "/proc/sys/kernel/domainname",
-        "/proc/swaps",
     ];
     let read = |path: &&str| fs::read_to_string(path).unwrap_or_default();
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     // Other tests mount things of their own meanwhile.
     let mounts = mounts.lines().filter(|mount| is_aimed_at(mount));
     let files = files.iter().map(read);
-    files.chain(mounts.map(str::to_owned)).collect()
+    let swaps = read(&"/proc/swaps");
+    // How much of one is used changes by itself.
+    let swaps = swaps
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
+    files
+        .chain(swaps.chain(mounts).map(str::to_owned))
+        .collect()
 }
 
 /// Whether a line of mountinfo tells of a place that the probe mounts something on.
@@ -234,7 +240,7 @@ fn the_binary_cannot_be_overwritten_through_proc() {
     let mut case = case(&["/evil"]);
     let base = case.home.path().join("base");
     let program = case.home.path().join("rbuild");
-    fs::copy(env!("CARGO_BIN_EXE_rbuild"), &program).unwrap();
+    program::copy(Path::new(env!("CARGO_BIN_EXE_rbuild")), &program);
     for library in libraries(&program) {
         let place = base.join(library.strip_prefix("/").unwrap());
         fs::create_dir_all(place.parent().unwrap()).unwrap();
@@ -247,7 +253,7 @@ fn the_binary_cannot_be_overwritten_through_proc() {
             .current_dir(case.home.path()),
     );
     // The kernel finds the interpreter while the process still is rbuild.
-    write_program(&base.join("evil"), "#!/proc/self/exe\n");
+    program::write(&base.join("evil"), "#!/proc/self/exe\n");
     case.spec.env.push("LD_PRELOAD=/evil.so".to_owned());
     let before = fs::read(&program).unwrap();
     let options = SpawnOptions {

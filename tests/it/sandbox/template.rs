@@ -1,7 +1,6 @@
 //! What sandboxes are copied from.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::process::Stdio;
@@ -14,6 +13,7 @@ use rbuild::sandbox::Template;
 use rbuild::sandbox::spawn;
 
 use crate::support::Feature;
+use crate::support::program;
 use crate::support::require;
 
 use super::able;
@@ -128,8 +128,7 @@ fn scripted(folder: &Path, lines: &str, arguments: &str) -> Template {
          {lines}\nexec -a 'rbuild: sandbox' '{program}' {arguments}\n"
     );
     let path = folder.join("template");
-    fs::write(&path, script).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    program::write(&path, &script);
     Template::new(path)
 }
 

@@ -25,6 +25,7 @@ pub(crate) mod modes;
 pub(crate) mod peers;
 pub(crate) mod port;
 pub(crate) mod processes;
+pub(crate) mod program;
 pub(crate) mod takers;
 pub(crate) mod wait;
 pub(crate) mod world;

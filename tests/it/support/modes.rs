@@ -9,6 +9,7 @@ use std::process::Command;
 use super::guard::paths;
 use super::home::Home;
 use super::home::RBUILD;
+use super::program;
 use super::takers::podman;
 
 /// A user whom nothing belongs to.
@@ -24,7 +25,7 @@ pub(crate) fn users_folder() -> tempfile::TempDir {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     fs::create_dir(path.join("context")).unwrap();
     fs::write(path.join("rbuild.toml"), "").unwrap();
-    fs::copy(RBUILD, path.join("rbuild")).unwrap();
+    program::copy(Path::new(RBUILD), &path.join("rbuild"));
     fs::create_dir(path.join("root")).unwrap();
     give(path, NOBODY);
     folder
@@ -91,7 +92,7 @@ pub(crate) fn container(home: &Home, more: &[String]) -> Command {
     for name in ["lib", "lib64", "bin"] {
         std::os::unix::fs::symlink(format!("usr/{name}"), rootfs.join(name)).unwrap();
     }
-    fs::copy(RBUILD, rootfs.join("rbuild")).unwrap();
+    program::copy(Path::new(RBUILD), &rootfs.join("rbuild"));
     let mut run = podman(home);
     run.args(["run", "--rm", "--network=host", "--cap-add=MKNOD"])
         .args(["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"])
