@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::thread;
-use std::time::Duration;
 
 use rbuild::oci::Digest;
 
+use crate::support::wait::wait_until;
 use crate::support::wire::Answer;
 use crate::support::wire::Fault;
 use crate::support::wire::Request;
@@ -147,7 +147,12 @@ impl FakeRegistry {
         };
         match &fault {
             Some(Fault::Delay(delay)) => thread::sleep(*delay),
-            Some(Fault::After(method, part)) => self.wait_for(method, part),
+            Some(Fault::After(method, part)) => {
+                wait_until("another is asked", || self.count(method, part) > 0);
+            }
+            Some(Fault::Together(count)) => {
+                wait_until("as many are asked", || self.most_at_once() >= *count);
+            }
             _ => {}
         }
         let answer = match fault {
@@ -155,18 +160,9 @@ impl FakeRegistry {
             Some(Fault::IgnoreRange) => self.answer(&request, true),
             _ => self.answer(&request, false),
         };
-        let sent = send(stream, &request, answer, fault);
+        // Whoever has the answer may ask again at once.
         self.state().working -= 1;
-        sent
-    }
-
-    fn wait_for(&self, method: &str, part: &str) {
-        for _ in 0..1000 {
-            if self.count(method, part) > 0 {
-                return;
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
+        send(stream, &request, answer, fault)
     }
 
     fn answer(&self, request: &Request, ignore_range: bool) -> Answer {

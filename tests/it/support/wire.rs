@@ -32,8 +32,10 @@ pub(crate) enum Fault {
     Drip(Duration),
     /// Waits before it answers.
     Delay(Duration),
-    /// Waits for a request of this method whose target contains this; not for ever.
+    /// Waits for a request of this method whose target contains this.
     After(&'static str, String),
+    /// Waits until so many requests are being answered at the same time.
+    Together(usize),
     /// Sends all though a range was asked for.
     IgnoreRange,
     /// Sends the client elsewhere.
@@ -145,7 +147,8 @@ pub(crate) fn send(
         Some(Fault::Drip(delay)) => drip = Some(delay),
         Some(Fault::Corrupt) => body[0] ^= 1,
         Some(Fault::Lengthen) => body.extend_from_slice(b"and more"),
-        Some(Fault::Delay(_) | Fault::After(..) | Fault::IgnoreRange) | None => {}
+        Some(Fault::Delay(_) | Fault::After(..) | Fault::Together(_) | Fault::IgnoreRange)
+        | None => {}
     }
     let mut head = format!("HTTP/1.1 {status} X\r\n");
     if announce {
