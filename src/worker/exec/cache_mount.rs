@@ -48,7 +48,14 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(super) struct Held {
     /// The directory to mount.
     pub(super) path: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // A process that is just being started has the file open, too, until it becomes its program.
+        let _ = self.lock.unlock();
+    }
 }
 
 /// Gives the folder of all directories that are `mount` below `root`. `start` names the files that a
@@ -84,7 +91,7 @@ pub(super) fn acquire(
         let folder = family.join(number.to_string());
         if let Some(lock) = lock(&folder, sharing, cancel)? {
             let path = hold(&folder, mount, fill)?;
-            return Ok(Held { path, _lock: lock });
+            return Ok(Held { path, lock });
         }
     }
     Err(Error::CacheMountsInUse {
