@@ -8,7 +8,6 @@ use std::io::BufReader;
 use std::io::Read;
 use std::io::Write;
 use std::net::Ipv4Addr;
-use std::net::TcpListener;
 use std::net::TcpStream;
 use std::path::Path;
 use std::path::PathBuf;
@@ -23,6 +22,7 @@ use std::time::Instant;
 use rustix::process::Signal;
 
 use crate::support::Feature;
+use crate::support::port::free_port;
 use crate::support::processes::command_lines;
 use crate::support::processes::signal;
 use crate::support::require;
@@ -294,12 +294,16 @@ fn signals_reach_the_process() {
 #[test]
 fn who_does_not_heed_three_signals_is_killed() {
     let Some(home) = Home::new() else { return };
-    let (mut child, _lines) = home.start(&[], "trap '' INT; echo ready; sleep 1000");
-    for _ in 0..3 {
+    let script = "trap 'echo heard' INT; echo ready; while :; do sleep 0.05; done";
+    let (mut child, mut lines) = home.start(&[], script);
+    for _ in 0..2 {
         // Two signals that arrive at once count as one.
-        std::thread::sleep(Duration::from_millis(200));
         signal(child.id(), Signal::INT);
+        let mut heard = String::new();
+        lines.read_line(&mut heard).unwrap();
+        assert_eq!(heard, "heard\n");
     }
+    signal(child.id(), Signal::INT);
     assert_eq!(child.wait().unwrap().code(), Some(137));
     home.is_clean();
 }
@@ -335,19 +339,16 @@ fn a_name_is_one_runs_at_a_time() {
 #[test]
 fn a_published_port_leads_into_the_processs_own_network() {
     let Some(home) = Home::new() else { return };
-    // A port that was free a moment ago.
-    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
+    let port = free_port();
     let publish = format!("127.0.0.1:{port}:8000");
     let script = "mkdir /www; echo found > /www/page; echo ready; exec httpd -f -p 8000 -h /www";
     let (mut child, _lines) = home.start(&["-p", &publish], script);
     let begun = Instant::now();
     let answer = loop {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-        stream.write_all(b"GET /page HTTP/1.0\r\n\r\n").unwrap();
         let mut answer = String::new();
         // Until the server listens, connections are accepted and closed.
+        let _ = stream.write_all(b"GET /page HTTP/1.0\r\n\r\n");
         let _ = stream.read_to_string(&mut answer);
         if !answer.is_empty() {
             break answer;
@@ -365,11 +366,10 @@ fn a_published_port_leads_into_the_processs_own_network() {
 #[test]
 fn a_program_with_a_published_port_may_end_at_once() {
     let Some(home) = Home::new() else { return };
-    // Nobody else listens on this address.
-    let publish = "127.93.11.7:8000:8000";
+    let publish = format!("127.93.11.7:{}:8000", free_port());
     for network in ["default", "none"] {
         for _ in 0..10 {
-            let (code, text) = home.sh(&["-p", publish, "--network", network], "exit 3");
+            let (code, text) = home.sh(&["-p", &publish, "--network", network], "exit 3");
             assert_eq!(code, 3, "{network}: {text}");
         }
     }
@@ -403,7 +403,8 @@ fn a_server_in_the_background_is_listed_read_stopped_and_forgotten() {
         .command(&["logs", "-f", "web"])
         .stdout(Stdio::piped())
         .spawn();
-    assert_eq!(text(&["stop", &id[..4]]), format!("{}\n", &id[..4]));
+    let stopped = text(&["stop", "-t", "300", &id[..4]]);
+    assert_eq!(stopped, format!("{}\n", &id[..4]));
     let followed = follow.unwrap().wait_with_output().unwrap();
     assert_eq!(followed.stdout, b"ready\nbye\n");
     assert!(!text(&["ps"]).contains("web"));
@@ -509,6 +510,10 @@ fn the_log_of_a_container_has_an_end() {
     await_log(&home, "web", is_whole);
     // Who reads while it is written may read more than is kept.
     let log = await_log(&home, "web", is_whole);
+    wait_until("it has ended, and nothing is written any more", || {
+        let listed = home.rbuild(&["ps", "-a"]).stdout;
+        String::from_utf8(listed).unwrap().contains("exited (0)")
+    });
     assert!(log.len() as u64 <= MOST_BYTES, "{} bytes", log.len());
     let folder = home.path().join("root/containers");
     let container = fs::read_dir(folder).unwrap().flatten();

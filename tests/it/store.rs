@@ -467,8 +467,14 @@ fn a_full_disk_is_an_error_with_a_path_and_loses_nothing() {
         );
         assert_eq!(files_in(&store.root().join("tmp")), 0);
     });
-    let _ = Command::new("umount").arg(folder.path()).status();
+    unmount(folder.path());
     result.unwrap();
+}
+
+/// Unmounts even what a process that is just being started has open.
+fn unmount(place: &Path) {
+    let unmounted = Command::new("umount").arg("--lazy").arg(place).status();
+    assert!(unmounted.unwrap().success());
 }
 
 #[test]
@@ -500,7 +506,7 @@ fn a_read_only_store_can_be_read() {
         assert!(error.to_string().contains(root), "{error}");
         assert!(again.tag(&name("y"), &image).is_err());
     });
-    let _ = Command::new("umount").arg(store.root()).status();
+    unmount(store.root());
     result.unwrap();
 }
 
@@ -548,7 +554,11 @@ fn a_killed_writer_leaves_a_whole_store() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        thread::sleep(Duration::from_millis(20 + 13 * round));
+        wait_until("there is an image", || {
+            let store = Store::open(&root).unwrap();
+            !store.images().unwrap().is_empty()
+        });
+        thread::sleep(Duration::from_millis(13 * round));
         child.kill().unwrap();
         child.wait().unwrap();
         let store = Store::open(&root).unwrap();

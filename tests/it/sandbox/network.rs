@@ -43,12 +43,16 @@ fn it_reaches_the_machine_as_others_do_but_not_its_loopback() {
         }
     });
     let try_port = |host: &str, port| format!("nc -w 3 {host} {port} </dev/null && echo {host}");
+    let reach = format!(
+        "nc {address} {} </dev/null && echo {address}",
+        reached.port()
+    );
     let attempts = [
         try_port("127.0.0.1", hidden.port()),
         // What slirp4netns calls the machine itself.
         try_port("10.0.2.2", hidden.port()),
         try_port(&address.to_string(), hidden.port()),
-        try_port(&address.to_string(), reached.port()),
+        reach,
     ];
     let mut case = shell(&format!("{}; true", attempts.join("; ")));
     case.spec.network = Network::Join(network.path());
@@ -59,8 +63,8 @@ fn it_reaches_the_machine_as_others_do_but_not_its_loopback() {
 fn servers_on_two_networks_do_not_see_each_other() {
     let Some(network) = network() else { return };
     let other = Outbound::open(|| true).unwrap();
-    let script = "nc -l -p 7777 </dev/null & for i in 1 2 3 4 5 6 7 8 9; do \
-        nc -w 1 127.0.0.1 7777 </dev/null && exec cat /proc/net/dev; sleep 0.2; done; exit 1";
+    let script = "nc -l -p 7777 </dev/null & for i in $(busybox seq 3000); do \
+        nc 127.0.0.1 7777 </dev/null && exec cat /proc/net/dev; sleep 0.1; done; exit 1";
     for network in [&network, &other] {
         let mut case = shell(script);
         case.spec.network = Network::Join(network.path());
@@ -101,9 +105,14 @@ fn nothing_is_left_of_it() {
         numbers
     };
     let namespace = std::fs::read_link(network.path()).unwrap();
+    // What another test is just starting has all open that this process has.
+    let is_program = |pid: &String| {
+        let name = std::fs::read_to_string(Path::new("/proc").join(pid).join("comm"));
+        name.is_ok_and(|name| name.trim() == "slirp4netns")
+    };
     let carried = |pid: &String| {
         let file = Path::new("/proc").join(pid).join("fd/3");
-        std::fs::read_link(file).is_ok_and(|link| link == namespace)
+        std::fs::read_link(file).is_ok_and(|link| link == namespace) && is_program(pid)
     };
     let carrier = children(&mine).into_iter().find(carried).unwrap();
     drop(network);
