@@ -33,6 +33,12 @@ pub enum Error {
         /// The pattern that decides.
         pattern: String,
     },
+    /// A `COPY` names the store, which lies in the context, or something of it.
+    #[error("{path:?} is of the store of this rbuild, which is no part of its build context")]
+    SourceIsStore {
+        /// The path, relative to the context.
+        path: PathBuf,
+    },
     /// A directory tree is deeper than any path can be.
     #[error("{path:?} is nested too deeply to be copied")]
     SourceTooDeep {
@@ -253,6 +259,7 @@ impl Error {
         match self {
             Self::SourceMissing { .. }
             | Self::SourceIgnored { .. }
+            | Self::SourceIsStore { .. }
             | Self::SourceTooDeep { .. }
             | Self::Pattern { .. }
             | Self::FileOverDirectory { .. }

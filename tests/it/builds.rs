@@ -156,3 +156,18 @@ fn a_store_inside_of_the_context_is_no_part_of_it() {
         assert_eq!(again.matches(" CACHED").count(), 3, "{again}");
     }
 }
+
+#[test]
+fn who_copies_the_store_is_told_that_it_is_no_part_of_the_context() {
+    let home = Home::new();
+    for path in [".rbuild", ".rbuild/oci-layout"] {
+        let context = home.context(&format!("FROM scratch\nCOPY {path} /x\n"));
+        for ignore in ["", ".rb*\n"] {
+            fs::write(context.join(".dockerignore"), ignore).unwrap();
+            let mut build = home.build(&context);
+            let said = fail_with(1, build.env("RBUILD_ROOT", context.join(".rbuild"))).stderr;
+            let why = format!("{path:?} is of the store of this rbuild");
+            assert!(said.contains(&why) && !said.contains("hint:"), "{said}");
+        }
+    }
+}

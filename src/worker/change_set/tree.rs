@@ -27,6 +27,8 @@ pub(in crate::worker) struct Tree {
     files: Files,
     /// What its ignore file leaves out; none if it has none.
     pub(in crate::worker) ignore: Option<Patterns>,
+    /// What of that is rbuild's own store, if it is in there.
+    pub(in crate::worker) store: Option<Patterns>,
     /// Whose its files count as; none for their own owners.
     pub(in crate::worker) owner: Option<Owner>,
     /// The name of the context it is, if it is one.
@@ -48,6 +50,7 @@ impl Tree {
                 Ok(Self {
                     files: Files::View(view),
                     ignore: None,
+                    store: None,
                     owner: None,
                     context: None,
                 })
@@ -63,6 +66,7 @@ impl Tree {
         Ok(Self {
             files: Files::Directory(Root::open(folder)?),
             ignore: Some(patterns).filter(|patterns| !patterns.is_empty()),
+            store: store.map(|store| Patterns::new([store])).transpose()?,
             owner: Some(Owner::ROOT),
             context: Some(op.name.clone()),
         })

@@ -55,6 +55,7 @@ fn wish<'a>(op: &'a CopyOp, path: &'a str, tree: &'a Tree) -> Wish<'a> {
         excludes: &op.excludes,
         parents: op.parents,
         ignore: tree.ignore.as_ref(),
+        store: tree.store.as_ref(),
     }
 }
 

@@ -68,6 +68,7 @@ pub(in crate::worker) fn content(
 fn wish<'a>(path: &'a str, tree: &'a Tree) -> Wish<'a> {
     Wish {
         ignore: tree.ignore.as_ref(),
+        store: tree.store.as_ref(),
         ..Wish::exactly(path)
     }
 }

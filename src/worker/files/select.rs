@@ -54,6 +54,8 @@ pub(in crate::worker) struct Wish<'a> {
     pub(in crate::worker) parents: bool,
     /// What the ignore file leaves out of the source.
     pub(in crate::worker) ignore: Option<&'a Patterns>,
+    /// What of that is left out for being rbuild's own store.
+    pub(in crate::worker) store: Option<&'a Patterns>,
 }
 
 impl<'a> Wish<'a> {
@@ -65,6 +67,7 @@ impl<'a> Wish<'a> {
             excludes: &[],
             parents: false,
             ignore: None,
+            store: None,
         }
     }
 }
@@ -143,9 +146,15 @@ fn require(wish: &Wish<'_>, base: &str, pattern: &str, all: &[Selected]) -> Resu
     Err(missing(wish, &path, &path))
 }
 
-/// The error for a path that leads to nothing: says so if an ignore pattern is the reason.
+/// The error for a path that leads to nothing: says so if it is of rbuild's store, or an ignore
+/// pattern is the reason.
 fn missing(wish: &Wish<'_>, path: &Path, real: &Path) -> Error {
     let text = real.to_string_lossy();
+    if wish.store.is_some_and(|store| store.matches(&text)) {
+        return Error::SourceIsStore {
+            path: path.to_owned(),
+        };
+    }
     let pattern = wish.ignore.and_then(|patterns| patterns.reason(&text));
     match pattern {
         Some(pattern) => Error::SourceIgnored {
