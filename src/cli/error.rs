@@ -288,7 +288,11 @@ fn of_manage(error: &manage::Error) -> u8 {
         | manage::Error::Absent { .. }
         | manage::Error::Platform { .. } => 1,
         manage::Error::Name { .. } => 2,
-        manage::Error::Store(store::Error::Platform { .. } | store::Error::Ambiguous { .. }) => 1,
+        manage::Error::Store(
+            store::Error::Platform { .. }
+            | store::Error::Nested { .. }
+            | store::Error::Ambiguous { .. },
+        ) => 1,
         manage::Error::Store(_)
         | manage::Error::Cache(_)
         | manage::Error::Snapshot(_)

@@ -158,6 +158,10 @@ pub struct Index {
 }
 
 impl Index {
+    /// How deep an image may lie: an index may list indexes (image-spec, image-index), but nobody
+    /// nests more of them.
+    pub const DEPTH_MAX: usize = 3;
+
     /// Makes an index of `manifests`.
     #[must_use]
     pub fn new(manifests: Vec<Descriptor>) -> Self {

@@ -261,6 +261,15 @@ pub enum Error {
         /// What there is, separated by commas.
         available: String,
     },
+    /// An index lists an index, which lists another, and so on.
+    #[error(
+        "the image {name} is an index nested more than {} deep",
+        crate::oci::Index::DEPTH_MAX
+    )]
+    Nested {
+        /// The image.
+        name: String,
+    },
     /// The local store failed.
     #[error("the local store failed")]
     Store(#[source] store::Error),
@@ -294,6 +303,7 @@ impl Error {
         matches!(
             self,
             Self::Platform { .. }
+                | Self::Nested { .. }
                 | Self::Store(_)
                 | Self::Stream(_)
                 | Self::Credentials { .. }

@@ -144,6 +144,7 @@ async fn look_up(
             wanted,
             available,
         },
+        store::Error::Nested { name } => Error::Nested { name },
         error => Error::Store(error),
     })
 }
@@ -157,10 +158,12 @@ async fn ask(
     let session = Session::open(client, endpoint, "pull").await?;
     let root = find_root(&session, asked).await?;
     let mut descriptor = root.clone();
-    // An index may list indexes (image-spec, image-index); nobody nests them deeper.
-    for _ in 0..3 {
-        if !media_type::is_index(&descriptor.media_type) {
-            break;
+    let mut depth = 0;
+    while media_type::is_index(&descriptor.media_type) {
+        depth += 1;
+        if depth > Index::DEPTH_MAX {
+            let name = query.name.familiar();
+            return Err(Error::Nested { name });
         }
         descriptor = select(&session, &descriptor, query)?;
         ensure_manifest(&session, &descriptor).await?;

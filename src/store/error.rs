@@ -118,6 +118,15 @@ pub enum Error {
         /// What there is, separated by commas.
         available: String,
     },
+    /// An index lists an index, which lists another, and so on.
+    #[error(
+        "the image {name} is an index nested more than {} deep",
+        oci::Index::DEPTH_MAX
+    )]
+    Nested {
+        /// The image.
+        name: String,
+    },
     /// What was given is the beginning of several ids.
     #[error("{prefix:?} is the beginning of several images' ids: {candidates}")]
     Ambiguous {

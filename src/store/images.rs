@@ -140,7 +140,8 @@ impl Store {
     /// unknown.
     ///
     /// # Errors
-    /// [`Error::Platform`] if the image has no such variant, [`Error::BlobMissing`] if its
+    /// [`Error::Platform`] if the image has no such variant, [`Error::Nested`] if indexes list
+    /// indexes without end, [`Error::BlobMissing`] if its
     /// documents are not here, and what reading them can fail with.
     pub fn image(
         &self,
@@ -165,10 +166,12 @@ impl Store {
         platform: &Platform,
     ) -> Result<StoredImage, Error> {
         let mut descriptor = descriptor;
-        // An index may list indexes (image-spec, image-index); nobody nests them deeper.
-        for _ in 0..3 {
-            if !media_type::is_index(&descriptor.media_type) {
-                break;
+        let mut depth = 0;
+        while media_type::is_index(&descriptor.media_type) {
+            depth += 1;
+            if depth > Index::DEPTH_MAX {
+                let name = name.familiar();
+                return Err(Error::Nested { name });
             }
             let index = self.parse(&descriptor.digest, Index::parse)?;
             let selected = index.select(platform);

@@ -205,6 +205,20 @@ fn an_index_of_ten_thousand_images_is_looked_through() {
 }
 
 #[test]
+fn an_index_that_is_nested_too_deep_is_refused() {
+    let registry = FakeRegistry::start(Demand::Nothing);
+    let mut listed = (media_type::MANIFEST, Digest::of(b"x"), 1);
+    for _ in 0..4 {
+        let (kind, digest, size) = listed;
+        let entry = format!(r#"{{"mediaType":"{kind}","digest":"{digest}","size":{size}}}"#);
+        let index = format!(r#"{{"schemaVersion":2,"manifests":[{entry}]}}"#);
+        registry.put_manifest("x", "v1", media_type::INDEX, index.as_bytes());
+        listed = (media_type::INDEX, Digest::of(index.as_bytes()), index.len());
+    }
+    pull_fails(&registry, "is an index nested more than 3 deep");
+}
+
+#[test]
 fn ten_thousand_layers_that_are_not_there_are_given_up() {
     let registry = FakeRegistry::start(Demand::Nothing);
     let config = registry.put_blob("x", b"{}");

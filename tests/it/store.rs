@@ -225,6 +225,24 @@ fn an_index_serves_the_platforms_it_lists() {
 }
 
 #[test]
+fn an_index_that_is_nested_too_deep_is_told() {
+    let (_folder, store) = open();
+    let mut root = put_image(&store, "x");
+    for depth in 1..=4 {
+        let index = Index::new(vec![root]);
+        root = store.put(media_type::INDEX, &index.to_bytes()).unwrap();
+        let found = store.open_image(&name("x"), root.clone(), &Platform::host());
+        match depth {
+            4 => {
+                let told = "the image x:latest is an index nested more than 3 deep";
+                assert_eq!(found.unwrap_err().to_string(), told);
+            }
+            _ => drop(found.unwrap()),
+        }
+    }
+}
+
+#[test]
 fn many_writers_lose_no_name() {
     let (_folder, store) = open();
     let image = put_image(&store, "x");
