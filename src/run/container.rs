@@ -66,7 +66,14 @@ pub struct Container {
 pub struct Kept {
     folder: PathBuf,
     container: Container,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // A process that is just being started has the file open, too, until it becomes its program.
+        let _ = self.lock.unlock();
+    }
 }
 
 impl Container {
@@ -131,7 +138,7 @@ impl Kept {
             text: id.to_owned(),
         })?;
         Ok(Self {
-            _lock: lock,
+            lock,
             container,
             folder,
         })

@@ -60,7 +60,14 @@ pub(super) struct Place {
 /// A group that this process needs: as long as it lives and has this, no other removes it.
 #[derive(Debug)]
 pub(super) struct Held {
-    _locked: File,
+    locked: File,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // A process that is just being started has the file open, too, until it becomes its program.
+        let _ = self.locked.unlock();
+    }
 }
 
 static PLACES: OnceLock<Vec<Place>> = OnceLock::new();
@@ -134,7 +141,7 @@ fn hold(group: &Path) -> Result<Held, sys::Error> {
             Ok(is_same.then_some(locked))
         });
         match locked {
-            Ok(Some(locked)) => return Ok(Held { _locked: locked }),
+            Ok(Some(locked)) => return Ok(Held { locked }),
             // Until it was locked somebody took it for one that nobody holds.
             Ok(None) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
