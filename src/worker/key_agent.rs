@@ -26,7 +26,7 @@ const SOCKET: &str = "agent";
 /// How many bytes a socket's path may have: `unix(7)`.
 const SOCKET_PATH_MAX: usize = 107;
 /// How long an agent may take to listen, and how often that is tried.
-const START: Duration = Duration::from_secs(5);
+const START: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// An agent that holds key files, OpenSSH's own; it ends when this is dropped, and with this process

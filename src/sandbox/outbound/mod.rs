@@ -35,7 +35,7 @@ pub(super) use self::routed::LINKS;
 pub use self::obstacle::Obstacle;
 
 /// How long a network may take to lead outside, and how often that is looked for.
-const TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// How many connections that have ended a network remembers.
