@@ -17,6 +17,7 @@ use rbuild::oci::Platform;
 
 use crate::support::golden::cases;
 use crate::support::golden::check;
+use crate::support::random::repeatable;
 
 fn options() -> Options {
     Options::plain(Platform::new("linux", "amd64", None))
@@ -225,6 +226,8 @@ const LINES: [&str; 24] = [
 ];
 
 proptest::proptest! {
+    #![proptest_config(repeatable())]
+
     /// Whatever stands in a Dockerfile, checking it ends, and finds the same again.
     #[test]
     fn any_lines_can_be_checked(picked in proptest::collection::vec(0..LINES.len(), 0..24)) {

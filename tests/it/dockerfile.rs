@@ -20,6 +20,7 @@ use rbuild::dockerfile::to_json;
 use crate::support::golden::cases;
 use crate::support::golden::check;
 use crate::support::golden::facts;
+use crate::support::random::repeatable;
 
 #[test]
 fn dockerfiles_are_parsed() {
@@ -147,7 +148,7 @@ fn likely_dockerfile() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(repeatable())]
 
     #[test]
     fn print_and_reparse_is_stable(text in likely_dockerfile()) {

@@ -30,6 +30,7 @@ use rbuild::sys::Root;
 use tempfile::TempDir;
 
 use crate::support::Feature;
+use crate::support::random::repeatable;
 use crate::support::require;
 use crate::support::tree::Times;
 use crate::support::tree::listing;
@@ -750,7 +751,7 @@ fn any_tree_comes_back_from_its_layer() {
     }
     let mut runner = TestRunner::new(Config {
         cases: 60,
-        ..Config::default()
+        ..repeatable()
     });
     let result = runner.run(&steps(25), |steps| {
         let folder = tempfile::tempdir().unwrap();
@@ -853,7 +854,7 @@ fn no_archive_is_a_panic() {
     let change = (0..tar.len(), any::<u8>(), any::<bool>());
     let mut runner = TestRunner::new(Config {
         cases: 200,
-        ..Config::default()
+        ..repeatable()
     });
     let result = runner.run(&prop::collection::vec(change, 1..8), |changes| {
         let mut broken = tar.clone();

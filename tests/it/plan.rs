@@ -16,6 +16,7 @@ use self::case::Case;
 use crate::support::golden::cases;
 use crate::support::golden::check;
 use crate::support::golden::facts;
+use crate::support::random::repeatable;
 
 /// Lowers a Dockerfile as a build does, asking for bases until none is missing.
 fn lower(text: &str, case: &Case) -> Result<(Lowered, Vec<Warning>), Error> {
@@ -139,6 +140,8 @@ const LINES: [&str; 20] = [
 ];
 
 proptest::proptest! {
+    #![proptest_config(repeatable())]
+
     /// Whatever stages and triggers name each other, there is a plan or an error, always the same,
     /// and the plan holds what it needs alone.
     #[test]

@@ -29,6 +29,7 @@ use rbuild::sys::Symlinks;
 use rbuild::sys::Timestamp;
 
 use crate::support::Feature;
+use crate::support::random::repeatable;
 use crate::support::require;
 use crate::support::tree::Times;
 use crate::support::tree::listing;
@@ -549,7 +550,7 @@ fn a_change_set_as_a_layer_is_the_same_change() {
     with_each(|snapshots, _| {
         let mut runner = TestRunner::new(Config {
             cases: 60,
-            ..Config::default()
+            ..repeatable()
         });
         let all = (steps(12), steps(6), steps(12));
         let result = runner.run(&all, |(one, two, three)| {

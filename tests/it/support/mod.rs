@@ -26,6 +26,7 @@ pub(crate) mod peers;
 pub(crate) mod port;
 pub(crate) mod processes;
 pub(crate) mod program;
+pub(crate) mod random;
 pub(crate) mod takers;
 pub(crate) mod wait;
 pub(crate) mod world;
