@@ -60,7 +60,8 @@ pub(super) fn detach(
                 }
                 .remove(&root)?;
                 let code = status.code().and_then(|code| u8::try_from(code).ok());
-                return Ok(code.unwrap_or(super::run::NOT_STARTED));
+                let name = container.name.clone();
+                return code.ok_or(Error::Run(run::Error::EndedEarly { name }));
             }
             _ => thread::sleep(PAUSE),
         }

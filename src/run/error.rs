@@ -99,6 +99,12 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// Somebody ended a container while it was being made ready.
+    #[error("the container {name} was ended before its program began")]
+    EndedEarly {
+        /// Its name.
+        name: String,
+    },
     /// The image's documents contradict each other.
     #[error("the image's documents contradict each other")]
     Image {

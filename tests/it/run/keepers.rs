@@ -121,6 +121,16 @@ fn what_is_not_started_yet_is_listed_as_created() {
     assert!(listed(&home).contains(" created "), "{}", listed(&home));
     let refused = home.rbuild(&["rm", "web"]);
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    // Who ends it then leaves nobody waiting for it.
+    let run = ["run", "-d", "--name", "early", "box", "sleep", "100000"];
+    let early = home.command(&run).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("it is listed", || listed(&home).contains("early"));
+    assert!(home.rbuild(&["stop", "early"]).status.success());
+    let early = early.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&early.stderr).into_owned();
+    assert_eq!(early.status.code(), Some(125), "{said}");
+    assert!(said.contains("early was ended before"), "{said}");
+    assert!(!listed(&home).contains("early"), "{}", listed(&home));
     lock.unlock().unwrap();
     assert!(starting.wait().unwrap().success());
     assert!(listed(&home).contains(" running "), "{}", listed(&home));
