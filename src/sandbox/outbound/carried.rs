@@ -26,6 +26,7 @@ use super::wait_for;
 #[derive(Debug)]
 pub(super) struct Carried {
     program: &'static Carrier,
+    name_server: Ipv4Addr,
     carrier: OwnedFd,
     keeper: Keeper<Result<(), Error>>,
 }
@@ -42,13 +43,15 @@ impl Carried {
         let handed = handed.map_err(|error| sys::Error::new("dup()", error));
         let handed = handed.map_err(Error::Network)?;
         let (tell, told) = mpsc::sync_channel(1);
-        let keep = move || program.keep(&path, handed, &tell);
+        let manner = program.manner()?;
+        let keep = move || program.keep((&path, manner), handed, &tell);
         let mut keeper = Keeper::start("network", keep).map_err(Error::Thread)?;
         let Ok(carrier) = told.recv() else {
             return Err(why(program, &mut keeper));
         };
         let mut carried = Carried {
             program,
+            name_server: manner.name_server,
             carrier,
             keeper,
         };
@@ -68,7 +71,7 @@ impl Carried {
 
     /// Where the host's name servers are reached from this network, wherever they are.
     pub(super) fn name_server(&self) -> Ipv4Addr {
-        self.program.name_server
+        self.name_server
     }
 
     pub(super) fn is_alive(&self) -> bool {

@@ -15,6 +15,7 @@ use crate::sandbox::Error;
 use crate::sys;
 use crate::sys::file;
 use crate::sys::keeper;
+use crate::sys::netlink::Routes;
 use crate::sys::process;
 use crate::sys::process::Child;
 use crate::sys::process::Ended;
@@ -25,9 +26,24 @@ pub(in crate::sandbox) struct Carrier {
     pub(in crate::sandbox) name: &'static str,
     /// How it is called; the network namespace is its open file number 3.
     args: &'static [&'static str],
-    /// Where it answers to name servers' clients, with the host's name servers behind it.
+    /// What it can make of a network, in the order in which it is tried.
+    manners: &'static [Manner],
+}
+
+/// The addresses that a carrier gives a network.
+#[derive(Debug)]
+pub(super) struct Manner {
+    /// How it is asked for.
+    args: &'static [&'static str],
+    /// The first of 256 that are the network's own: others that have them are not reached from it.
+    hidden: Option<Ipv4Addr>,
+    /// Where the carrier answers to name servers' clients, with the host's name servers behind it.
     pub(super) name_server: Ipv4Addr,
 }
+
+/// Where routes are looked for among the addresses that a network would hide: one that is for fewer
+/// than this many of them may be missed.
+const HIDDEN_STEP: usize = 16;
 
 /// In the order in which they are tried: the first takes a few milliseconds, the second a few
 /// tens.
@@ -43,7 +59,24 @@ pub(in crate::sandbox) const CARRIERS: [Carrier; 2] = [
             "/proc/self/fd/3",
             "tap0",
         ],
-        name_server: Ipv4Addr::new(10, 0, 2, 3),
+        manners: &[
+            Manner {
+                args: &[],
+                hidden: Some(Ipv4Addr::new(10, 0, 2, 0)),
+                name_server: Ipv4Addr::new(10, 0, 2, 3),
+            },
+            // For measuring networks (RFC 2544): nobody outside has one.
+            Manner {
+                args: &["--cidr=198.18.0.0/24"],
+                hidden: Some(Ipv4Addr::new(198, 18, 0, 0)),
+                name_server: Ipv4Addr::new(198, 18, 0, 3),
+            },
+            Manner {
+                args: &["--cidr=198.19.255.0/24"],
+                hidden: Some(Ipv4Addr::new(198, 19, 255, 0)),
+                name_server: Ipv4Addr::new(198, 19, 255, 3),
+            },
+        ],
     },
     Carrier {
         name: "pasta",
@@ -53,14 +86,18 @@ pub(in crate::sandbox) const CARRIERS: [Carrier; 2] = [
             "--runas=0:0",
             "--config-net",
             "--no-map-gw",
-            "--dns-forward=169.254.1.1",
             "--tcp-ports=none",
             "--udp-ports=none",
             "--tcp-ns=none",
             "--udp-ns=none",
             "--netns=/proc/self/fd/3",
         ],
-        name_server: Ipv4Addr::new(169, 254, 1, 1),
+        // Those of the host itself.
+        manners: &[Manner {
+            args: &["--dns-forward=169.254.1.1"],
+            hidden: None,
+            name_server: Ipv4Addr::new(169, 254, 1, 1),
+        }],
     },
 ];
 
@@ -71,17 +108,37 @@ const SAID_IN_PASSING: [&str; 3] = ["sent tapfd", "received tapfd", "Failed to s
 /// How much of what a program says is kept: why it failed comes first.
 const KEPT_BYTES: usize = 4096;
 
+impl Manner {
+    /// Whether the host has routes of its own to what others on the network would not reach.
+    fn hides_others(&self, here: &mut Routes) -> bool {
+        let first = self.hidden.map(Ipv4Addr::to_bits);
+        let tried = first
+            .into_iter()
+            .flat_map(|it| (it..it + 256).step_by(HIDDEN_STEP));
+        let mut tried = tried.map(Ipv4Addr::from_bits);
+        // Of what cannot be looked up nothing is known.
+        tried.any(|address| here.is_covered(address).unwrap_or(false))
+    }
+}
+
 impl Carrier {
+    /// Chooses the first network that hides nothing the host reaches, or the first of all.
+    pub(super) fn manner(&self) -> Result<&'static Manner, Error> {
+        let mut here = Routes::open().map_err(Error::Network)?;
+        let fits = self.manners.iter().find(|it| !it.hides_others(&mut here));
+        Ok(fits.unwrap_or(&self.manners[0]))
+    }
+
     /// Starts the program, tells how to end it, stays until it has ended, and says why it did.
     pub(super) fn keep(
         &self,
-        path: &Path,
+        (path, manner): (&Path, &Manner),
         namespace: File,
         tell: &mpsc::SyncSender<OwnedFd>,
     ) -> Result<(), Error> {
         let text = |text: &str| CString::new(text).expect("the names have no NUL");
-        let words = [self.name].into_iter().chain(self.args.iter().copied());
-        let args: Vec<CString> = words.map(text).collect();
+        let words = [&[self.name], manner.args, self.args].concat();
+        let args: Vec<CString> = words.into_iter().map(text).collect();
         let pipe = |source| Error::Start(sys::Error::new("pipe2()", source));
         let (errors, end) = io::pipe().map_err(pipe)?;
         let child = keeper::launch_heard(end.as_fd(), path, &args, &[namespace.as_fd()]);
@@ -173,11 +230,16 @@ mod tests {
         let carrier = Carrier {
             name: "carrier",
             args,
+            manners: &[],
+        };
+        let manner = Manner {
+            args: &[],
+            hidden: None,
             name_server: Ipv4Addr::LOCALHOST,
         };
         let (tell, _told) = mpsc::sync_channel(1);
         carrier
-            .keep(Path::new(path), namespace, &tell)
+            .keep((Path::new(path), &manner), namespace, &tell)
             .unwrap_err()
             .to_string()
     }

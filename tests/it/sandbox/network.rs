@@ -1,16 +1,22 @@
 //! A network of a sandbox's own that leads outside.
 
 use std::net::IpAddr;
+use std::net::Ipv4Addr;
 use std::net::TcpListener;
 use std::net::UdpSocket;
 use std::path::Path;
+use std::process::Command;
 
 use rbuild::sandbox::Error;
 use rbuild::sandbox::Network;
 use rbuild::sandbox::Outbound;
 
 use crate::support::Feature;
+use crate::support::home::Home;
+use crate::support::home::succeed;
 use crate::support::require;
+use crate::support::world::NEEDS;
+use crate::support::world::World;
 
 use super::able;
 use super::shell;
@@ -75,6 +81,38 @@ fn servers_on_two_networks_do_not_see_each_other() {
     let mut case = shell("! nc -w 1 127.0.0.1 7777 </dev/null");
     case.spec.network = Network::Join(network.path());
     case.output();
+}
+
+#[test]
+fn a_network_of_the_machine_is_reached_whatever_its_addresses() {
+    let needs = [&NEEDS[..], &[Feature::Program("slirp4netns")]].concat();
+    if !able() || !require(&needs) {
+        return;
+    }
+    let home = Home::new();
+    let world = World::new(&home, "192.0.2.7");
+    // These are what slirp4netns gives a network unless it is told otherwise.
+    world.sh("ip addr add 10.0.2.2/24 dev up0", &[]);
+    let address = Ipv4Addr::new(10, 0, 2, 3);
+    let mut add = Command::new("ip");
+    add.args(["addr", "add", "10.0.2.3/24", "dev", "out0"]);
+    world.outside(|| succeed(&mut add));
+    let server = world.outside(|| TcpListener::bind((address, 0)).unwrap());
+    let port = server.local_addr().unwrap().port();
+    std::thread::spawn(move || server.incoming().for_each(drop));
+    let open = || world.here(|| Outbound::open(|| true).unwrap());
+    let servers = |network: &Outbound| network.resolv_conf("nameserver 127.0.0.53\n");
+    let network = open();
+    let its_own = Some("nameserver 198.18.0.3\n");
+    assert_eq!(servers(&network).as_deref(), its_own);
+    let mut case = shell(&format!(
+        "nc -w 60 {address} {port} </dev/null && echo reached"
+    ));
+    case.spec.network = Network::Join(network.path());
+    assert_eq!(case.output(), "reached");
+    world.sh("ip route add unreachable 198.18.0.128/25", &[]);
+    let its_own = Some("nameserver 198.19.255.3\n");
+    assert_eq!(servers(&open()).as_deref(), its_own);
 }
 
 #[test]
