@@ -58,14 +58,16 @@ pub fn launch(program: &Path, args: &[CString], files: &[BorrowedFd<'_>]) -> Res
 }
 
 /// Starts such a program, and has what it says as errors go to a file. What it mounts and unmounts is
-/// for itself alone: slirp4netns unmounts all it can, and would do so where mounts are shared.
+/// for itself alone: slirp4netns unmounts all it can, and would do so where mounts are shared. Whoever
+/// it starts has ended when it has.
 pub fn launch_heard(
     errors: BorrowedFd<'_>,
     program: &Path,
     args: &[CString],
     files: &[BorrowedFd<'_>],
 ) -> Result<Child> {
-    start(Some(errors), &[Namespace::Mount], program, args, files)
+    let namespaces = [Namespace::Mount, Namespace::Pid];
+    start(Some(errors), &namespaces, program, args, files)
 }
 
 /// Starts such a program in namespaces of its own.

@@ -13,11 +13,9 @@ use std::sync::mpsc;
 
 use crate::sandbox::Error;
 use crate::sys;
-use crate::sys::file;
 use crate::sys::keeper;
 use crate::sys::netlink::Routes;
 use crate::sys::process;
-use crate::sys::process::Child;
 use crate::sys::process::Ended;
 
 /// A program that leads a network outside.
@@ -106,7 +104,7 @@ pub(in crate::sandbox) const CARRIERS: [Carrier; 2] = [
 const SAID_IN_PASSING: [&str; 3] = ["sent tapfd", "received tapfd", "Failed to send"];
 
 /// How much of what a program says is kept: why it failed comes first.
-const KEPT_BYTES: usize = 4096;
+const KEPT_BYTES: u64 = 4096;
 
 impl Manner {
     /// Whether the host has routes of its own to what others on the network would not reach.
@@ -152,7 +150,7 @@ impl Carrier {
             child.wait().map_err(Error::Wait)?;
             return Err(error);
         }
-        let said = listen(errors, &child);
+        let said = listen(errors);
         let ended = child.wait().map_err(Error::Wait)?;
         Err(self.failed(reason(&said).unwrap_or_else(|| silent(ended))))
     }
@@ -166,30 +164,16 @@ impl Carrier {
     }
 }
 
-/// Reads all that a program says until it has ended, and keeps the lines it begins with. Whom it
-/// leaves behind may hold the pipe for as long as he likes.
-fn listen(mut errors: PipeReader, program: &Child) -> Vec<u8> {
+/// Reads all that a program and those it started say until they have ended, and keeps the lines that it
+/// begins with.
+fn listen(mut errors: PipeReader) -> Vec<u8> {
     let mut kept = Vec::new();
-    let mut buffer = [0; KEPT_BYTES];
-    loop {
-        let ready = file::wait_readable([errors.as_fd(), program.as_fd()]);
-        let (is_heard, has_ended) = (ready[0], ready[1]);
-        if has_ended && (!is_heard || kept.len() == KEPT_BYTES) {
-            break;
-        }
-        if !is_heard {
-            continue;
-        }
-        // What cannot be read is as good as not said.
-        let Ok(count @ 1..) = errors.read(&mut buffer) else {
-            break;
-        };
-        let room = KEPT_BYTES - kept.len();
-        kept.extend_from_slice(&buffer[..count.min(room)]);
-    }
-    if kept.len() == KEPT_BYTES {
+    // What cannot be read is as good as not said.
+    let _read = errors.by_ref().take(KEPT_BYTES).read_to_end(&mut kept);
+    let more = io::copy(&mut errors, &mut io::sink());
+    if more.is_ok_and(|bytes| bytes > 0) {
         let cut_off = kept.iter().rposition(|byte| *byte == b'\n');
-        kept.truncate(cut_off.unwrap_or(KEPT_BYTES));
+        kept.truncate(cut_off.unwrap_or(kept.len()));
     }
     kept
 }
@@ -216,17 +200,23 @@ fn silent(ended: Ended) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::time::Duration;
 
     use super::*;
 
     /// What comes of a program that is no carrier.
     fn failure(path: &str, args: &'static [&'static str]) -> String {
-        failure_with(path, args, File::open("/dev/null").unwrap())
+        let (tell, _told) = mpsc::sync_channel(1);
+        failure_with((path, args), File::open("/dev/null").unwrap(), &tell)
     }
 
-    /// The same, of one that is handed this file.
-    fn failure_with(path: &str, args: &'static [&'static str], namespace: File) -> String {
+    /// The same, of one that is handed this file and can be ended by whom this tells.
+    fn failure_with(
+        (path, args): (&str, &'static [&'static str]),
+        namespace: File,
+        tell: &mpsc::SyncSender<OwnedFd>,
+    ) -> String {
         let carrier = Carrier {
             name: "carrier",
             args,
@@ -237,9 +227,8 @@ mod tests {
             hidden: None,
             name_server: Ipv4Addr::LOCALHOST,
         };
-        let (tell, _told) = mpsc::sync_channel(1);
         carrier
-            .keep((Path::new(path), &manner), namespace, &tell)
+            .keep((Path::new(path), &manner), namespace, tell)
             .unwrap_err()
             .to_string()
     }
@@ -261,23 +250,46 @@ mod tests {
             said,
             "carrier leads no network outside: it exited with code 3"
         );
-        let said = failure("/bin/sh", &["-c", "kill -9 $$"]);
-        assert_eq!(said, "carrier leads no network outside: signal 9 killed it");
+        let said = failure("/bin/sh", &["-c", "exit 4"]);
+        assert_eq!(
+            said,
+            "carrier leads no network outside: it exited with code 4"
+        );
     }
 
     #[test]
-    fn whom_a_program_leaves_behind_is_not_waited_for() {
+    fn a_killed_program_is_told_and_has_left_nobody_behind() {
+        let (handed, mut held) = io::pipe().unwrap();
+        let handed = File::from(OwnedFd::from(handed));
+        let (tell, told) = mpsc::sync_channel::<OwnedFd>(1);
+        let kill = std::thread::spawn(move || {
+            process::signal(told.recv().unwrap(), process::KILL).unwrap();
+        });
+        let program = ("/bin/sh", &["-c", "cat <&3 & cat <&3 & wait"][..]);
+        let said = failure_with(program, handed, &tell);
+        kill.join().unwrap();
+        assert_eq!(said, "carrier leads no network outside: signal 9 killed it");
+        let unread = held.write(b"anything");
+        assert_eq!(unread.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn whom_a_program_leaves_behind_ends_with_it() {
         const SCRIPT: &str = "cat <&3 & echo no tun >&2; exit 1";
-        let (handed, held) = io::pipe().unwrap();
+        let (handed, mut held) = io::pipe().unwrap();
         let handed = File::from(OwnedFd::from(handed));
         let (tell, told) = mpsc::sync_channel(1);
-        let fail = move || tell.send(failure_with("/bin/sh", &["-c", SCRIPT], handed));
+        let (alive, _told) = mpsc::sync_channel(1);
+        let program = ("/bin/sh", &["-c", SCRIPT][..]);
+        let fail = move || tell.send(failure_with(program, handed, &alive));
         let thread = std::thread::spawn(fail);
         let said = told.recv_timeout(Duration::from_secs(60));
-        // Only now does the one that is left have an end.
+        let unread = held.write(b"anything");
         drop(held);
         thread.join().unwrap().unwrap();
         assert_eq!(said.unwrap(), "carrier leads no network outside: no tun");
+        // Nobody is there who could.
+        assert_eq!(unread.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 
     #[test]
