@@ -14,6 +14,8 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
+use rbuild::sys::netlink::filter::Table;
+
 use crate::support::Feature;
 use crate::support::home::Home;
 use crate::support::home::succeed;
@@ -234,6 +236,22 @@ fn a_killed_build_leaves_no_line_and_no_rules() {
     wait_until("nothing is left", || {
         !links().contains("rbuild") && !rules().contains("rbuild-")
     });
+}
+
+#[test]
+fn rules_are_removed_before_those_who_made_them_are_waited_for() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = Home::new();
+    let world = World::new(&home, "192.0.2.7");
+    let mut tables = ["first", "second"].map(|name| world.here(|| Table::make(name, &[]).unwrap()));
+    let rules = || world.sh("nft list tables", &[]);
+    let before = rules();
+    assert!(before.contains("first") && before.contains("second"));
+    tables[0].remove().unwrap();
+    let after = rules();
+    assert!(!after.contains("first") && after.contains("second"));
 }
 
 #[test]

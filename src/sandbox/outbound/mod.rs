@@ -156,10 +156,12 @@ impl Outbound {
         }
     }
 
-    /// Has it end, without waiting for that: taking a network down takes the kernel a while.
-    pub fn end(&self) {
-        if let Way::Carried(carried) = &self.way {
-            carried.end();
+    /// Has it end, without waiting for that: taking a network down takes the kernel a while. Nobody may
+    /// be on it any more.
+    pub fn end(&mut self) {
+        match &mut self.way {
+            Way::Carried(carried) => carried.end(),
+            Way::Routed(routed) => routed.end(),
         }
     }
 }

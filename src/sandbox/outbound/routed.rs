@@ -37,7 +37,7 @@ const SETTINGS: &str = "/proc/sys";
 /// What the host has for such a network.
 #[derive(Debug)]
 pub(super) struct Routed {
-    _rules: Table,
+    rules: Table,
     resolv_conf: Option<String>,
 }
 
@@ -63,10 +63,13 @@ impl Routed {
         let running = || Ok::<_, sys::Error>(here.is_running(link)?.then_some(()));
         let _told_by_the_trial = wait_for(is_wanted, running)?;
         trial::pass((&inside.socket, &way), &mut rules, is_wanted)?;
-        Ok(Routed {
-            _rules: rules,
-            resolv_conf,
-        })
+        Ok(Routed { rules, resolv_conf })
+    }
+
+    /// Has it end, without waiting for that. There is nobody on the network any more.
+    pub(super) fn end(&mut self) {
+        // If not now, they are removed when this is dropped.
+        let _removed = self.rules.remove();
     }
 
     /// The `resolv.conf` that is right on this network, if the host's is not.

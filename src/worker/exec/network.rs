@@ -103,8 +103,8 @@ impl Networks {
 
     /// Has those end that nobody uses, all at once.
     pub(in crate::worker) fn end(&self) {
-        let state = self.state();
-        for network in &state.idle {
+        let mut state = self.state();
+        for network in &mut state.idle {
             network.end();
         }
         if let Some(ahead) = &state.ahead {

@@ -22,6 +22,7 @@ const BEGIN: (&str, u16) = ("NFNL_MSG_BATCH_BEGIN", 16);
 const END: (&str, u16) = ("NFNL_MSG_BATCH_END", 17);
 
 const NEW_TABLE: (&str, u16) = ("NFT_MSG_NEWTABLE", of_filter(0));
+const DELETE_TABLE: (&str, u16) = ("NFT_MSG_DELTABLE", of_filter(2));
 const NEW_CHAIN: (&str, u16) = ("NFT_MSG_NEWCHAIN", of_filter(3));
 const NEW_RULE: (&str, u16) = ("NFT_MSG_NEWRULE", of_filter(6));
 const GET_RULE: (&str, u16) = ("NFT_MSG_GETRULE", of_filter(7));
@@ -98,6 +99,13 @@ pub(super) fn table(name: &str, chains: &[Chain<'_>]) -> Vec<Message> {
     }
     messages.push(frame(END));
     messages
+}
+
+/// Writes all that removes a table.
+pub(super) fn remove(name: &str) -> [Message; 3] {
+    let named = Attributes::new().with_text(TABLE_NAME, name);
+    let remove = message(DELETE_TABLE, ACKNOWLEDGE, &named);
+    [frame(BEGIN), remove, frame(END)]
 }
 
 /// Asks for the rules of a table.

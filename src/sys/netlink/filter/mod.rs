@@ -92,6 +92,12 @@ impl Table {
         Ok(Table { socket, name })
     }
 
+    /// Removes it at once, while what the kernel has to wait for goes on: where several are removed, it
+    /// is waited for once when they are dropped.
+    pub fn remove(&mut self) -> Result<()> {
+        self.socket.ask(&encode::remove(&self.name)).map(|_| ())
+    }
+
     /// Gives how many packets each [`Part::Count`] has seen, in the order of the rules.
     pub fn counts(&mut self) -> Result<Vec<u64>> {
         let rules = self.socket.ask(&[encode::list(&self.name, ALL)])?;
