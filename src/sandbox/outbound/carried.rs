@@ -4,7 +4,6 @@
 //! back, and when that process or this one is killed, nothing is left.
 
 use std::fs::File;
-use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -18,6 +17,7 @@ use crate::sys::process;
 
 use super::TIMEOUT;
 use super::carrier::Carrier;
+use super::carrier::Manner;
 use super::forget_connections;
 use super::trial::OUTSIDE;
 use super::wait_for;
@@ -26,7 +26,7 @@ use super::wait_for;
 #[derive(Debug)]
 pub(super) struct Carried {
     program: &'static Carrier,
-    name_server: Ipv4Addr,
+    manner: &'static Manner,
     carrier: OwnedFd,
     keeper: Keeper<Result<(), Error>>,
 }
@@ -51,7 +51,7 @@ impl Carried {
         };
         let mut carried = Carried {
             program,
-            name_server: manner.name_server,
+            manner,
             carrier,
             keeper,
         };
@@ -69,9 +69,9 @@ impl Carried {
         self.program.name
     }
 
-    /// Where the host's name servers are reached from this network, wherever they are.
-    pub(super) fn name_server(&self) -> Ipv4Addr {
-        self.name_server
+    /// The `resolv.conf` that is right on this network, if the host's is not.
+    pub(super) fn resolv_conf(&self, of_host: &str) -> Option<String> {
+        self.manner.resolv_conf(of_host)
     }
 
     pub(super) fn is_alive(&self) -> bool {

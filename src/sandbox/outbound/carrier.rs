@@ -18,6 +18,8 @@ use crate::sys::netlink::Routes;
 use crate::sys::process;
 use crate::sys::process::Ended;
 
+use super::names;
+
 /// A program that leads a network outside.
 #[derive(Debug)]
 pub(in crate::sandbox) struct Carrier {
@@ -36,7 +38,9 @@ pub(super) struct Manner {
     /// The first of 256 that are the network's own: others that have them are not reached from it.
     hidden: Option<Ipv4Addr>,
     /// Where the carrier answers to name servers' clients, with the host's name servers behind it.
-    pub(super) name_server: Ipv4Addr,
+    name_server: Ipv4Addr,
+    /// Rewrites the host's `resolv.conf` for that.
+    rewrite: fn(&str, Ipv4Addr) -> Option<String>,
 }
 
 /// Where routes are looked for among the addresses that a network would hide: one that is for fewer
@@ -62,17 +66,20 @@ pub(in crate::sandbox) const CARRIERS: [Carrier; 2] = [
                 args: &[],
                 hidden: Some(Ipv4Addr::new(10, 0, 2, 0)),
                 name_server: Ipv4Addr::new(10, 0, 2, 3),
+                rewrite: names::through,
             },
             // For measuring networks (RFC 2544): nobody outside has one.
             Manner {
                 args: &["--cidr=198.18.0.0/24"],
                 hidden: Some(Ipv4Addr::new(198, 18, 0, 0)),
                 name_server: Ipv4Addr::new(198, 18, 0, 3),
+                rewrite: names::through,
             },
             Manner {
                 args: &["--cidr=198.19.255.0/24"],
                 hidden: Some(Ipv4Addr::new(198, 19, 255, 0)),
                 name_server: Ipv4Addr::new(198, 19, 255, 3),
+                rewrite: names::through,
             },
         ],
     },
@@ -95,6 +102,7 @@ pub(in crate::sandbox) const CARRIERS: [Carrier; 2] = [
             args: &["--dns-forward=169.254.1.1"],
             hidden: None,
             name_server: Ipv4Addr::new(169, 254, 1, 1),
+            rewrite: names::through_first,
         }],
     },
 ];
@@ -107,6 +115,12 @@ const SAID_IN_PASSING: [&str; 3] = ["sent tapfd", "received tapfd", "Failed to s
 const KEPT_BYTES: u64 = 4096;
 
 impl Manner {
+    /// Rewrites the host's `resolv.conf` so that all name servers in it are reached; nothing if it is
+    /// right as it is.
+    pub(super) fn resolv_conf(&self, of_host: &str) -> Option<String> {
+        (self.rewrite)(of_host, self.name_server)
+    }
+
     /// Whether the host has routes of its own to what others on the network would not reach.
     fn hides_others(&self, here: &mut Routes) -> bool {
         let first = self.hidden.map(Ipv4Addr::to_bits);
@@ -226,6 +240,7 @@ mod tests {
             args: &[],
             hidden: None,
             name_server: Ipv4Addr::LOCALHOST,
+            rewrite: names::through,
         };
         carrier
             .keep((Path::new(path), &manner), namespace, tell)

@@ -125,7 +125,7 @@ impl Outbound {
     #[must_use]
     pub fn resolv_conf(&self, of_host: &str) -> Option<String> {
         match &self.way {
-            Way::Carried(carried) => names::through(of_host, carried.name_server()),
+            Way::Carried(carried) => carried.resolv_conf(of_host),
             Way::Routed(routed) => routed.resolv_conf().map(str::to_owned),
         }
     }

@@ -21,6 +21,20 @@ pub(super) fn through(resolv_conf: &str, server: Ipv4Addr) -> Option<String> {
     (seen.has_hidden || seen.reached == 0).then_some(seen.text)
 }
 
+/// Rewrites one for a network where what the first name server answers comes from `server`, whomever
+/// was asked, and is not taken for an answer unless that was.
+pub(super) fn through_first(resolv_conf: &str, server: Ipv4Addr) -> Option<String> {
+    let is_ipv4 = |line| self::server(line).is_some_and(|it| it.parse::<Ipv4Addr>().is_ok());
+    let Some(first) = resolv_conf.lines().position(is_ipv4) else {
+        return through(resolv_conf, server);
+    };
+    let own = format!("nameserver {server}");
+    let lines = resolv_conf.lines().enumerate();
+    let replaced = lines.map(|(at, line)| if at == first { &own } else { line });
+    let replaced: String = replaced.flat_map(|line| [line, "\n"]).collect();
+    Some(through(&replaced, server).unwrap_or(replaced))
+}
+
 /// Rewrites the host's `resolv.conf` for a network from which only name servers outside are
 /// reached; nothing if it is right as it is, or if there is none.
 pub(super) fn outside() -> Result<Option<String>, Obstacle> {
@@ -111,6 +125,18 @@ mod tests {
         assert_eq!(through(MIXED, SERVER).as_deref(), Some(own));
         let own = "search x\nnameserver 10.0.2.3\n";
         assert_eq!(through("search x\n", SERVER).as_deref(), Some(own));
+    }
+
+    #[test]
+    fn the_first_is_replaced_where_all_it_answers_comes_from_another() {
+        let two = "# nameserver 192.0.2.1\nnameserver 192.0.2.1\nnameserver 192.0.2.2\n";
+        let own = "# nameserver 192.0.2.1\nnameserver 10.0.2.3\nnameserver 192.0.2.2\n";
+        assert_eq!(through_first(two, SERVER).as_deref(), Some(own));
+        let own = "# a stub\nnameserver 10.0.2.3\noptions edns0\n";
+        assert_eq!(through_first(STUB, SERVER).as_deref(), Some(own));
+        let own = "nameserver 10.0.2.3\n";
+        assert_eq!(through_first(MIXED, SERVER).as_deref(), Some(own));
+        assert_eq!(through_first("", SERVER).as_deref(), Some(own));
     }
 
     #[test]
