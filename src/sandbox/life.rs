@@ -27,6 +27,7 @@ use crate::sandbox::ungrouped::Ungrouped;
 use crate::sys::Dir;
 use crate::sys::channel::Channel;
 use crate::sys::gift;
+use crate::sys::proc_self;
 use crate::sys::process::Ended;
 
 /// A sandbox that was born. Dropped, it is killed.
@@ -35,8 +36,8 @@ pub(super) struct Life {
     copy: Copy,
     killer: Killer,
     around: Around,
-    /// Answers the calls by which it gives files away.
-    gifts: Option<JoinHandle<()>>,
+    /// Answers those of its calls that the kernel cannot.
+    answers: Option<JoinHandle<()>>,
     supervised: Option<Supervised>,
     overseer: Option<Overseer>,
     is_over: bool,
@@ -114,7 +115,7 @@ impl Life {
             killer: Killer::new(Arc::clone(child), supervised.clone()),
             copy,
             around,
-            gifts: None,
+            answers: None,
             supervised,
             overseer: None,
             is_over: false,
@@ -172,7 +173,15 @@ impl Life {
         while let Ok(Some(message)) = channel.receive() {
             match serde_json::from_slice(&message.bytes) {
                 Ok(Report::Stubs(made)) => self.around.stubs = made,
-                Ok(Report::Gifts) => self.answer_gifts(message.files).map_err(Some)?,
+                Ok(Report::Gifts) => {
+                    let pid = self.pid();
+                    let answer = move |calls| gift::answer(calls, pid);
+                    self.answer(message.files, answer).map_err(Some)?;
+                }
+                Ok(Report::Lookups) => {
+                    self.answer(message.files, proc_self::answer)
+                        .map_err(Some)?;
+                }
                 Ok(Report::Ready) => ready = Some(message.files.into_iter().next()),
                 Ok(Report::Failed { step, problem }) => return Err(Some(Error::of(step, problem))),
                 Err(_) => return Err(None),
@@ -181,12 +190,15 @@ impl Life {
         ready.ok_or(None)
     }
 
-    /// Has a thread answer the calls by which it gives files away, until it is gone.
-    fn answer_gifts(&mut self, files: Vec<OwnedFd>) -> Result<(), Error> {
-        let pid = self.pid();
-        let thread = std::thread::Builder::new().name("gifts".to_owned());
-        let answer = move || files.into_iter().for_each(|file| gift::answer(file, pid));
-        self.gifts = Some(thread.spawn(answer).map_err(Error::Thread)?);
+    /// Has a thread answer the calls that arrive at a file, until it is gone.
+    fn answer(
+        &mut self,
+        files: Vec<OwnedFd>,
+        answer: impl FnMut(OwnedFd) + Send + 'static,
+    ) -> Result<(), Error> {
+        let thread = std::thread::Builder::new().name("answers".to_owned());
+        let answers = thread.spawn(move || files.into_iter().for_each(answer));
+        self.answers = Some(answers.map_err(Error::Thread)?);
         Ok(())
     }
 
@@ -194,9 +206,9 @@ impl Life {
     pub(super) fn end(&mut self) -> Result<ExitStatus, Error> {
         self.is_over = true;
         let ended = self.wait();
-        if let Some(gifts) = self.gifts.take() {
+        if let Some(answers) = self.answers.take() {
             // A panic in it has been reported where it happened.
-            let _ended = gifts.join();
+            let _ended = answers.join();
         }
         self.around.clear()?;
         let exceeded = self.around.cgroup.exceeded(&self.around.limits);

@@ -1,5 +1,6 @@
-//! The calls by which a process gives files away or becomes another user, for each kind of program
-//! that this machine runs: each numbers its calls in its own way.
+//! The calls that are answered instead of made, for each kind of program that this machine runs: by
+//! which a process gives files away, becomes another user, or looks up a path. Each kind numbers its
+//! calls in its own way.
 
 /// A kind of program.
 #[derive(Debug, Clone, Copy)]
@@ -10,6 +11,8 @@ pub(super) struct Abi {
     pub(super) gifts: &'static [Gives],
     /// The calls by which another user is taken.
     pub(super) users: &'static [u32],
+    /// The calls by which a file is opened, or a link read.
+    pub(super) lookups: &'static [Looks],
 }
 
 /// A call that gives a file away.
@@ -40,6 +43,26 @@ pub(super) enum Form {
     At,
 }
 
+/// A call that looks up a path.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Looks {
+    pub(super) number: u32,
+    pub(super) form: LookupForm,
+}
+
+/// Where a call has the path, and what it is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LookupForm {
+    /// `open`.
+    Open,
+    /// `openat`.
+    OpenAt,
+    /// `readlink`.
+    ReadLink,
+    /// `readlinkat`.
+    ReadLinkAt,
+}
+
 /// Those of this machine, its own first.
 pub(super) const ABIS: [Abi; 2] = match cfg!(target_arch = "aarch64") {
     true => [AARCH64, ARM],
@@ -55,24 +78,36 @@ const X86_64: Abi = Abi {
         gives(260, Form::At),
     ],
     users: &[105, 106, 113, 114, 116, 117, 119, 122, 123],
+    lookups: &[
+        looks(2, LookupForm::Open),
+        looks(257, LookupForm::OpenAt),
+        looks(89, LookupForm::ReadLink),
+        looks(267, LookupForm::ReadLinkAt),
+    ],
 };
 
 const AARCH64: Abi = Abi {
     architecture: 0xc000_00b7,
     gifts: &[gives(55, Form::Open), gives(54, Form::At)],
     users: &[143, 144, 145, 146, 147, 149, 151, 152, 159],
+    lookups: &[
+        looks(56, LookupForm::OpenAt),
+        looks(78, LookupForm::ReadLinkAt),
+    ],
 };
 
 const I386: Abi = Abi {
     architecture: 0x4000_0003,
     gifts: &gifts_32(298),
     users: &USERS_32,
+    lookups: &lookups_32(295, 305),
 };
 
 const ARM: Abi = Abi {
     architecture: 0x4000_0028,
     gifts: &gifts_32(325),
     users: &USERS_32,
+    lookups: &lookups_32(322, 332),
 };
 
 /// The calls of 32-bit programs, which have the same numbers on both machines but for the last:
@@ -93,6 +128,19 @@ const fn gifts_32(at: u32) -> [Gives; 7] {
 const USERS_32: [u32; 18] = [
     23, 46, 70, 71, 81, 138, 139, 164, 170, 203, 204, 206, 208, 210, 213, 214, 215, 216,
 ];
+
+const fn lookups_32(open_at: u32, read_link_at: u32) -> [Looks; 4] {
+    [
+        looks(5, LookupForm::Open),
+        looks(open_at, LookupForm::OpenAt),
+        looks(85, LookupForm::ReadLink),
+        looks(read_link_at, LookupForm::ReadLinkAt),
+    ]
+}
+
+const fn looks(number: u32, form: LookupForm) -> Looks {
+    Looks { number, form }
+}
 
 const fn gives(number: u32, form: Form) -> Gives {
     Gives {
@@ -148,6 +196,19 @@ mod tests {
             expected.sort_by_key(|(number, _)| *number);
             gifts.sort_by_key(|(number, _)| *number);
             assert_eq!(gifts, expected, "{:#x}", abi.architecture);
+            let names = [
+                ("open", LookupForm::Open),
+                ("openat", LookupForm::OpenAt),
+                ("readlink", LookupForm::ReadLink),
+                ("readlinkat", LookupForm::ReadLinkAt),
+            ];
+            let numbers = names.map(|(name, form)| (number_of(name, column), form));
+            let expected: Vec<_> = numbers
+                .into_iter()
+                .filter_map(|(number, form)| Some((number?, form)))
+                .collect();
+            let lookups: Vec<_> = abi.lookups.iter().map(|it| (it.number, it.form)).collect();
+            assert_eq!(lookups, expected, "{:#x}", abi.architecture);
             let both = takes
                 .iter()
                 .flat_map(|name| [(*name).to_owned(), format!("{name}32")]);

@@ -6,23 +6,12 @@ use std::os::fd::OwnedFd;
 
 use crate::sys::Result;
 use crate::sys::abi::ABIS;
-use crate::sys::abi::Abi;
 use crate::sys::id_map::IdMap;
 use crate::sys::notify;
 use crate::sys::seccomp;
 use crate::sys::seccomp::Instruction;
-
-/// The filter machine's operations, and where it finds what it looks at.
-const LOAD: u16 = 0x20;
-const JUMP_IF_EQUAL: u16 = 0x15;
-const RETURN: u16 = 0x06;
-const CALL_NUMBER: u32 = 0;
-const CALL_ARCHITECTURE: u32 = 4;
-const ALLOW: u32 = 0x7fff_0000;
-/// An error of number 0 is none.
-const SUCCEED: u32 = 0x0005_0000;
-/// Another process answers.
-const REFER: u32 = 0x7fc0_0000;
+use crate::sys::seccomp::REFER;
+use crate::sys::seccomp::SUCCEED;
 
 /// Tells whether the user namespace knows one user only.
 pub fn is_alone() -> bool {
@@ -41,40 +30,9 @@ pub fn pretend() -> Result<Option<OwnedFd>> {
 
 /// Makes the filter; `gifts` is what calls that give files away are met with.
 fn program(gifts: u32) -> Vec<Instruction> {
-    let mut program = vec![step(LOAD, CALL_ARCHITECTURE)];
-    for abi in ABIS {
-        let part = part(&abi, gifts);
-        program.push(skip_unless_equal(abi.architecture, part.len()));
-        program.extend(part);
-    }
-    program.push(step(RETURN, ALLOW));
-    program
-}
-
-/// What is answered to the calls of one kind of program.
-fn part(abi: &Abi, gifts: u32) -> Vec<Instruction> {
-    let mut part = vec![step(LOAD, CALL_NUMBER)];
-    let users = abi.users.iter().map(|number| (*number, SUCCEED));
-    let gifts = abi.gifts.iter().map(|call| (call.number, gifts));
-    for (number, answer) in users.chain(gifts) {
-        part.extend([skip_unless_equal(number, 1), step(RETURN, answer)]);
-    }
-    part.push(step(RETURN, ALLOW));
-    part
-}
-
-fn skip_unless_equal(value: u32, distance: usize) -> Instruction {
-    Instruction {
-        if_false: u8::try_from(distance).expect("there are few calls"),
-        ..step(JUMP_IF_EQUAL, value)
-    }
-}
-
-fn step(code: u16, value: u32) -> Instruction {
-    Instruction {
-        code,
-        if_true: 0,
-        if_false: 0,
-        value,
-    }
+    seccomp::by_number(ABIS.map(|abi| {
+        let users = abi.users.iter().map(|number| (*number, SUCCEED));
+        let gifts = abi.gifts.iter().map(|call| (call.number, gifts));
+        (abi.architecture, users.chain(gifts).collect())
+    }))
 }

@@ -5,13 +5,8 @@
 //! directory or the directory that it has open, and never beyond that root. Only what lies in the
 //! sandbox's own root file system is remembered; for all else success is what it gets.
 
-use std::ffi::OsStr;
-use std::fs;
-use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
 use std::path::Component;
 use std::path::Path;
 use std::path::PathBuf;
@@ -27,14 +22,13 @@ use crate::sys::Result;
 use crate::sys::Root;
 use crate::sys::abi::ABIS;
 use crate::sys::abi::Form;
+use crate::sys::caller::Caller;
 use crate::sys::error::Call as _;
+use crate::sys::notify::Answer;
 use crate::sys::notify::Call;
 use crate::sys::notify::Listener;
 use crate::sys::remember;
 use crate::sys::told::Told;
-
-/// The longest path that the kernel takes.
-const PATH_MAX: usize = 4096;
 
 /// How many links the kernel follows on one way.
 const LINKS_MAX: usize = 40;
@@ -68,7 +62,7 @@ enum What {
 pub fn answer(listener: OwnedFd, first: u32) {
     let listener = Listener::new(listener);
     // Where it cannot be seen, nothing is remembered.
-    let own = Process::new(first).and_then(|first| first.open("root"));
+    let own = Caller::new(first).and_then(|first| first.open("root"));
     while let Some(call) = listener.next() {
         let answered = match &own {
             Ok(own) => carry_out(&listener, &call, own),
@@ -78,7 +72,11 @@ pub fn answer(listener: OwnedFd, first: u32) {
             0 => libc::EIO,
             errno => errno,
         };
-        listener.answer(&call, answered.map_err(errno));
+        let answer = match answered {
+            Ok(()) => Answer::Value(0),
+            Err(error) => Answer::Failure(errno(error)),
+        };
+        listener.answer(&call, &answer);
     }
 }
 
@@ -86,14 +84,15 @@ fn carry_out(listener: &Listener, call: &Call, own: &Handle) -> Result<()> {
     let Some(gift) = Gift::of(call) else {
         return Ok(());
     };
-    let process = Process::new(call.process)?;
-    let Some(found) = process.find(&gift.what, || listener.waits(call))? else {
+    let process = Caller::new(call.process)?;
+    let Some(found) = find(&process, &gift.what, || listener.waits(call))? else {
         return Ok(());
     };
     if !found.is_on_mount_of(own)? {
         return Ok(());
     }
-    let told = process.told();
+    // What its program was told to give.
+    let told = Told::by(&process.said("comm"), &process.said("cmdline"));
     let uid = gift.uid.filter(|_| told.user);
     let gid = gift.gid.filter(|_| told.group);
     remember::give(&found, uid, gid)
@@ -141,99 +140,51 @@ fn low(argument: u64) -> u32 {
     (argument & u64::from(u32::MAX)) as u32
 }
 
-/// A process that waits for an answer, with what is known of it from before it was seen to wait.
-struct Process {
-    folder: PathBuf,
-    memory: File,
-}
-
-impl Process {
-    fn new(number: u32) -> Result<Process> {
-        let folder = Path::new("/proc").join(number.to_string());
-        let path = folder.join("mem");
-        let memory = File::open(&path).map_err(|error| Error::new("open(mem)", error))?;
-        Ok(Process { folder, memory })
-    }
-
-    /// Opens what one of its links leads to.
-    fn open(&self, link: &str) -> Result<Handle> {
-        let path = self.folder.join(link);
-        rustix::fs::open(&path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-            .map(Handle::from_fd)
-            .call(|| format!("open({path:?})"))
-    }
-
-    /// What its program was told to give.
-    fn told(&self) -> Told {
-        let read = |name: &str| fs::read(self.folder.join(name)).unwrap_or_default();
-        Told::by(&read("comm"), &read("cmdline"))
-    }
-
-    /// Finds what a call names; nothing if it is the kernel's own.
-    fn find(&self, what: &What, waits: impl Fn() -> bool) -> Result<Option<Handle>> {
-        let link = match what {
-            What::Open(number)
-            | What::Path {
-                from: Some(number), ..
-            } => {
-                format!("fd/{}", low(*number))
-            }
-            What::Path { from: None, .. } => "cwd".to_owned(),
-        };
-        let root = Root::new(self.open("root")?.into_dir());
-        let (path, follow) = match what {
-            What::Open(_) => (PathBuf::new(), false),
-            What::Path {
-                address, follow, ..
-            } => (self.read_path(*address)?, *follow),
-        };
-        let base = match path.is_absolute() {
-            true => None,
-            false => Some(self.open(&link)?),
-        };
-        // All of it was the process's that waits, and not another's that has its number.
-        if !waits() {
-            return Err(Error::new(
-                "chown()",
-                io::Error::from_raw_os_error(libc::ESRCH),
-            ));
+/// Finds what a call names; nothing if it is the kernel's own.
+fn find(process: &Caller, what: &What, waits: impl Fn() -> bool) -> Result<Option<Handle>> {
+    let link = match what {
+        What::Open(number)
+        | What::Path {
+            from: Some(number), ..
+        } => {
+            format!("fd/{}", low(*number))
         }
-        match (base, what) {
-            _ if is_kernels(&path) => Ok(None),
-            (Some(base), What::Open(_)) => Ok(Some(base)),
-            (Some(base), What::Path { may_be_empty, .. }) if path.as_os_str().is_empty() => {
-                let missing =
-                    || Error::new("chown(\"\")", io::Error::from_raw_os_error(libc::ENOENT));
-                may_be_empty.then_some(Some(base)).ok_or_else(missing)
-            }
-            (Some(base), _) => match beneath(&base, &path, follow) {
-                Err(Errno::XDEV) => resolve(&root, &self.inside(&link)?.join(&path), follow),
-                found => found.map(Some).call(|| format!("chown({path:?})")),
-            },
-            (None, _) => resolve(&root, &path, follow),
+        What::Path { from: None, .. } => "cwd".to_owned(),
+    };
+    let root = Root::new(process.open("root")?.into_dir());
+    let (path, follow) = match what {
+        What::Open(_) => (PathBuf::new(), false),
+        What::Path {
+            address, follow, ..
+        } => (process.read_path(*address)?, *follow),
+    };
+    let base = match path.is_absolute() {
+        true => None,
+        false => Some(process.open(&link)?),
+    };
+    // All of it was the process's that waits, and not another's that has its number.
+    if !waits() {
+        return Err(Error::new(
+            "chown()",
+            io::Error::from_raw_os_error(libc::ESRCH),
+        ));
+    }
+    match (base, what) {
+        _ if is_kernels(&path) => Ok(None),
+        (Some(base), What::Open(_)) => Ok(Some(base)),
+        (Some(base), What::Path { may_be_empty, .. }) if path.as_os_str().is_empty() => {
+            let missing = || Error::new("chown(\"\")", io::Error::from_raw_os_error(libc::ENOENT));
+            may_be_empty.then_some(Some(base)).ok_or_else(missing)
         }
-    }
-
-    /// Where one of its links leads, as a path below its root directory.
-    fn inside(&self, link: &str) -> Result<PathBuf> {
-        let read = |link: &str| {
-            let read = fs::read_link(self.folder.join(link));
-            read.map_err(|error| Error::new(format!("readlink({link:?})"), error))
-        };
-        let (place, root) = (read(link)?, read("root")?);
-        let below = place.strip_prefix(&root).map(Path::to_owned);
-        below.map_err(|_| Error::invalid("chown()"))
-    }
-
-    fn read_path(&self, address: u64) -> Result<PathBuf> {
-        let failed = |errno| move || Error::new("chown()", io::Error::from_raw_os_error(errno));
-        let mut bytes = vec![0; PATH_MAX];
-        // What comes behind the end of the memory is not read.
-        let length = self.memory.read_at(&mut bytes, address);
-        let length = length.map_err(|_| failed(libc::EFAULT)())?;
-        let end = bytes[..length].iter().position(|byte| *byte == 0);
-        let end = end.ok_or_else(failed(libc::ENAMETOOLONG))?;
-        Ok(PathBuf::from(OsStr::from_bytes(&bytes[..end])))
+        (Some(base), _) => match beneath(&base, &path, follow) {
+            Err(Errno::XDEV) => {
+                let place = process.read_link_inside(&link)?;
+                let place = place.ok_or_else(|| Error::invalid("chown()"))?;
+                resolve(&root, &place.join(&path), follow)
+            }
+            found => found.map(Some).call(|| format!("chown({path:?})")),
+        },
+        (None, _) => resolve(&root, &path, follow),
     }
 }
 

@@ -39,6 +39,7 @@ pub mod namespace;
 pub mod netlink;
 pub mod overlay;
 pub mod owner_lock;
+pub mod proc_self;
 pub mod process;
 pub mod random;
 pub mod remember;
@@ -47,6 +48,7 @@ pub mod trial;
 pub mod tty;
 
 mod abi;
+mod caller;
 mod child;
 mod dir;
 mod error;

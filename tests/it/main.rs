@@ -29,6 +29,7 @@ mod listed;
 mod oracles;
 mod plan;
 mod platforms;
+mod proc_self;
 mod remote;
 mod remote_faults;
 mod routed;

@@ -124,7 +124,7 @@ fn namespaces() -> Finding {
     let costs = match alone::is_alone() {
         true => "nothing can be run",
         false => {
-            "commands have only a root directory of their own: no /proc, no --network=none, no \
+            "commands have only a root directory of their own: a part of /proc for root alone, no --network=none, no \
              protection of other processes of the container"
         }
     };

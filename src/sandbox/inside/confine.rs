@@ -18,6 +18,7 @@ use crate::sys::alone;
 use crate::sys::id;
 use crate::sys::id::Capabilities;
 use crate::sys::limit;
+use crate::sys::proc_self;
 use crate::sys::process;
 use crate::sys::seccomp;
 
@@ -134,6 +135,30 @@ pub(super) fn filter_calls(inside: &mut Inside) -> Result<(), Problem> {
         // In a container without the right to it, that container's own filter holds.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         installed => Ok(installed?),
+    }
+}
+
+/// With what the kernel refuses a filter to who has no right to it, unless new rights are forbidden:
+/// `EACCES`.
+const NEEDS_NO_NEW_PRIVILEGES: i32 = 13;
+
+/// Where no `/proc` is mounted, rbuild says what it would tell root of itself. Who is not root may need
+/// more rights than his own, which that would take from him, and could not be answered.
+pub(super) fn show_proc(inside: &mut Inside) -> Result<(), Problem> {
+    if inside.identity().owner.uid != 0 {
+        return Ok(());
+    }
+    let referred = match proc_self::refer() {
+        Err(error) if error.errno() == NEEDS_NO_NEW_PRIVILEGES => {
+            id::forbid_new_privileges()?;
+            proc_self::refer()
+        }
+        referred => referred,
+    };
+    match referred {
+        Ok(lookups) => Ok(inside.hand_over(&Report::Lookups, &lookups)?),
+        // Somebody else answers for this container already, or the kernel knows of no such thing.
+        Err(_) => Ok(()),
     }
 }
 

@@ -29,6 +29,7 @@ use crate::sandbox::inside::confine::enter_cwd;
 use crate::sandbox::inside::confine::filter_calls;
 use crate::sandbox::inside::confine::pretend_users;
 use crate::sandbox::inside::confine::set_limits;
+use crate::sandbox::inside::confine::show_proc;
 use crate::sandbox::inside::confine::try_cwd;
 use crate::sandbox::inside::report::Problem;
 use crate::sandbox::inside::report::Report;
@@ -122,7 +123,7 @@ const STEPS: [Step; 23] = [
 
 /// All that is done, in this order, where nothing can be mounted: what was to be mounted is copied or
 /// moved there.
-const CHROOT_STEPS: [Step; 14] = [
+const CHROOT_STEPS: [Step; 15] = [
     ("put its mounts in place", supervise::furnish),
     ("watch over its processes", supervise::supervise),
     ("go into its control groups", apart::enter_groups),
@@ -135,6 +136,7 @@ const CHROOT_STEPS: [Step; 14] = [
     ("set its limits", set_limits),
     ("try its working directory", try_cwd),
     (confine::FILTER, filter_calls),
+    ("have /proc shown to it", show_proc),
     ("become its user", become_user),
     ("enter its working directory", enter_cwd),
 ];

@@ -16,6 +16,8 @@ pub(in crate::sandbox) enum Report {
     Ready,
     /// Calls that give files away arrive at the file that comes with this.
     Gifts,
+    /// Calls that look up a path arrive at the file that comes with this.
+    Lookups,
     /// These mount points were made and are to be removed afterwards.
     Stubs(Stubs),
     /// The sandbox could not be made.
