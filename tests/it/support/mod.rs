@@ -129,9 +129,12 @@ fn find_program(name: &str) -> bool {
         .any(|folder| folder.join(name).is_file())
 }
 
+/// Asks more than once: an answer that is lost on its way is no server that is not there.
 fn answers(address: &str) -> bool {
-    let Ok(mut addresses) = address.to_socket_addrs() else {
-        return false;
-    };
-    addresses.any(|address| TcpStream::connect_timeout(&address, Duration::from_secs(30)).is_ok())
+    (0..3).any(|_| {
+        let addresses = address.to_socket_addrs();
+        let mut addresses = addresses.into_iter().flatten();
+        addresses
+            .any(|address| TcpStream::connect_timeout(&address, Duration::from_secs(30)).is_ok())
+    })
 }
