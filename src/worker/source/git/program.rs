@@ -189,8 +189,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cancel = Cancel::new();
         cancel.cancel();
-        // It would sleep for an hour.
-        let alias = ["-c", "alias.wait=!sleep 3600", "wait"];
+        // It would wait for minutes; what it began itself ends with the folder.
+        std::fs::write(folder.path().join("here"), "").unwrap();
+        let script = "for i in $(seq 3000); do test -e here || exit; sleep 0.1; done";
+        let alias = ["-c", &format!("alias.wait=!{script}"), "wait"];
         let ended = program(folder.path(), &cancel).run(&alias);
         assert!(matches!(ended, Err(Error::Canceled)));
     }
