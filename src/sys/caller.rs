@@ -87,6 +87,30 @@ impl Caller {
     }
 }
 
+/// Reads a little of a process's memory, in less time than it takes to look at more of it.
+pub(super) fn peek(process: u32, address: u64, bytes: &mut [u8]) -> Result<usize> {
+    let local = libc::iovec {
+        iov_base: bytes.as_mut_ptr().cast(),
+        iov_len: bytes.len(),
+    };
+    let remote = libc::iovec {
+        iov_base: std::ptr::without_provenance_mut(usize::try_from(address).unwrap_or(0)),
+        iov_len: bytes.len(),
+    };
+    let number = process.cast_signed();
+    // SAFETY: the kernel writes to `bytes` alone, which are borrowed for the call.
+    let read =
+        unsafe { libc::process_vm_readv(number, &raw const local, 1, &raw const remote, 1, 0) };
+    match usize::try_from(read) {
+        Ok(length) => Ok(length),
+        // Containers of some years ago forbid this call.
+        Err(_) if io::Error::last_os_error().kind() == io::ErrorKind::PermissionDenied => {
+            Caller::new(process)?.read(address, bytes)
+        }
+        Err(_) => Err(failed(libc::EFAULT)),
+    }
+}
+
 fn failed(errno: i32) -> Error {
     Error::new("use a caller's memory", io::Error::from_raw_os_error(errno))
 }

@@ -23,6 +23,7 @@ use rustix::io::Errno;
 use crate::sys::Result;
 use crate::sys::abi::ABIS;
 use crate::sys::abi::LookupForm;
+use crate::sys::caller;
 use crate::sys::caller::Caller;
 use crate::sys::notify;
 use crate::sys::notify::Answer;
@@ -95,10 +96,10 @@ pub fn answer(listener: OwnedFd) {
 /// Finds the answer to a call; nothing if that is for the kernel to say.
 fn look_up(listener: &Listener, call: &Call) -> Option<Answer> {
     let lookup = Lookup::of(call)?;
-    let caller = Caller::new(call.process).ok()?;
-    if !may_be_kernels(&caller, lookup.path) {
+    if !may_be_kernels(call.process, lookup.path) {
         return None;
     }
+    let caller = Caller::new(call.process).ok()?;
     let path = caller.read_path(lookup.path).ok()?;
     let asker = Asker::of(&caller, call.process)?;
     let found = find(&asker, &Name::of(&path)?, lookup.wish)?;
@@ -125,9 +126,9 @@ fn look_up(listener: &Listener, call: &Call) -> Option<Answer> {
 }
 
 /// Tells whether a path begins as the kernel's own do: most do not, and are not read.
-fn may_be_kernels(caller: &Caller, path: u64) -> bool {
+fn may_be_kernels(process: u32, path: u64) -> bool {
     let mut begin = [0; 5];
-    let read = caller.read(path, &mut begin);
+    let read = caller::peek(process, path, &mut begin);
     read.is_ok() && matches!(&begin, b"/proc" | b"/dev/")
 }
 
