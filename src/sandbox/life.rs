@@ -36,8 +36,8 @@ pub(super) struct Life {
     copy: Copy,
     killer: Killer,
     around: Around,
-    /// Answers those of its calls that the kernel cannot.
-    answers: Option<JoinHandle<()>>,
+    /// Answers the calls by which it gives files away.
+    gifts: Option<JoinHandle<()>>,
     supervised: Option<Supervised>,
     overseer: Option<Overseer>,
     is_over: bool,
@@ -115,7 +115,7 @@ impl Life {
             killer: Killer::new(Arc::clone(child), supervised.clone()),
             copy,
             around,
-            answers: None,
+            gifts: None,
             supervised,
             overseer: None,
             is_over: false,
@@ -176,11 +176,12 @@ impl Life {
                 Ok(Report::Gifts) => {
                     let pid = self.pid();
                     let answer = move |calls| gift::answer(calls, pid);
-                    self.answer(message.files, answer).map_err(Some)?;
+                    self.gifts = Some(start(message.files, answer).map_err(Some)?);
                 }
+                // Nobody waits for this: it ends with the sandbox's last process, which may be a dead
+                // one that is left to a container's first process.
                 Ok(Report::Lookups) => {
-                    self.answer(message.files, proc_self::answer)
-                        .map_err(Some)?;
+                    drop(start(message.files, proc_self::answer).map_err(Some)?);
                 }
                 Ok(Report::Ready) => ready = Some(message.files.into_iter().next()),
                 Ok(Report::Failed { step, problem }) => return Err(Some(Error::of(step, problem))),
@@ -190,25 +191,13 @@ impl Life {
         ready.ok_or(None)
     }
 
-    /// Has a thread answer the calls that arrive at a file, until it is gone.
-    fn answer(
-        &mut self,
-        files: Vec<OwnedFd>,
-        answer: impl FnMut(OwnedFd) + Send + 'static,
-    ) -> Result<(), Error> {
-        let thread = std::thread::Builder::new().name("answers".to_owned());
-        let answers = thread.spawn(move || files.into_iter().for_each(answer));
-        self.answers = Some(answers.map_err(Error::Thread)?);
-        Ok(())
-    }
-
     /// Waits until its first process, and so all in it, has ended, and removes what is left.
     pub(super) fn end(&mut self) -> Result<ExitStatus, Error> {
         self.is_over = true;
         let ended = self.wait();
-        if let Some(answers) = self.answers.take() {
+        if let Some(gifts) = self.gifts.take() {
             // A panic in it has been reported where it happened.
-            let _ended = answers.join();
+            let _ended = gifts.join();
         }
         self.around.clear()?;
         let exceeded = self.around.cgroup.exceeded(&self.around.limits);
@@ -222,6 +211,16 @@ impl Life {
             (None, None) => self.copy.child.wait().map_err(Error::Wait),
         }
     }
+}
+
+/// Has a thread answer the calls that arrive at a file, until it is gone.
+fn start(
+    files: Vec<OwnedFd>,
+    answer: impl FnMut(OwnedFd) + Send + 'static,
+) -> Result<JoinHandle<()>, Error> {
+    let thread = std::thread::Builder::new().name("answers".to_owned());
+    let answers = thread.spawn(move || files.into_iter().for_each(answer));
+    answers.map_err(Error::Thread)
 }
 
 impl Drop for Life {
