@@ -1,6 +1,7 @@
 //! Why there is no sandbox, or no word from it.
 
 use std::io;
+use std::time::Duration;
 
 use crate::progress::in_one_line;
 use crate::sandbox::inside::report::Problem;
@@ -182,6 +183,14 @@ pub enum Error {
         /// What it said, or how it ended.
         because: String,
     },
+    /// A program that is to lead a network outside does not come to it.
+    #[error("{program} leads no network outside after {} seconds", .timeout.as_secs())]
+    NetworkLate {
+        /// The program.
+        program: &'static str,
+        /// How long it was given.
+        timeout: Duration,
+    },
     /// No program leads a network outside, and this process itself cannot either.
     #[error("{programs}, and rbuild itself leads none: {obstacle}", programs = in_one_line(.programs))]
     NoWayOut {
@@ -239,6 +248,10 @@ impl Error {
             Error::Limit { .. } => Some(
                 "leave it out, or have rbuild make control groups: `rbuild doctor` says how to \
                  gain them",
+            ),
+            Error::NetworkLate { .. } => Some(
+                "repair or uninstall it; or take the network of this machine, loopback included: \
+                 --network=host (for a RUN, also --allow network.host)",
             ),
             Error::NeedsNamespaces { .. } | Error::TooFewProcesses { .. } => {
                 Some("`rbuild doctor` says how to gain them")

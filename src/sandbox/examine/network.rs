@@ -20,8 +20,13 @@ const TUN: &str = "/dev/net/tun";
 /// Makes such a network.
 pub(super) fn way_out(is_apart: bool) -> Finding {
     let opened = Outbound::open(|| true);
+    let costs = match &opened {
+        Err(Error::NetworkLate { .. }) => "commands fail, unless with --network=host",
+        _ => "commands run on the network of this machine",
+    };
     let remedy = match &opened {
         Ok(_) => String::new(),
+        Err(error @ Error::NetworkLate { .. }) => error.hint().unwrap_or_default().to_owned(),
         Err(error) => {
             let own = gain_itself(error).into_iter();
             own.chain([gain(is_apart)])
@@ -32,7 +37,7 @@ pub(super) fn way_out(is_apart: bool) -> Finding {
     let result = opened
         .map(|network| format!("{} leads a network outside", network.leader()))
         .map_err(|error| in_one_line(&error));
-    finding("network", result).unless_good("commands run on the network of this machine", remedy)
+    finding("network", result).unless_good(costs, remedy)
 }
 
 /// Says what has this machine pass on what commands send.

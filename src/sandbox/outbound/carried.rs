@@ -7,6 +7,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use crate::sandbox::Error;
 use crate::sys;
@@ -15,12 +16,14 @@ use crate::sys::namespace;
 use crate::sys::netlink::Routes;
 use crate::sys::process;
 
-use super::TIMEOUT;
 use super::carrier::Carrier;
 use super::carrier::Manner;
 use super::forget_connections;
 use super::trial::OUTSIDE;
 use super::wait_for;
+
+/// A program that can carry them, and where it is.
+pub(super) type Installed = (&'static Carrier, PathBuf);
 
 /// A program that carries a network's packets. Dropped, it has ended.
 #[derive(Debug)]
@@ -34,9 +37,9 @@ pub(super) struct Carried {
 impl Carried {
     /// Has a program lead a network outside, and returns when it does.
     pub(super) fn start(
-        program: &'static Carrier,
-        path: PathBuf,
+        (program, path): Installed,
         network: &File,
+        timeout: Duration,
         is_wanted: &(impl Fn() -> bool + Sync),
     ) -> Result<Carried, Error> {
         let handed = network.try_clone();
@@ -55,12 +58,13 @@ impl Carried {
             carrier,
             keeper,
         };
-        match carried.comes_up(network, is_wanted)? {
+        match carried.comes_up(network, timeout, is_wanted)? {
             true => Ok(carried),
             false if !is_wanted() => Err(Error::Unwanted),
-            false if carried.is_alive() => {
-                Err(program.failed(format!("there is none after {} seconds", TIMEOUT.as_secs())))
-            }
+            false if carried.is_alive() => Err(Error::NetworkLate {
+                program: program.name,
+                timeout,
+            }),
             false => Err(why(program, &mut carried.keeper)),
         }
     }
@@ -94,13 +98,14 @@ impl Carried {
     fn comes_up(
         &self,
         network: &File,
+        timeout: Duration,
         is_wanted: &(impl Fn() -> bool + Sync),
     ) -> Result<bool, Error> {
         let look = || {
             forget_connections();
             let mut routes = Routes::open()?;
             let is_needed = || is_wanted() && self.is_alive();
-            Ok(wait_for(is_needed, || routes.link_to(OUTSIDE))?.is_some())
+            Ok(wait_for(timeout, is_needed, || routes.link_to(OUTSIDE))?.is_some())
         };
         let found = namespace::on_network(network, look);
         found.flatten().map_err(Error::Network)

@@ -25,22 +25,22 @@ use super::names;
 pub(in crate::sandbox) struct Carrier {
     pub(in crate::sandbox) name: &'static str,
     /// How it is called; the network namespace is its open file number 3.
-    args: &'static [&'static str],
+    pub(super) args: &'static [&'static str],
     /// What it can make of a network, in the order in which it is tried.
-    manners: &'static [Manner],
+    pub(super) manners: &'static [Manner],
 }
 
 /// The addresses that a carrier gives a network.
 #[derive(Debug)]
 pub(super) struct Manner {
     /// How it is asked for.
-    args: &'static [&'static str],
+    pub(super) args: &'static [&'static str],
     /// The first of 256 that are the network's own: others that have them are not reached from it.
-    hidden: Option<Ipv4Addr>,
+    pub(super) hidden: Option<Ipv4Addr>,
     /// Where the carrier answers to name servers' clients, with the host's name servers behind it.
-    name_server: Ipv4Addr,
+    pub(super) name_server: Ipv4Addr,
     /// Rewrites the host's `resolv.conf` for that.
-    rewrite: fn(&str, Ipv4Addr) -> Option<String>,
+    pub(super) rewrite: fn(&str, Ipv4Addr) -> Option<String>,
 }
 
 /// Where routes are looked for among the addresses that a network would hide: one that is for fewer

@@ -27,6 +27,8 @@ use crate::sys;
 use crate::sys::namespace;
 
 use self::carried::Carried;
+use self::carried::Installed;
+use self::carrier::Carrier;
 use self::routed::Routed;
 
 pub(super) use self::carrier::CARRIERS;
@@ -59,14 +61,26 @@ impl Outbound {
     /// Makes a network and returns when it leads outside, or as soon as it is not wanted any more.
     ///
     /// # Errors
-    /// [`Error::Unwanted`] if it is not wanted, and others if it cannot be made.
+    /// [`Error::Unwanted`] if it is not wanted, [`Error::NetworkLate`] if a program takes too long, and
+    /// others if this machine refuses it.
     pub fn open(is_wanted: impl Fn() -> bool + Sync) -> Result<Outbound, Error> {
-        let programs = match Outbound::carried(&is_wanted) {
-            Err(Error::Unwanted) => return Err(Error::Unwanted),
+        let path = |carrier: &Carrier| program::find_here(carrier.name);
+        let installed = CARRIERS.iter().filter_map(|it| Some((it, path(it)?)));
+        Outbound::open_by(installed, TIMEOUT, &is_wanted)
+    }
+
+    /// Has one of these programs do it, or else the host.
+    fn open_by(
+        installed: impl IntoIterator<Item = Installed>,
+        timeout: Duration,
+        is_wanted: &(impl Fn() -> bool + Sync),
+    ) -> Result<Outbound, Error> {
+        let programs = match Outbound::carried(installed, timeout, is_wanted) {
+            Err(error) if is_final(&error) => return Err(error),
             Err(error) => error,
             done => return done,
         };
-        match Outbound::routed(&is_wanted) {
+        match Outbound::routed(is_wanted) {
             Err(_) if !is_wanted() => Err(Error::Unwanted),
             // That is not for everyone, and so nothing to be told of.
             Err(Obstacle::Forbidden) => Err(programs),
@@ -79,19 +93,20 @@ impl Outbound {
     }
 
     /// Has the first program do it that can.
-    fn carried(is_wanted: &(impl Fn() -> bool + Sync)) -> Result<Outbound, Error> {
+    fn carried(
+        installed: impl IntoIterator<Item = Installed>,
+        timeout: Duration,
+        is_wanted: &(impl Fn() -> bool + Sync),
+    ) -> Result<Outbound, Error> {
         let mut failed = None;
-        for carrier in &CARRIERS {
-            let Some(path) = program::find_here(carrier.name) else {
-                continue;
-            };
+        for installed in installed {
             let namespace = namespace::new_network().map_err(Error::Network)?;
-            match Carried::start(carrier, path, &namespace, is_wanted) {
+            match Carried::start(installed, &namespace, timeout, is_wanted) {
                 Ok(carried) => {
                     let way = Way::Carried(carried);
                     return Ok(Outbound { way, namespace });
                 }
-                Err(Error::Unwanted) => return Err(Error::Unwanted),
+                Err(error) if is_final(&error) => return Err(error),
                 Err(error) => {
                     failed.get_or_insert(error);
                 }
@@ -166,13 +181,20 @@ impl Outbound {
     }
 }
 
+/// Whether there is nothing else to try. A program that takes too long may have been made slow by a
+/// command, which must not gain a weaker network by that.
+fn is_final(error: &Error) -> bool {
+    matches!(error, Error::Unwanted | Error::NetworkLate { .. })
+}
+
 /// Looks for something until it is found, or not wanted any more, or long enough.
 fn wait_for<T, E>(
+    timeout: Duration,
     is_wanted: impl Fn() -> bool,
     mut look: impl FnMut() -> Result<Option<T>, E>,
 ) -> Result<Option<T>, E> {
     let begin = Instant::now();
-    while is_wanted() && begin.elapsed() < TIMEOUT {
+    while is_wanted() && begin.elapsed() < timeout {
         if let Some(found) = look()? {
             return Ok(Some(found));
         }
@@ -186,4 +208,57 @@ fn wait_for<T, E>(
 fn forget_connections() {
     // A kernel that does not let it be said leaves it at that.
     let _kept = fs::write(ENDED_CONNECTIONS, "0");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::path::Path;
+
+    use super::carrier::Manner;
+    use super::*;
+
+    const MANNER: Manner = Manner {
+        args: &[],
+        hidden: None,
+        name_server: Ipv4Addr::LOCALHOST,
+        rewrite: names::through,
+    };
+    static SLOW: Carrier = Carrier {
+        name: "slow",
+        args: &["-c", "exec sleep 1000"],
+        manners: &[MANNER],
+    };
+    static REFUSED: Carrier = Carrier {
+        name: "refused",
+        args: &["-c", "echo no tun >&2; exit 1"],
+        manners: &[MANNER],
+    };
+
+    #[test]
+    fn a_program_that_takes_too_long_is_not_replaced_but_one_that_is_refused_is() {
+        if namespace::new_network().is_err() {
+            // Only root makes one.
+            return;
+        }
+        let shell = |carrier| (carrier, Path::new("/bin/sh").to_owned());
+        let tried = [&REFUSED, &SLOW, &REFUSED].map(shell);
+        let opened = Outbound::open_by(tried, Duration::from_millis(1), &|| true);
+        let error = opened.unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::NetworkLate {
+                    program: "slow",
+                    ..
+                }
+            ),
+            "{error}"
+        );
+        assert!(
+            error
+                .hint()
+                .is_some_and(|hint| hint.contains("--network=host"))
+        );
+    }
 }

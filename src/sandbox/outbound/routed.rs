@@ -19,6 +19,7 @@ use crate::sys::netlink::Routes;
 use crate::sys::netlink::filter::Table;
 
 use super::Obstacle;
+use super::TIMEOUT;
 use super::addresses;
 use super::forget_connections;
 use super::names;
@@ -61,7 +62,7 @@ impl Routed {
         inside.connect(ends, packet_bytes)?;
         // The kernel drops what it is to send before, and asks a second later for an address again.
         let running = || Ok::<_, sys::Error>(here.is_running(link)?.then_some(()));
-        let _told_by_the_trial = wait_for(is_wanted, running)?;
+        let _told_by_the_trial = wait_for(TIMEOUT, is_wanted, running)?;
         trial::pass((&inside.socket, &way), &mut rules, is_wanted)?;
         Ok(Routed { rules, resolv_conf })
     }

@@ -6,6 +6,7 @@ use std::net::UdpSocket;
 use crate::sys::netlink::filter::Table;
 
 use super::Obstacle;
+use super::TIMEOUT;
 use super::routed::WayOn;
 use super::wait_for;
 
@@ -27,7 +28,7 @@ pub(super) fn pass(
     table: &mut Table,
     is_wanted: &impl Fn() -> bool,
 ) -> Result<(), Obstacle> {
-    let passes = wait_for(is_wanted, || {
+    let passes = wait_for(TIMEOUT, is_wanted, || {
         // One that cannot be sent is one that does not come.
         let _sent = socket.send_to(&[], (way.outside, PORT));
         let counts = table.counts()?;

@@ -57,8 +57,8 @@ impl Networks {
     /// if it is not wanted any more.
     ///
     /// # Errors
-    /// If this machine could make one before: a command that brings it to its limits does not gain
-    /// the machine's own network for the next one.
+    /// If this machine could make one before, or may yet: a command that brings it to its limits does
+    /// not gain the machine's own network for the next one.
     pub fn take(
         &self,
         sink: &Sink,
@@ -81,24 +81,7 @@ impl Networks {
             Some(ahead) => ahead.wait(),
             None => Outbound::open(is_wanted),
         };
-        let mut state = self.state();
-        match opened {
-            Ok(network) => {
-                state.can_be_made = true;
-                Ok(Some(network))
-            }
-            Err(sandbox::Error::Unwanted) => Ok(None),
-            Err(refusal) if state.can_be_made => Err(refusal),
-            Err(refusal) => {
-                if !std::mem::replace(&mut state.is_refused, true) {
-                    sink.warn(format!(
-                        "commands run on the network of this machine, since {}",
-                        in_one_line(&refusal)
-                    ));
-                }
-                Ok(None)
-            }
-        }
+        self.state().take(opened, sink)
     }
 
     /// Has those end that nobody uses, all at once.
@@ -122,6 +105,34 @@ impl Networks {
     }
 }
 
+impl State {
+    /// Takes what has come of making one.
+    fn take(
+        &mut self,
+        opened: Result<Outbound, sandbox::Error>,
+        sink: &Sink,
+    ) -> Result<Option<Outbound>, sandbox::Error> {
+        match opened {
+            Ok(network) => {
+                self.can_be_made = true;
+                Ok(Some(network))
+            }
+            Err(sandbox::Error::Unwanted) => Ok(None),
+            Err(late @ sandbox::Error::NetworkLate { .. }) => Err(late),
+            Err(refusal) if self.can_be_made => Err(refusal),
+            Err(refusal) => {
+                if !std::mem::replace(&mut self.is_refused, true) {
+                    sink.warn(format!(
+                        "commands run on the network of this machine, since {}",
+                        in_one_line(&refusal)
+                    ));
+                }
+                Ok(None)
+            }
+        }
+    }
+}
+
 impl Ahead {
     fn wait(self) -> Result<Outbound, sandbox::Error> {
         let joined = self.thread.join();
@@ -135,5 +146,30 @@ impl Drop for Networks {
         let ahead = self.state().ahead.take();
         // Nobody has asked for it, and nobody will.
         drop(ahead.map(Ahead::wait));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_machines_own_network_is_given_for_a_refusal_only() {
+        let mut state = State::default();
+        let late = || sandbox::Error::NetworkLate {
+            program: "slirp4netns",
+            timeout: Duration::from_secs(1),
+        };
+        let sink = Sink::silent();
+        assert!(state.take(Err(late()), &sink).is_err());
+        let refusal = Err(sandbox::Error::NoNetworkProgram);
+        assert!(matches!(state.take(refusal, &sink), Ok(None)));
+        // What another command waits for meanwhile.
+        assert!(state.take(Err(late()), &sink).is_err());
+        state.can_be_made = true;
+        let refusal = Err(sandbox::Error::NoNetworkProgram);
+        assert!(state.take(refusal, &sink).is_err());
     }
 }
