@@ -56,7 +56,7 @@ pub use request::Outcome;
 pub use request::PullPolicy;
 pub use request::Request;
 pub use request::Secret;
-pub use source::spellings;
+pub use source::open_dockerfile;
 
 /// Builds what `request` asks for.
 ///

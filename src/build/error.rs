@@ -269,6 +269,7 @@ impl Error {
         match self {
             Self::NoDockerfile { .. }
             | Self::ReadDockerfile { .. }
+            | Self::OpenDockerfile { .. }
             | Self::ReadContext { .. }
             | Self::OutsideContext { .. }
             | Self::ContextNotDirectory { .. }
@@ -286,7 +287,6 @@ impl Error {
             },
             Self::Operation { source, .. } => kind_of(source),
             Self::Agent { source, .. }
-            | Self::OpenDockerfile { source, .. }
             | Self::Begin { source }
             | Self::Tree { source }
             | Self::FetchContext { source, .. } => kind_of(source),

@@ -1,9 +1,10 @@
 //! Finding the Dockerfile and its ignore file, as docker and BuildKit do.
 
+mod named;
+
 use std::fs;
 use std::io;
 use std::io::Read;
-use std::iter;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -16,6 +17,8 @@ use crate::build::context::Context;
 use crate::build::local::Local;
 use crate::dockerfile;
 use crate::worker;
+
+pub use named::open_dockerfile;
 
 /// A Dockerfile larger than this is a mistake.
 pub(super) const DOCKERFILE_MAX_BYTES: u64 = 64 << 20;
@@ -93,14 +96,6 @@ fn nameless(bytes: &[u8], ignore: Vec<String>) -> Text {
     }
 }
 
-/// Gives the paths at which a Dockerfile may be that is said to be at `path`: one that is called
-/// `Dockerfile` may be called `dockerfile`.
-pub fn spellings(path: &Path) -> impl Iterator<Item = PathBuf> {
-    let is_usual = path.file_name() == Some(DOCKERFILE.as_ref());
-    let lower = is_usual.then(|| path.with_file_name(DOCKERFILE.to_lowercase()));
-    iter::once(path.to_owned()).chain(lower)
-}
-
 fn no_default(folder: &Path) -> Error {
     let containerfile = folder.join("Containerfile");
     Error::NoDockerfile {
@@ -112,7 +107,7 @@ fn no_default(folder: &Path) -> Error {
 /// Reads the Dockerfile at a path that the user named: one of the user's, or else of the context.
 fn read_given(given: &Path, (folder, is_unpacked): (&Path, bool)) -> Result<Text, Error> {
     // Of a context that came from elsewhere, nothing but the context is meant.
-    if !is_unpacked && let Some((file, path)) = open_first(given)? {
+    if !is_unpacked && let Some((file, path)) = named::open_dockerfile(folder, given)? {
         return read_file(file, &path, folder);
     }
     read_inside(folder, given)?.ok_or_else(|| Error::ReadDockerfile {
@@ -121,22 +116,10 @@ fn read_given(given: &Path, (folder, is_unpacked): (&Path, bool)) -> Result<Text
     })
 }
 
-/// Opens a Dockerfile of the user's, if there is one.
-fn open_first(given: &Path) -> Result<Option<(fs::File, PathBuf)>, Error> {
-    for path in spellings(given) {
-        match fs::File::open(&path) {
-            Ok(file) => return Ok(Some((file, path))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(Error::ReadDockerfile { path, source }),
-        }
-    }
-    Ok(None)
-}
-
 /// Reads the Dockerfile that a path of the context leads to, if there is one, and the ignore file
 /// that goes with it.
 fn read_inside(folder: &Path, given: &Path) -> Result<Option<Text>, Error> {
-    for path in spellings(given) {
+    for path in named::spellings(given) {
         if let Some(file) = open_inside(folder, &path)? {
             let own = read_ignore_inside(folder, &ignore_of(&path))?;
             return text(file, (&path, own), folder).map(Some);
@@ -148,13 +131,8 @@ fn read_inside(folder: &Path, given: &Path) -> Result<Option<Text>, Error> {
 /// Reads an open Dockerfile that the user named, and the ignore file that goes with its path.
 fn read_file(file: fs::File, path: &Path, folder: &Path) -> Result<Text, Error> {
     let own = ignore_of(path);
-    let lines = match fs::File::open(&own) {
-        Ok(file) => Some(read_ignore(file, &own)?),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        // `x.dockerignore` where `x` is a file given by the user through /dev/fd and the like.
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => None,
-        Err(source) => return Err(Error::ReadDockerfile { path: own, source }),
-    };
+    let lines = named::open(folder, &own)?;
+    let lines = lines.map(|file| read_ignore(file, &own)).transpose()?;
     text(file, (path, lines), folder)
 }
 
@@ -186,17 +164,27 @@ fn text(
 /// Opens a file of a context, if there is one. Whoever made the context chose its symbolic links,
 /// and what is outside is not theirs to read.
 fn open_inside(folder: &Path, path: &Path) -> Result<Option<fs::File>, Error> {
-    let opened = worker::open_inside(folder, path);
-    let opened = opened.map_err(|source| Error::OpenDockerfile {
-        path: path.to_owned(),
-        source,
-    })?;
-    match opened {
-        None if folder.join(path).exists() => Err(Error::OutsideContext {
+    if let Some(file) = walk_inside(folder, path)? {
+        return Ok(Some(file));
+    }
+    let Ok(real) = folder.join(path).canonicalize() else {
+        return Ok(None);
+    };
+    // To the walk, an absolute link begins in the context; it may lead into it all the same.
+    let root = folder.canonicalize().unwrap_or_default();
+    match real.strip_prefix(root) {
+        Ok(inside) => walk_inside(folder, inside),
+        Err(_) => Err(Error::OutsideContext {
             path: path.to_owned(),
         }),
-        opened => Ok(opened),
     }
+}
+
+fn walk_inside(folder: &Path, path: &Path) -> Result<Option<fs::File>, Error> {
+    worker::open_inside(folder, path).map_err(|source| Error::OpenDockerfile {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 pub(super) fn read_all(reader: impl Read, what: &str) -> Result<Vec<u8>, Error> {

@@ -1,5 +1,6 @@
 //! `rbuild parse`.
 
+use std::io;
 use std::io::Read;
 use std::path::Path;
 use std::path::PathBuf;
@@ -29,37 +30,42 @@ pub(super) struct ParseArguments {
 }
 
 impl ParseArguments {
-    /// Finds the Dockerfile as a build does: `Dockerfile`, or else `dockerfile`.
-    fn path(&self) -> String {
-        let folder = Path::new(&self.context);
-        let named = match &self.file {
+    /// Gives the path of the Dockerfile as the user means it.
+    fn path(&self) -> PathBuf {
+        let context = Path::new(&self.context);
+        match &self.file {
             Some(file) => PathBuf::from(file),
-            None if folder.is_dir() => folder.join("Dockerfile"),
-            None => folder.to_owned(),
+            None if context.is_dir() => context.join("Dockerfile"),
+            None => context.to_owned(),
+        }
+    }
+
+    /// Reads the Dockerfile that a build would read; gives how messages call it, too.
+    fn read(&self) -> Result<(Vec<u8>, String), Error> {
+        let path = self.path();
+        let mut bytes = Vec::new();
+        let (read, path) = if path == Path::new("-") {
+            (io::stdin().read_to_end(&mut bytes), path)
+        } else {
+            match build::open_dockerfile(Path::new(&self.context), &path)? {
+                Some((mut file, path)) => (file.read_to_end(&mut bytes), path),
+                None => (Err(io::ErrorKind::NotFound.into()), path),
+            }
         };
-        let found = build::spellings(&named).find(|path| path.exists());
-        found.unwrap_or(named).display().to_string()
+        let name = path.display().to_string();
+        read.map_err(|source| Error::ReadDockerfile { path, source })?;
+        Ok((bytes, name))
     }
 }
 
 /// Prints a Dockerfile as JSON: what is written, nothing expanded.
 pub(super) fn run(arguments: &ParseArguments) -> Result<(), Error> {
-    let file = arguments.path();
-    let bytes = if file == "-" {
-        let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
-    } else {
-        std::fs::read(&file)
-    };
-    let bytes = bytes.map_err(|source| Error::ReadDockerfile {
-        path: file.clone().into(),
-        source,
-    })?;
+    let (bytes, file) = arguments.read()?;
     let text = dockerfile::decode(&bytes);
     let parsed = dockerfile::parse(&text).map_err(|source| Error::Dockerfile {
         place: Box::new(Place {
-            file: file.clone(),
-            text: text.clone().into_owned(),
+            file,
+            text: text.to_string(),
             bytes: source.span.start..source.span.end,
         }),
         source,
@@ -71,6 +77,7 @@ pub(super) fn run(arguments: &ParseArguments) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::symlink;
 
     use super::ParseArguments;
 
@@ -78,15 +85,31 @@ mod tests {
     fn a_dockerfile_is_found_as_a_build_finds_it() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name).display().to_string();
-        let path = |file: Option<&str>, context: &str| {
+        let read = |file: Option<&str>, context: &str| {
             let (file, context) = (file.map(at), at(context));
-            ParseArguments { file, context }.path()
+            let read = ParseArguments { file, context }.read();
+            read.map(|(_, name)| name)
+                .map_err(|error| error.to_string())
         };
-        assert_eq!(path(None, ""), at("Dockerfile"));
+        assert!(read(None, "").unwrap_err().contains(&at("Dockerfile")));
         fs::write(at("dockerfile"), "").unwrap();
-        assert_eq!(path(None, ""), at("dockerfile"));
-        assert_eq!(path(Some("Dockerfile"), ""), at("dockerfile"));
-        assert_eq!(path(None, "dockerfile"), at("dockerfile"));
-        assert_eq!(path(Some("other"), ""), at("other"));
+        assert_eq!(read(None, ""), Ok(at("dockerfile")));
+        assert_eq!(read(Some("Dockerfile"), ""), Ok(at("dockerfile")));
+        assert_eq!(read(None, "dockerfile"), Ok(at("dockerfile")));
+        assert!(read(Some("other"), "").unwrap_err().contains(&at("other")));
+    }
+
+    #[test]
+    fn a_link_of_the_context_leads_nowhere_outside() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("context")).unwrap();
+        fs::write(at("outside"), "secret").unwrap();
+        symlink(at("outside"), at("context/Dockerfile")).unwrap();
+        for file in [None, Some(at("context/Dockerfile").display().to_string())] {
+            let context = at("context").display().to_string();
+            let read = ParseArguments { file, context }.read();
+            assert!(read.unwrap_err().to_string().contains("leads out"));
+        }
     }
 }

@@ -96,6 +96,21 @@ pub(super) const ARCHIVES: &[Attack] = &[
     ),
 ];
 
+const FOLDERS: &[Attack] = &[
+    attack(
+        "-f names a link out of a folder",
+        "mkdir docker; ln -s $OUT/canary docker/ci",
+        "FROM scratch",
+        (Sent::With(&["-f", "docker/ci"]), Refused("leads out")),
+    ),
+    attack(
+        "ignore file of what -f names is a link out",
+        "mkdir docker; mv Dockerfile docker/ci; ln -s $OUT/canary docker/ci.dockerignore",
+        "FROM scratch\nCOPY . /",
+        (Sent::With(&["-f", "docker/ci"]), Refused("leads out")),
+    ),
+];
+
 pub(super) const NAMED: &[Attack] = &[
     attack(
         "named context with a link out",
@@ -147,6 +162,11 @@ pub(super) const NAMED: &[Attack] = &[
 #[test]
 fn no_archive_as_context_leads_out() {
     withstand(ARCHIVES);
+}
+
+#[test]
+fn no_folder_as_context_leads_out() {
+    withstand(FOLDERS);
 }
 
 #[test]
