@@ -98,7 +98,7 @@ fn row(container: &Container, now_ns: i128) -> [String; 6] {
     [
         container.id.clone(),
         container.image.clone(),
-        report::printable(&container.command.join(" ")),
+        container.command.join(" "),
         when::ago(&container.created, now_ns),
         status(container),
         container.name.clone(),

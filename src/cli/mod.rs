@@ -32,6 +32,7 @@ mod options;
 mod outcome;
 mod parse;
 mod print;
+mod printable;
 mod progress;
 mod prune;
 mod pull;

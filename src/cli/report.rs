@@ -2,13 +2,16 @@
 
 use std::borrow::Cow;
 use std::error::Error as _;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::ops::Range;
 
 use anstyle::AnsiColor;
 use anstyle::Style;
 
 use super::error::Error;
+use super::printable::printable;
+use super::printable::printable_line;
 use crate::build::Place;
 use crate::dockerfile::blank_credentials;
 use crate::sandbox::Exceeded;
@@ -30,26 +33,33 @@ const MESSAGE: usize = 2000;
 
 /// Prints an error on standard error.
 pub(super) fn error(error: &Error) {
-    anstream::eprint!("{}", text(error));
+    say(&text(error));
 }
 
 /// Prints on standard error that a command which failed ran into a limit.
 pub(super) fn exceeded(code: i32, limit: Exceeded) {
     let hint = limit.hint();
-    anstream::eprintln!(
+    say(&format!(
         "{WARNING}warning:{WARNING:#} the command ended with exit code {code}; {limit}\n\
-         {HINT}hint:{HINT:#} {hint}"
-    );
+         {HINT}hint:{HINT:#} {hint}\n"
+    ));
 }
 
 /// Prints a warning on standard error.
 pub(super) fn warning(message: &str) {
-    anstream::eprintln!("{WARNING}warning:{WARNING:#} {message}");
+    let message = printable(message);
+    say(&format!("{WARNING}warning:{WARNING:#} {message}\n"));
 }
 
 /// Prints on standard error that another process has to let go of the store first.
 pub(super) fn waits() {
-    anstream::eprintln!("waiting for another process that uses the store");
+    say("waiting for another process that uses the store\n");
+}
+
+/// Writes text with colours on standard error. That it cannot be read any more, as when the terminal
+/// was closed, keeps nothing from ending as it should.
+fn say(text: &str) {
+    let _ = anstream::stderr().lock().write_all(text.as_bytes());
 }
 
 /// What the standard library, tokio and rayon panic with where the kernel lets them make no thread:
@@ -66,25 +76,25 @@ pub(super) fn panics_as_bugs() {
     std::panic::set_hook(Box::new(|panic| {
         let text = panic.payload_as_str().unwrap_or_default();
         if NO_THREAD.iter().any(|begin| text.starts_with(begin)) {
-            anstream::eprintln!(
+            say(&format!(
                 "{ERROR}error:{ERROR:#} no more threads can be made\n  caused by: {text}\n\
-                 {HINT}hint:{HINT:#} allow this user more processes (ulimit -u), or use --jobs 1"
-            );
+                 {HINT}hint:{HINT:#} allow this user more processes (ulimit -u), or use --jobs 1\n"
+            ));
             std::process::exit(3);
         }
-        anstream::eprintln!(
+        say(&format!(
             "{ERROR}error:{ERROR:#} this is a bug in rbuild {}: {panic}\n\
              {HINT}hint:{HINT:#} please report it with what you were building; \
-             the store is as it was before",
+             the store is as it was before\n",
             env!("CARGO_PKG_VERSION")
-        );
+        ));
         std::process::exit(70);
     }));
 }
 
 /// Writes an error with its causes, its place and its hint.
 fn text(error: &Error) -> String {
-    let mut out = format!("{ERROR}error:{ERROR:#} {}\n", bounded(&error.to_string()));
+    let mut out = format!("{ERROR}error:{ERROR:#} {}\n", shown(&error.to_string()));
     if let Some(place) = error.place() {
         excerpt(&place, &mut out);
     }
@@ -94,7 +104,7 @@ fn text(error: &Error) -> String {
         // An error that only passes on another one has its text.
         let text = error.to_string();
         if text != said {
-            let _ = writeln!(out, "  caused by: {}", bounded(&text));
+            let _ = writeln!(out, "  caused by: {}", shown(&text));
         }
         (said, cause) = (text, error.source());
     }
@@ -104,17 +114,17 @@ fn text(error: &Error) -> String {
     out
 }
 
-/// Cuts a message that quotes more than anybody reads.
-fn bounded(text: &str) -> String {
+/// Gives what is shown of a message, which may quote more than anybody reads, and anything.
+fn shown(text: &str) -> String {
     match text.char_indices().nth(MESSAGE) {
-        Some((end, _)) => format!("{}… ({} bytes in all)", &text[..end], text.len()),
-        None => text.to_owned(),
+        Some((end, _)) => format!("{}… ({} bytes in all)", printable(&text[..end]), text.len()),
+        None => printable(text),
     }
 }
 
 /// Writes what can be done.
 pub(super) fn hint(text: &str, out: &mut String) {
-    let _ = writeln!(out, "{HINT}hint:{HINT:#} {text}");
+    let _ = writeln!(out, "{HINT}hint:{HINT:#} {}", printable(text));
 }
 
 /// Writes the lines around a place.
@@ -154,7 +164,7 @@ impl<'a> Excerpts<'a> {
             out,
             "{} {}:{}:{}",
             margin.arrow(),
-            self.file,
+            printable(self.file),
             first + 1,
             column + 1
         );
@@ -201,7 +211,7 @@ fn write_line(
     let arrow = if marked { " > " } else { " " };
     let pad = if several && !marked { "  " } else { "" };
     let number = (index + 1).to_string();
-    let shown = printable(line);
+    let shown = printable_line(line);
     let line = format!("{}{pad}{shown}", margin.before(&number, arrow));
     let _ = writeln!(out, "{}", line.trim_end());
 }
@@ -239,12 +249,6 @@ impl Margin {
     }
 }
 
-/// Writes a line so that it moves no cursor and changes no colour, whatever is in it.
-pub(super) fn printable(line: &str) -> String {
-    let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    line.replace('\t', "    ").chars().map(visible).collect()
-}
-
 /// Draws carets under `length` bytes of a line from `column`, in characters as they are shown.
 fn carets(line: &str, column: usize, length: usize) -> String {
     let before: usize = line.chars().take(column).map(shown_width).sum();
@@ -267,6 +271,7 @@ fn shown_width(letter: char) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::Error;
     use super::Place;
     use super::excerpt;
 
@@ -334,17 +339,18 @@ mod tests {
                 " ".repeat(81),
             ),
         );
-        let message = super::bounded(&long);
+        let message = super::shown(&long);
         assert!(message.ends_with("x… (1048576 bytes in all)"));
         assert!(message.len() < 3000);
     }
 
     #[test]
-    fn a_text_moves_no_cursor() {
-        assert_eq!(
-            super::printable("a\tb\u{1b}[31m\u{7}"),
-            "a    b\u{fffd}[31m\u{fffd}"
-        );
+    fn an_error_moves_no_cursor() {
+        let error = Error::NoAgent {
+            id: "a\u{1b}]0;x\u{7}".to_owned(),
+        };
+        let plain = anstream::adapter::strip_str(&super::text(&error)).to_string();
+        assert!(plain.contains("a\u{fffd}]0;x\u{fffd}"), "{plain}");
     }
 
     #[test]

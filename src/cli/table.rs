@@ -2,6 +2,8 @@
 
 use unicode_width::UnicodeWidthStr;
 
+use super::printable::printable_line;
+
 /// How a list is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Format {
@@ -29,14 +31,16 @@ pub(super) struct FormatFlag {
 /// Writes rows under a heading, each column as wide as its widest cell.
 pub(super) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
     let mut widths = heading.map(UnicodeWidthStr::width);
-    for row in rows {
+    let cells = |row: &[String; N]| row.each_ref().map(|cell| printable_line(cell));
+    let rows: Vec<[String; N]> = rows.iter().map(cells).collect();
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.width());
         }
     }
     let mut out = String::new();
     let heading = heading.map(str::to_owned);
-    for row in std::iter::once(&heading).chain(rows) {
+    for row in std::iter::once(&heading).chain(&rows) {
         let mut line = String::new();
         for (width, cell) in widths.iter().zip(row) {
             line.push_str(cell);
@@ -56,11 +60,11 @@ mod tests {
     fn columns_line_up() {
         let rows = [
             ["字".to_owned(), "1".to_owned()],
-            ["long name".to_owned(), String::new()],
+            ["long\tn\u{7}me".to_owned(), String::new()],
         ];
         assert_eq!(
             table(["NAME", "SIZE"], &rows),
-            "NAME        SIZE\n字          1\nlong name\n"
+            "NAME           SIZE\n字             1\nlong    n\u{fffd}me\n"
         );
     }
 }

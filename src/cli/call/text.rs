@@ -5,6 +5,7 @@ use std::fmt::Write;
 use anstyle::AnsiColor;
 use anstyle::Style;
 
+use crate::cli::printable::printable;
 use crate::cli::report;
 use crate::cli::report::Excerpts;
 use crate::cli::table::table;
@@ -24,7 +25,7 @@ pub(super) fn checked(checked: &Checked, file: &str, text: &str) -> String {
     let mut out = String::new();
     for warning in &warnings {
         let Some(rule) = warning.rule else { continue };
-        let (name, message) = (rule.name(), &warning.message);
+        let (name, message) = (rule.name(), printable(&warning.message));
         let _ = writeln!(out, "{WARNING}warning:{WARNING:#} {name}: {message}");
         let span = warning.span;
         excerpts.write(&(span.start..span.end), &mut out);
@@ -54,7 +55,7 @@ pub(super) fn outline(outline: &Outline) -> String {
         };
         let mut part = format!("TARGET:        {name}\n");
         if let Some(description) = &outline.description {
-            let _ = writeln!(part, "DESCRIPTION:   {description}");
+            let _ = writeln!(part, "DESCRIPTION:   {}", printable(description));
         }
         parts.push(part);
     }
