@@ -47,7 +47,7 @@ fn needing(spec: &Spec, own: &Path) -> Option<String> {
     let what = match &spec.root {
         _ if spec.network != Network::Host => "a network of its own",
         _ if spec.root_access == Access::ReadOnly => "a read-only root file system",
-        _ if spec.shm_size_bytes.is_some() => "a size of /dev/shm",
+        _ if spec.asked_shm_bytes().is_some() => "a size of /dev/shm",
         Rootfs::Overlay { .. } => "a root file system of layers",
         Rootfs::Directory(_) => {
             let mut mounts = spec.mounts.iter();

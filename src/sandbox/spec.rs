@@ -30,7 +30,7 @@ pub struct Spec {
     pub mounts: Vec<Mount>,
     /// Whether `/` itself, mounts aside, can be written.
     pub root_access: Access,
-    /// The size of `/dev/shm`; none for Docker's 64 MiB.
+    /// The size of `/dev/shm`; none or 0 for Docker's 64 MiB.
     pub shm_size_bytes: Option<u64>,
     /// What it may take of the machine as a whole.
     pub limits: Limits,
@@ -219,6 +219,11 @@ impl Spec {
             no_new_privileges: false,
             terminal: None,
         }
+    }
+
+    /// The size of `/dev/shm` if it is not to be the usual one. To a tmpfs, 0 would be no limit.
+    pub(super) fn asked_shm_bytes(&self) -> Option<u64> {
+        self.shm_size_bytes.filter(|size| *size > 0)
     }
 
     /// The value of an environment variable; the last one counts.

@@ -227,7 +227,7 @@ fn make_devices(dir: &Dir) -> Result<Vec<&'static str>, Error> {
 
 /// Mounts `/dev/shm`.
 pub(super) fn mount_shared_memory(inside: &mut Inside) -> Result<(), Problem> {
-    let size_bytes = inside.spec.shm_size_bytes.unwrap_or(SHM_BYTES);
+    let size_bytes = inside.spec.asked_shm_bytes().unwrap_or(SHM_BYTES);
     let shm = tmpfs(Some(size_bytes), 0o1777, INERT)?;
     shm.attach(inside.place(Path::new("/dev/shm"), Place::Directory)?)?;
     Ok(())

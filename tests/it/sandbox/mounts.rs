@@ -294,6 +294,12 @@ fn tmpfs_has_its_size_and_mode() {
     let seen = case.output();
     assert!(seen.starts_with("700\n1777\n"), "{seen}");
     assert!(seen.contains(" 4096 ") && seen.contains(" 8192 "), "{seen}");
+    case.spec.shm_size_bytes = Some(0);
+    let seen = case.output();
+    assert!(
+        seen.contains(" 65536 "),
+        "as with docker, 0 is 64 MiB: {seen}"
+    );
 }
 
 #[test]
