@@ -14,7 +14,9 @@ pub(in crate::cli) fn extra_host(text: &str) -> Result<(String, String), String>
     }
     if address == "host-gateway" {
         return Err(
-            "host-gateway is not supported: RUN shares the host's network, so use 127.0.0.1"
+            "host-gateway is not supported: a command has a network of its own, from which \
+             nothing leads to this machine's loopback interface; give an address of this machine \
+             that the service listens on, or use --network=host, where it is at 127.0.0.1"
                 .to_owned(),
         );
     }
@@ -43,15 +45,15 @@ mod tests {
     }
 
     #[test]
+    fn the_hosts_gateway_is_refused_with_what_to_do_instead() {
+        let refused = extra_host("db:host-gateway").unwrap_err();
+        assert!(refused.contains("a network of its own"), "{refused}");
+        assert!(refused.contains("--network=host"), "{refused}");
+    }
+
+    #[test]
     fn what_is_no_address_is_refused() {
-        for text in [
-            "db",
-            ":1.2.3.4",
-            "db:",
-            "db:elsewhere",
-            "db:host-gateway",
-            "a b:1.1.1.1",
-        ] {
+        for text in ["db", ":1.2.3.4", "db:", "db:elsewhere", "a b:1.1.1.1"] {
             assert!(extra_host(text).is_err(), "{text:?} was accepted");
         }
     }
