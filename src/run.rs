@@ -111,12 +111,7 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
     let ladder = Arc::new(Ladder::new(request.wishes, &request.root));
     let active = runtime.block_on(image(request, &store, &ladder))?;
     let isolation = ladder.isolation()?;
-    let network = match (request.network, &isolation) {
-        (RunNetwork::Default, Isolation::Namespace) => {
-            Networks::default().take(&request.sink, || true)?
-        }
-        _ => None,
-    };
+    let network = outside(request, &isolation)?;
     let mut spec = spec(request, Spec::new(rootfs(&active), args));
     spec.isolation = isolation;
     spec.network = network_of(request, network.as_ref());
@@ -207,6 +202,19 @@ fn options(request: &Request) -> SpawnOptions {
             Some(_) => Output::Together,
             None => Output::Inherit,
         },
+    }
+}
+
+/// Makes a network of the process's own that leads outside, where that can be.
+fn outside(request: &Request, isolation: &Isolation) -> Result<Option<Outbound>, Error> {
+    match (request.network, isolation) {
+        (RunNetwork::Default, Isolation::Namespace) => {
+            Ok(Networks::default().take(&request.sink, || true)?)
+        }
+        (RunNetwork::Default, Isolation::Chroot { .. }) if !request.ports.is_empty() => {
+            Err(Error::PortsNeedNamespaces)
+        }
+        _ => Ok(None),
     }
 }
 

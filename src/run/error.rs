@@ -126,6 +126,12 @@ pub enum Error {
     /// The image could not be made ready.
     #[error("cannot prepare the image")]
     Prepare(#[from] worker::Error),
+    /// A port is to be published in the mode `chroot`.
+    #[error(
+        "-p carries a port into a network of the process's own, which needs namespaces, and this \
+         process may not make any"
+    )]
+    PortsNeedNamespaces,
     /// The sandbox failed.
     #[error(transparent)]
     Sandbox(#[from] sandbox::Error),
@@ -167,6 +173,11 @@ impl Error {
             Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
                 Some("something else listens there; choose another port".to_owned())
             }
+            Self::PortsNeedNamespaces => Some(
+                "leave -p out: the process is on the network of this machine, or of the container \
+                 around rbuild, and is reached there on the port that it listens on"
+                    .to_owned(),
+            ),
             Self::Snapshots { source } => source.hint(),
             Self::Prepare(error) => error.hint(),
             Self::Sandbox(error) => error.hint().map(str::to_owned),

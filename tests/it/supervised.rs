@@ -17,6 +17,7 @@ use crate::support::Feature;
 use crate::support::home::Home;
 use crate::support::home::fail_with;
 use crate::support::home::succeed;
+use crate::support::port::free_port;
 use crate::support::processes::rooted_in;
 use crate::support::processes::signal;
 use crate::support::require;
@@ -265,7 +266,7 @@ fn what_only_a_mount_gives_is_refused() {
         let said = fail_with(3, build(&home, "", "true").arg(size)).stderr;
         assert!(said.contains("a size of /dev/shm"), "{said}");
     }
-    succeed(build(&home, "", "true").args(["-t", "box"]));
+    succeed(build(&home, "", "true").args(["-t", "box", "--shm-size=0"]));
     let mut run = home.rbuild();
     let folder = format!("{}:/x", home.path("").display());
     run.args([
@@ -282,6 +283,11 @@ fn what_only_a_mount_gives_is_refused() {
         said.contains("a volume that can be written, at /x,"),
         "{said}"
     );
+    let mut run = home.rbuild();
+    let publish = format!("127.0.0.1:{}:80", free_port());
+    run.args(["run", "--rm", "-p", &publish, "box", "true"]);
+    let said = fail_with(125, &mut run).stderr;
+    assert!(said.contains("leave -p out"), "{said}");
 }
 
 #[test]
