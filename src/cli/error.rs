@@ -277,7 +277,7 @@ fn of_kind(kind: Kind) -> u8 {
         Kind::User => 1,
         Kind::Environment => 3,
         Kind::Remote => 4,
-        Kind::Canceled => interrupt::EXIT_CODE,
+        Kind::Canceled => interrupt::exit_code(),
     }
 }
 

@@ -370,6 +370,16 @@ fn completions_know_the_flags() {
 
 #[test]
 fn ctrl_c_ends_a_build_that_waits_for_a_registry() {
+    check(&ended_by(Signal::INT), 130, &["canceled"]);
+}
+
+#[test]
+fn the_end_of_the_terminal_cancels_a_build() {
+    check(&ended_by(Signal::HUP), 129, &["canceled"]);
+}
+
+/// Begins a build that waits for a registry, and sends it a signal.
+fn ended_by(wish: Signal) -> Output {
     use std::io::Read;
     use std::time::Duration;
     use std::time::Instant;
@@ -379,23 +389,29 @@ fn ctrl_c_ends_a_build_that_waits_for_a_registry() {
     let home = Home::new();
     let text = format!("FROM {}/x\n", silent.local_addr().unwrap());
     home.write("context/Dockerfile", &text);
-    let mut child = home
-        .command(&["build", "--progress=plain", "context"])
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let build = home.command(&["build", "--progress=plain", "context"]);
+    // Whoever started the tests may ignore what is sent.
+    let mut command = Command::new("env");
+    command.arg("--default-signal").arg(build.get_program());
+    command.args(build.get_args()).env_clear();
+    command.stdin(Stdio::null()).stderr(Stdio::piped());
+    let variables = build.get_envs();
+    command.envs(variables.filter_map(|(name, value)| Some((name, value?))));
+    if let Some(folder) = build.get_current_dir() {
+        command.current_dir(folder);
+    }
+    let mut child = command.spawn().unwrap();
     let (mut connection, _) = silent.accept().unwrap();
     connection.read_exact(&mut [0; 4]).unwrap();
     let began = Instant::now();
-    signal(child.id(), Signal::INT);
+    signal(child.id(), wish);
     while child.try_wait().unwrap().is_none() {
         if began.elapsed() > PATIENCE {
             child.kill().unwrap();
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    let output = child.wait_with_output().unwrap();
-    check(&output, 130, &["canceled"]);
+    child.wait_with_output().unwrap()
 }
 
 #[test]
