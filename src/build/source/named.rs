@@ -1,12 +1,9 @@
 //! Files that the user named by a path of this machine.
 
-use std::fs;
 use std::fs::File;
 use std::io;
 use std::iter;
-use std::os::unix::fs::MetadataExt;
 use std::path;
-use std::path::Component;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -55,32 +52,16 @@ pub(super) fn open(folder: &Path, path: &Path) -> Result<Option<File>, Error> {
     }
 }
 
-/// Gives the path in `folder` that a path means which leads through it, whatever either is called.
+/// Gives the path in `folder` of a file whose directory lies there, whatever either is called. A
+/// directory that is reached by a link lies where the link leads, as for buildx.
 fn within(folder: &Path, path: &Path) -> Option<PathBuf> {
-    let identity = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino()));
-    let folder = identity(folder).ok()?;
+    let folder = folder.canonicalize().ok()?;
     let path = path::absolute(path).ok()?;
-    path.ancestors()
-        .skip(1)
-        // Nothing is outside of `/`, and /dev/fd/3 is no file of it.
-        .filter(|above| above.parent().is_some())
-        .filter(|above| identity(above).is_ok_and(|found| found == folder))
-        .filter_map(|above| path.strip_prefix(above).ok())
-        .filter(|inside| !climbs(inside))
-        .last()
-        .map(Path::to_owned)
-}
-
-/// Tells whether a path is above where it begins, by its text.
-fn climbs(path: &Path) -> bool {
-    let mut depth = 0;
-    path.components().any(|component| {
-        depth += match component {
-            Component::ParentDir => -1,
-            _ => 1,
-        };
-        depth < 0
-    })
+    let directory = path.parent()?.canonicalize().ok()?;
+    // Nothing is outside of `/`, and /dev/fd/3 is no file of it.
+    folder.parent()?;
+    let inside = directory.strip_prefix(&folder).ok()?;
+    Some(inside.join(path.file_name()?))
 }
 
 #[cfg(test)]
@@ -127,7 +108,6 @@ mod tests {
             for path in [
                 "context/docker/out",
                 "context/docker/climbing",
-                "context/above/outside",
                 "context/docker/../docker/out",
                 "link/docker/out",
                 "link/../context/docker/out",
@@ -152,6 +132,7 @@ mod tests {
             ("context/docker/../in", Some("inside")),
             ("outside", Some("outside")),
             ("context/docker/../../outside", Some("outside")),
+            ("context/above/outside", Some("outside")),
             ("context/nowhere", None),
             ("nowhere", None),
         ] {
