@@ -133,13 +133,13 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
 
 impl Ready {
     /// Runs the process and tells how it ended. Of what it wrote to its root filesystem nothing is
-    /// left. `started` is told when it runs, and of what the user should know of its limits.
+    /// left. `started` is told when it runs, and of what the user should know of it.
     ///
     /// # Errors
     /// [`Error`] if the process could not be started, or nobody knows how it ended.
     pub fn run(
         mut self,
-        started: impl FnOnce(Option<String>) -> Result<(), Error>,
+        started: impl FnOnce(Vec<String>) -> Result<(), Error>,
     ) -> Result<Ended, Error> {
         if self.streams.has_terminal() {
             self.spec.terminal = Some(terminal::size());
@@ -152,7 +152,7 @@ impl Ready {
             let log = self.log.as_deref();
             let kept = log.map_or(Ok(None), |log| keep(&mut running, log))?;
             drop(self.store);
-            started(running.note.take())?;
+            started(std::mem::take(&mut running.notes))?;
             if !listeners.is_empty() {
                 let network = SandboxNetwork::joined_by(&running, self.network.as_ref())?;
                 if let Some(network) = network {

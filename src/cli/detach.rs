@@ -47,7 +47,7 @@ pub(super) fn detach(
         let found = run::find(&root, &container.id);
         match (found, ended) {
             (Ok(found), _) if found.has_started => {
-                found.note.iter().for_each(|note| report::warning(note));
+                found.notes.iter().for_each(|note| report::warning(note));
                 break;
             }
             (Err(_), Some(_)) => break,

@@ -252,10 +252,8 @@ pub(super) fn run(
 /// Runs the process to its end; whoever sees it fail is told of the limit that it ran into, and that
 /// its network had ended.
 fn foreground(ready: Ready) -> Result<i32, Error> {
-    let ended = ready.run(|note| {
-        if let Some(note) = note {
-            report::warning(&note);
-        }
+    let ended = ready.run(|notes| {
+        notes.iter().for_each(|note| report::warning(note));
         Ok(())
     });
     let Ended { status, lost } = ended?;
@@ -274,7 +272,7 @@ fn foreground(ready: Ready) -> Result<i32, Error> {
 fn keep(ready: Ready, mut kept: Kept, (root, forget): (&Path, bool)) -> Result<i32, Error> {
     // It fails only for who leads a session already.
     let _leads = sys::process::new_session();
-    let status = ready.run(|note| kept.started(note))?.status;
+    let status = ready.run(|notes| kept.started(notes))?.status;
     match forget {
         true => kept.remove(root)?,
         false => kept.ended(status)?,
@@ -308,7 +306,7 @@ fn container(
         keeper: None,
         exit_code: None,
         exceeded: None,
-        note: None,
+        notes: Vec::new(),
         is_running: false,
     }
 }

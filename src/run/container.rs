@@ -48,9 +48,9 @@ pub struct Container {
     /// The process that keeps it, if it is in sight here.
     #[serde(skip)]
     pub keeper: Option<u32>,
-    /// What its user should know of its limits.
+    /// What its user should know of it.
     #[serde(default)]
-    pub note: Option<String>,
+    pub notes: Vec<String>,
     /// How the program ended, if it has and somebody was there to see it.
     pub exit_code: Option<i32>,
     /// The limit that the program ran into, if any.
@@ -144,13 +144,13 @@ impl Kept {
         })
     }
 
-    /// Notes that the program runs, and what its user should know of its limits.
+    /// Notes that the program runs, and what its user should know of it.
     ///
     /// # Errors
     /// [`Error::Container`].
-    pub fn started(&mut self, note: Option<String>) -> Result<(), Error> {
+    pub fn started(&mut self, notes: Vec<String>) -> Result<(), Error> {
         self.container.has_started = true;
-        self.container.note = note;
+        self.container.notes = notes;
         write(&self.folder, &self.container)
     }
 
@@ -306,7 +306,7 @@ mod tests {
             keeper: None,
             exit_code: None,
             exceeded: None,
-            note: None,
+            notes: Vec::new(),
             is_running: false,
         }
     }
@@ -338,9 +338,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         create(root.path(), "ab12", "web").unwrap();
         let mut kept = Kept::take(root.path(), "ab12").unwrap();
-        kept.started(Some("a note".to_owned())).unwrap();
+        kept.started(vec!["a note".to_owned()]).unwrap();
         let running = find(root.path(), "web").unwrap();
-        assert_eq!(running.note.as_deref(), Some("a note"));
+        assert_eq!(running.notes, ["a note"]);
         assert!(running.is_running && running.has_started);
         let refused = running.remove(root.path());
         assert!(matches!(refused, Err(Error::ContainerRuns { .. })));

@@ -12,8 +12,10 @@ use crate::sandbox::cgroup::DeviceList;
 use crate::sandbox::cgroup::Door;
 use crate::sandbox::chroot::overseer::Overseer;
 use crate::sandbox::chroot::overseer::Supervised;
+use crate::sandbox::inside::report::Lack;
 use crate::sandbox::inside::report::Report;
 use crate::sandbox::inside::stub::Stubs;
+use crate::sandbox::inside::system::CONSTANTS;
 use crate::sandbox::limits::Limits;
 use crate::sandbox::processors;
 use crate::sandbox::running::ExitStatus;
@@ -40,6 +42,7 @@ pub(super) struct Life {
     gifts: Option<JoinHandle<()>>,
     supervised: Option<Supervised>,
     overseer: Option<Overseer>,
+    lacks: Vec<Lack>,
     is_over: bool,
 }
 
@@ -79,11 +82,6 @@ impl Around {
         Ok((self.cgroup.doors()?, self.ungrouped.clone()))
     }
 
-    /// Says which limits hold for less than all of it.
-    pub(super) fn note(&self) -> Option<String> {
-        self.ungrouped.note()
-    }
-
     /// Removes what the sandbox left behind, now that it is gone and its mounts with it.
     pub(super) fn clear(&self) -> Result<(), Error> {
         match &self.root {
@@ -118,6 +116,7 @@ impl Life {
             gifts: None,
             supervised,
             overseer: None,
+            lacks: Vec::new(),
             is_over: false,
         }
     }
@@ -128,6 +127,17 @@ impl Life {
 
     pub(super) fn ends_within(&self, time: Duration) -> bool {
         self.copy.child.ends_within(time)
+    }
+
+    /// Says which limits hold for less than all of it, and what it goes without.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let lacks = self.lacks.iter().map(|lack| lack.note());
+        self.around
+            .ungrouped
+            .note()
+            .into_iter()
+            .chain(lacks)
+            .collect()
     }
 
     pub(super) fn killer(&self) -> &Killer {
@@ -180,9 +190,12 @@ impl Life {
                 }
                 // Nobody waits for this: it ends with the sandbox's last process, which may be a dead
                 // one that is left to a container's first process.
-                Ok(Report::Lookups) => {
-                    drop(start(message.files, proc_self::answer).map_err(Some)?);
+                Ok(Report::Lookups { lacks_devices }) => {
+                    let devices = if lacks_devices { CONSTANTS } else { &[] };
+                    let answer = move |calls| proc_self::answer(calls, devices);
+                    drop(start(message.files, answer).map_err(Some)?);
                 }
+                Ok(Report::Lacks(lack)) => self.lacks.push(lack),
                 Ok(Report::Ready) => ready = Some(message.files.into_iter().next()),
                 Ok(Report::Failed { step, problem }) => return Err(Some(Error::of(step, problem))),
                 Err(_) => return Err(None),

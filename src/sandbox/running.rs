@@ -36,9 +36,9 @@ pub struct Running {
     pub stderr: Option<PipeReader>,
     /// The user's end of the process's terminal, if it has one.
     pub terminal: Option<File>,
-    /// What of its limits holds for less than the whole sandbox, for want of control groups; for the
-    /// user to know.
-    pub note: Option<String>,
+    /// What of its limits holds for less than the whole sandbox, for want of control groups, and what
+    /// it goes without; for the user to know.
+    pub notes: Vec<String>,
     pub(super) life: Life,
 }
 

@@ -35,7 +35,6 @@ pub fn spawn(spec: &Spec, options: &SpawnOptions) -> Result<Running, Error> {
     let files = Files::new(spec, options)?;
     let kind = Kind::of(spec)?;
     let around = Around::new(spec, options.template.devices())?;
-    let note = around.note();
     let order = around.bounds();
     let order = order.and_then(|bounds| Order::new(spec, files.inner, bounds));
     let made = order.and_then(|order| Ok((order, options.template.copy(&kind)?)));
@@ -53,7 +52,7 @@ pub fn spawn(spec: &Spec, options: &SpawnOptions) -> Result<Running, Error> {
         stdout: files.stdout,
         stderr: files.stderr,
         terminal: terminal.map(File::from),
-        note,
+        notes: life.notes(),
         life,
     })
 }

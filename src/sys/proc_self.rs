@@ -4,7 +4,11 @@
 //! Only files are given and what their links say, never a directory of `/proc`: from there a process
 //! would come to the root directories of others. Of the others it sees those in its own. Answered is
 //! who acts as root, for so does this process; to others, as without this, the names do not exist.
+//!
+//! So it is with devices that could not be made, of which there is one each for everybody: these are
+//! opened for all whose memory this process may read.
 
+mod device;
 mod name;
 
 use std::ffi::OsString;
@@ -34,6 +38,8 @@ use crate::sys::proc_self::name::Name;
 use crate::sys::proc_self::name::Whose;
 use crate::sys::seccomp;
 use crate::sys::seccomp::REFER;
+
+pub use crate::sys::proc_self::device::Device;
 
 /// The flags of an open file that a process asks for; others say how its path is walked.
 const OF_FILE: OFlags = OFlags::ACCMODE
@@ -84,25 +90,30 @@ pub fn refer() -> Result<OwnedFd> {
     notify::install(&filter)
 }
 
-/// Answers the calls that arrive until the last process of a sandbox has ended.
-pub fn answer(listener: OwnedFd) {
+/// Answers the calls that arrive until the last process of a sandbox has ended, for which `devices`
+/// could not be made.
+pub fn answer(listener: OwnedFd, devices: &[Device]) {
     let listener = Listener::new(listener);
     while let Some(call) = listener.next() {
-        let answer = look_up(&listener, &call).unwrap_or(Answer::GoOn);
+        let answer = look_up(&listener, &call, devices).unwrap_or(Answer::GoOn);
         listener.answer(&call, &answer);
     }
 }
 
 /// Finds the answer to a call; nothing if that is for the kernel to say.
-fn look_up(listener: &Listener, call: &Call) -> Option<Answer> {
+fn look_up(listener: &Listener, call: &Call, devices: &[Device]) -> Option<Answer> {
     let lookup = Lookup::of(call)?;
     if !may_be_kernels(call.process, lookup.path) {
         return None;
     }
     let caller = Caller::new(call.process).ok()?;
     let path = caller.read_path(lookup.path).ok()?;
-    let asker = Asker::of(&caller, call.process)?;
-    let found = find(&asker, &Name::of(&path)?, lookup.wish)?;
+    let found = match (Name::of(&path)?, lookup.wish) {
+        (Name::Device(name), Wish::Open { flags }) => {
+            device::open(devices, &name, flags)?.map(Found::File)
+        }
+        (name, wish) => find(&Asker::of(&caller, call.process)?, &name, wish)?,
+    };
     // Nothing is given to, or written to the memory of, another process that has its number.
     if !listener.waits(call) {
         return None;

@@ -24,11 +24,11 @@ mod stoppable;
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::AtomicBool;
 use std::thread;
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -168,8 +168,8 @@ pub struct Worker {
     commands: Expected,
     mount_points: MountPoints,
     empty_layer: EmptyLayer,
-    /// Whether it was said which limits of commands hold for less than all of one.
-    is_noted: Arc<AtomicBool>,
+    /// What was said of the limits of commands and of what they go without.
+    noted: Arc<Mutex<HashSet<String>>>,
     /// Who wants to know of layers as soon as they are there.
     layers: Option<UnboundedSender<Layer>>,
 }
@@ -194,7 +194,7 @@ impl Worker {
             networks: Arc::default(),
             mount_points: MountPoints::default(),
             empty_layer: EmptyLayer::default(),
-            is_noted: Arc::default(),
+            noted: Arc::default(),
             layers: None,
         }
     }

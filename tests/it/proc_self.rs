@@ -8,6 +8,7 @@ use crate::support::Feature;
 use crate::support::home::Home;
 use crate::support::home::succeed;
 use crate::support::modes::container;
+use crate::support::modes::container_of_podman;
 use crate::support::require;
 
 fn able() -> bool {
@@ -39,8 +40,13 @@ fn can_contain() -> bool {
 
 /// The same build in a container, where no volume forbids set-user-id files.
 fn contained(home: &Home, lines: &str) -> Command {
+    let container = container(home, &["-e=RBUILD_ROOT=/tmp/store".to_owned()]);
+    build_in(container, home, lines)
+}
+
+fn build_in(container: Command, home: &Home, lines: &str) -> Command {
     home.context(&dockerfile(lines));
-    let mut build = container(home, &["-e=RBUILD_ROOT=/tmp/store".to_owned()]);
+    let mut build = container;
     build.args(["/rbuild", "build", "--progress=plain"]);
     build.args(["--build-context=host=/usr/bin", "/home/context"]);
     build
@@ -112,6 +118,50 @@ fn who_is_not_root_keeps_the_rights_of_programs() {
     let home = Home::new();
     let said = succeed(&mut contained(&home, lines)).stderr;
     assert!(said.contains(" <raised>"), "{said}");
+}
+
+/// The same build where no device can be made.
+fn deviceless(home: &Home, lines: &str) -> String {
+    let container = container_of_podman(home, &["-e=RBUILD_ROOT=/tmp/store".to_owned()]);
+    succeed(&mut build_in(container, home, lines)).stderr
+}
+
+#[test]
+fn devices_that_cannot_be_made_are_opened() {
+    if !can_contain() {
+        return;
+    }
+    let lines = "RUN for name in urandom random; do \
+                     [ $(head -c 16 /dev/$name | wc -c) = 16 ] || exit 1; \
+                     [ \"$(head -c 16 /dev/$name | md5sum)\" != \"$(head -c 16 /dev/$name | md5sum)\" ] || exit 1; done\n\
+                 RUN echo word > /dev/null && [ -z \"$(cat /dev/null)\" ] && [ -e /dev/urandom ] \
+                     && [ $(head -c 5 /dev/zero | wc -c) = 5 ] && ! echo x > /dev/full && [ ! -e /dev/tty ] \
+                     && echo '<opened>'\n\
+                 RUN cd /dev && ! cat urandom && ln -s /dev/random /link && ! cat /link && rm /link && echo '<loud>'\n";
+    let said = deviceless(&Home::new(), lines);
+    assert!(said.contains(" <opened>"), "{said}");
+    assert!(said.contains(" <loud>"), "{said}");
+    assert!(!said.contains("CAP_MKNOD"), "{said}");
+}
+
+#[test]
+fn who_gets_no_devices_is_told_and_finds_no_empty_ones() {
+    if !can_contain() {
+        return;
+    }
+    let lines = "USER 1000\n\
+                 RUN ! head -c 16 /dev/urandom && ! cat /dev/random && ! cat /dev/zero && ! echo x > /dev/full \
+                     && echo word > /dev/null && echo '<refused>'\n\
+                 RUN true\n";
+    let said = deviceless(&Home::new(), lines);
+    assert!(said.contains(" <refused>"), "{said}");
+    assert_eq!(
+        said.matches("warning: there are commands without devices")
+            .count(),
+        1,
+        "{said}"
+    );
+    assert!(said.contains("--cap-add MKNOD"), "{said}");
 }
 
 #[test]

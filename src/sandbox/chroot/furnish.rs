@@ -14,22 +14,21 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use crate::sandbox;
+use crate::sandbox::chroot::system;
+use crate::sandbox::inside;
 use crate::sandbox::inside::report::Problem;
 use crate::sandbox::inside::stub::Place;
 use crate::sandbox::inside::stub::Stubs;
-use crate::sandbox::inside::system;
 use crate::sandbox::spec::Access;
 use crate::sandbox::spec::MountSource;
 use crate::sandbox::spec::Spec;
 use crate::sys::Dir;
 use crate::sys::Error;
 use crate::sys::FileKind;
-use crate::sys::MakeDirs;
 use crate::sys::Owner;
 use crate::sys::Result;
 use crate::sys::Root;
 use crate::sys::Stat;
-use crate::sys::Symlinks;
 use crate::sys::file;
 use crate::sys::loan::Borrower;
 use crate::sys::loan::Loan;
@@ -39,18 +38,6 @@ const ASIDE: &str = "aside";
 
 /// The name of a file in there, once all is taken away: what was not where it had been put.
 const MISPLACED: &str = "misplaced";
-
-/// Parts of `/proc` that say the same to every process, shown as they are now.
-const PROC_FILES: [&str; 8] = [
-    "cpuinfo",
-    "filesystems",
-    "loadavg",
-    "meminfo",
-    "stat",
-    "uptime",
-    "version",
-    "sys/kernel/osrelease",
-];
 
 /// A root file system with things in it that are not its own.
 #[derive(Debug)]
@@ -62,6 +49,8 @@ pub(in crate::sandbox) struct Furnished {
     stubs: Stubs,
     placed: Vec<Placed>,
     misplaced: Vec<String>,
+    /// Whether devices could not be made.
+    pub(super) lacks_devices: bool,
 }
 
 /// One thing that was put somewhere.
@@ -124,6 +113,7 @@ impl Furnished {
             stubs: Stubs::default(),
             placed: Vec::new(),
             misplaced: Vec::new(),
+            lacks_devices: false,
         };
         let done = furnished.furnish(own, spec);
         match done {
@@ -138,15 +128,22 @@ impl Furnished {
 
     fn furnish(&mut self, own: &Path, spec: &Spec) -> std::result::Result<(), Problem> {
         self.place("/proc", Place::Directory, |dir, name| {
-            make_folder(dir, name, 0o555, fill_proc)
+            system::make_proc(dir, name)
         })?;
         self.place("/sys", Place::Directory, |dir, name| {
             dir.make_dir(name, 0o555)
         })?;
+        let mut has_devices = true;
         self.place("/dev", Place::Directory, |dir, name| {
-            make_folder(dir, name, 0o755, system::fill_dev)
+            has_devices = system::make_dev(dir, name)?;
+            Ok(())
         })?;
-        for mount in spec.mounts.iter().filter(|mount| !system::is_dev(mount)) {
+        self.lacks_devices = !has_devices;
+        for mount in spec
+            .mounts
+            .iter()
+            .filter(|mount| !inside::system::is_dev(mount))
+        {
             let target = mount.target.as_str();
             match &mount.source {
                 MountSource::Bind { path, access } => {
@@ -335,41 +332,6 @@ fn forgiving(done: Result<()>) -> Result<bool> {
         Err(error) if error.is_not_found() => Ok(false),
         done => done.map(|()| true),
     }
-}
-
-fn make_folder(
-    dir: &Dir,
-    name: &OsStr,
-    mode: u32,
-    fill: impl FnOnce(&Dir) -> Result<()>,
-) -> Result<()> {
-    dir.make_dir(name, 0o755)?;
-    fill(&dir.open_dir(name)?)?;
-    dir.set_mode(name, mode)
-}
-
-fn fill_proc(proc: &Dir) -> Result<()> {
-    let root = Root::new(proc.try_clone()?);
-    let options = MakeDirs {
-        mode: 0o555,
-        owner: None,
-        modified: None,
-        symlinks: Symlinks::Refuse,
-    };
-    for path in PROC_FILES {
-        // Not every kernel has all of them.
-        let Ok(content) = fs::read(Path::new("/proc").join(path)) else {
-            continue;
-        };
-        let path = Path::new(path);
-        let made = root.make_dirs(path.parent().unwrap_or(Path::new("")), &options)?;
-        let mut file = made
-            .dir
-            .create_file(path.file_name().unwrap_or_default(), 0o444)?;
-        let written = file.write_all(&content);
-        written.map_err(|source| Error::new(format!("write({path:?})"), source))?;
-    }
-    Ok(())
 }
 
 /// Copies a file or a tree as it is; what is neither file, directory nor link is left out.

@@ -21,7 +21,9 @@ pub(in crate::sandbox) fn furnish(inside: &mut Inside) -> Result<(), Problem> {
     family::watch_over()?;
     let spec = &inside.spec;
     if let (Isolation::Chroot { own }, Rootfs::Directory(root)) = (&spec.isolation, &spec.root) {
-        inside.furnished = Some(Furnished::new(root, own, spec)?);
+        let furnished = Furnished::new(root, own, spec)?;
+        inside.lacks_devices = furnished.lacks_devices;
+        inside.furnished = Some(furnished);
     }
     Ok(())
 }

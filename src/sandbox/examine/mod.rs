@@ -61,7 +61,7 @@ pub fn examine(root: &Path, refused: Option<&Error>) -> Vec<Finding> {
             namespaces,
             users::capabilities(),
             users::ranges(),
-            devices(),
+            devices(is_apart),
         ]);
         // Where there are no namespaces, a command can open every device that it can make.
         findings.extend(is_apart.then(groups::device_list));
@@ -151,17 +151,19 @@ fn overlays(root: &Path, is_apart: bool) -> Finding {
     )
 }
 
-fn devices() -> Finding {
+fn devices(is_apart: bool) -> Finding {
     let held = Capabilities::named("MKNOD").is_some_and(Capabilities::are_held);
     let result = match (held, id::is_initial_user_namespace()) {
         (true, true) => Ok("can be made".to_owned()),
-        (_, false) => Ok("those of the machine are shown".to_owned()),
+        _ if is_apart => Ok("those of the machine are shown".to_owned()),
+        (_, false) => Err("cannot be made by root of a user namespace".to_owned()),
         (false, true) => Err("cannot be made: CAP_MKNOD is missing".to_owned()),
     };
     finding("devices", result).unless_good(
-        "without mounts, /dev/null and its like are plain files",
+        "for root, rbuild opens /dev/null, /dev/urandom and their like (from Linux 5.14 on); for other users \
+         /dev/null is a plain file, and the others cannot be opened",
         "docker or podman run --cap-add MKNOD; Kubernetes: securityContext: {capabilities: {add: \
-         [MKNOD]}}",
+         [MKNOD]}}; in a user namespace, what gains namespaces",
     )
 }
 

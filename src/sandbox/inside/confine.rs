@@ -1,9 +1,11 @@
 //! The last steps: what the process gives up before it becomes the program.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use crate::sandbox::inside::Inside;
+use crate::sandbox::inside::report::Lack;
 use crate::sandbox::inside::report::Problem;
 use crate::sandbox::inside::report::Report;
 use crate::sandbox::limits::Processes;
@@ -17,6 +19,7 @@ use crate::sys::Root;
 use crate::sys::alone;
 use crate::sys::id;
 use crate::sys::id::Capabilities;
+use crate::sys::kernel;
 use crate::sys::limit;
 use crate::sys::proc_self;
 use crate::sys::process;
@@ -142,12 +145,26 @@ pub(super) fn filter_calls(inside: &mut Inside) -> Result<(), Problem> {
 /// `EACCES`.
 const NEEDS_NO_NEW_PRIVILEGES: i32 = 13;
 
-/// Where no `/proc` is mounted, rbuild says what it would tell root of itself. Who is not root may need
-/// more rights than his own, which that would take from him, and could not be answered.
+/// Where no `/proc` is mounted, rbuild says what it would tell root of itself, and opens devices that
+/// could not be made. Who is not root may need more rights than his own, which that would take from
+/// him, and could not be answered.
 pub(super) fn show_proc(inside: &mut Inside) -> Result<(), Problem> {
-    if inside.identity().owner.uid != 0 {
-        return Ok(());
+    let lacks_devices = inside.lacks_devices;
+    let is_root = inside.identity().owner.uid == 0;
+    // Somebody else may answer for this container already, or the kernel knows of no such thing.
+    let lookups = is_root.then(refer_lookups).transpose()?.flatten();
+    if let Some(lookups) = &lookups {
+        inside.hand_over(&Report::Lookups { lacks_devices }, lookups)?;
     }
+    let can_be_given = lookups.is_some() && kernel::is_at_least(5, 14);
+    if lacks_devices && !can_be_given {
+        inside.report(&Report::Lacks(Lack::Devices))?;
+    }
+    Ok(())
+}
+
+/// Has calls that look up a path wait for an answer; gives where they arrive, unless that is refused.
+fn refer_lookups() -> Result<Option<OwnedFd>, Problem> {
     let referred = match proc_self::refer() {
         Err(error) if error.errno() == NEEDS_NO_NEW_PRIVILEGES => {
             id::forbid_new_privileges()?;
@@ -155,11 +172,7 @@ pub(super) fn show_proc(inside: &mut Inside) -> Result<(), Problem> {
         }
         referred => referred,
     };
-    match referred {
-        Ok(lookups) => Ok(inside.hand_over(&Report::Lookups, &lookups)?),
-        // Somebody else answers for this container already, or the kernel knows of no such thing.
-        Err(_) => Ok(()),
-    }
+    Ok(referred.ok())
 }
 
 pub(super) fn become_user(inside: &mut Inside) -> Result<(), Problem> {

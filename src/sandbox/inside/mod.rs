@@ -83,6 +83,8 @@ pub(super) struct Inside {
     pub(super) files: Vec<Mount>,
     /// What was put in place where nothing can be mounted.
     pub(super) furnished: Option<Furnished>,
+    /// Whether devices could not be made.
+    pub(super) lacks_devices: bool,
     terminal: Option<tty::Pair>,
     pub(super) in_cwd: bool,
     /// Whether the user namespace knows one user only; later `/proc` may not be what it was.
@@ -199,6 +201,7 @@ impl Inside {
             identity: None,
             files: Vec::new(),
             furnished: None,
+            lacks_devices: false,
             terminal: None,
             in_cwd: false,
             is_alone: alone::is_alone(),
@@ -231,6 +234,11 @@ impl Inside {
     pub(super) fn close_files(&mut self) {
         self.doors.clear();
         process::close([0, 1, 2, self.channel.as_fd().as_raw_fd()]);
+    }
+
+    /// Tells the outside something.
+    pub(super) fn report(&self, report: &Report) -> Result<(), Error> {
+        send(&self.channel, report, None)
     }
 
     /// Tells the outside something, with a file.

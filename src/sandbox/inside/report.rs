@@ -17,7 +17,12 @@ pub(in crate::sandbox) enum Report {
     /// Calls that give files away arrive at the file that comes with this.
     Gifts,
     /// Calls that look up a path arrive at the file that comes with this.
-    Lookups,
+    Lookups {
+        /// Whether devices could not be made.
+        lacks_devices: bool,
+    },
+    /// It goes without this.
+    Lacks(Lack),
     /// These mount points were made and are to be removed afterwards.
     Stubs(Stubs),
     /// The sandbox could not be made.
@@ -27,6 +32,25 @@ pub(in crate::sandbox) enum Report {
         /// Why it failed.
         problem: Problem,
     },
+}
+
+/// What a sandbox goes without, for its user to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::sandbox) enum Lack {
+    /// Devices, which could not be made and which nobody opens for it.
+    Devices,
+}
+
+impl Lack {
+    /// Says what it costs, and what gains it.
+    pub(in crate::sandbox) fn note(self) -> String {
+        match self {
+            Lack::Devices => "there are commands without devices, since none can be made (CAP_MKNOD): what is written to \
+                              /dev/null can be read again, and /dev/zero, /dev/full, /dev/random and /dev/urandom \
+                              cannot be opened (docker or podman run --cap-add MKNOD; see `rbuild doctor`)"
+                .to_owned(),
+        }
+    }
 }
 
 /// Why a step failed.

@@ -20,6 +20,7 @@ use crate::sys::Root;
 use crate::sys::mount::Attributes;
 use crate::sys::mount::Depth;
 use crate::sys::mount::Mount;
+use crate::sys::proc_self::Device;
 
 pub(super) const INERT: Attributes = Attributes {
     read_only: false,
@@ -36,8 +37,8 @@ const NO_DEVICES: Attributes = Attributes {
     no_exec: false,
 };
 
-/// Devices by name and number, as every Docker container has them.
-pub(in crate::sandbox) const DEVICES: [(&str, u32, u32); 6] = [
+/// Devices as every Docker container has them.
+pub(in crate::sandbox) const DEVICES: [Device; 6] = [
     ("null", 1, 3),
     ("zero", 1, 5),
     ("full", 1, 7),
@@ -45,6 +46,9 @@ pub(in crate::sandbox) const DEVICES: [(&str, u32, u32); 6] = [
     ("urandom", 1, 9),
     ("tty", 5, 0),
 ];
+
+/// Those of them that are the same for whoever opens them: all but the terminal.
+pub(in crate::sandbox) const CONSTANTS: &[Device] = DEVICES.split_at(5).0;
 
 /// The size of `/dev/shm` unless another is asked for: Docker's.
 const SHM_BYTES: u64 = 64 << 20;
@@ -83,6 +87,9 @@ impl System {
         let missing = make_devices(&dir)?;
         make_links_and_folders(&dir)?;
         dir.make_dir(PROC, 0o755)?;
+        for name in &missing {
+            dir.create_file(name, 0o666)?;
+        }
         dev.attach_unseen()?;
         let root = Root::new(dir);
         bind_devices(&root, &missing)?;
@@ -193,14 +200,7 @@ fn forbid_more_devices(dev: &Mount, place: &Root) -> Result<(), Error> {
     dev.restrict(NO_DEVICES, Depth::One)
 }
 
-/// Makes what `/dev` has where nothing can be mounted: devices as far as this process may make
-/// them, else files of that name, and no terminals.
-pub(in crate::sandbox) fn fill_dev(dir: &Dir) -> Result<(), Error> {
-    make_devices(dir)?;
-    make_links_and_folders(dir)
-}
-
-fn make_links_and_folders(dir: &Dir) -> Result<(), Error> {
+pub(in crate::sandbox) fn make_links_and_folders(dir: &Dir) -> Result<(), Error> {
     for (name, target) in LINKS {
         dir.symlink(Path::new(target), name)?;
     }
@@ -210,13 +210,12 @@ fn make_links_and_folders(dir: &Dir) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes the devices; returns those that this process may not make, as empty files.
-fn make_devices(dir: &Dir) -> Result<Vec<&'static str>, Error> {
+/// Makes the devices; returns the names of those that this process may not make.
+pub(in crate::sandbox) fn make_devices(dir: &Dir) -> Result<Vec<&'static str>, Error> {
     let mut missing = Vec::new();
     for (name, major, minor) in DEVICES {
         match dir.make_device(name, Node::CharDevice(major, minor), 0o666) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                dir.create_file(name, 0o666)?;
                 missing.push(name);
             }
             made => made?,

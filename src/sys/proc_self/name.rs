@@ -51,6 +51,8 @@ const GENERAL: [&str; 14] = [
 pub(super) enum Name {
     /// `/dev/stdin` and its like: a link that is there, to what is not.
     Standard(u8),
+    /// Something else in `/dev`.
+    Device(String),
     /// The link to the folder of the process that asks.
     Itself,
     /// The link to that of its thread.
@@ -101,6 +103,7 @@ impl Name {
             ["dev", "stdout"] => Some(Name::Standard(1)),
             ["dev", "stderr"] => Some(Name::Standard(2)),
             ["dev", "fd", number] => Some(Name::Within(Whose::Own, format!("fd/{number}"))),
+            ["dev", name] => Some(Name::Device((*name).to_owned())),
             ["proc", rest @ ..] => Name::in_proc(rest),
             _ => None,
         }
@@ -170,6 +173,8 @@ mod tests {
     fn names_are_read() {
         assert_eq!(name("/dev/stderr"), Some(Name::Standard(2)));
         assert_eq!(name("/dev//fd/./63"), within(Whose::Own, "fd/63"));
+        let null = Some(Name::Device("null".to_owned()));
+        assert_eq!(name("/dev/./null"), null);
         assert_eq!(name("/proc/self"), Some(Name::Itself));
         assert_eq!(name("/proc/thread-self"), Some(Name::Thread));
         assert_eq!(name("/proc/self/exe"), within(Whose::Own, "exe"));
@@ -193,7 +198,9 @@ mod tests {
             "/proc",
             "/process",
             "/dev",
-            "/dev/null",
+            "/dev/null/x",
+            "/dev/../dev/null",
+            "dev/null",
             "/proc/kcore",
             "/proc/+1",
             "/proc/01/status",

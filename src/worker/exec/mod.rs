@@ -20,7 +20,7 @@ use std::io;
 use std::io::PipeReader;
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::PoisonError;
 
 use crate::graph::ExecOp;
 use crate::graph::Network;
@@ -249,10 +249,11 @@ fn execute(
         output: Output::Pipe,
     };
     let mut running = sandbox::spawn(spec, &options)?;
-    if let Some(note) = running.note.take()
-        && !worker.is_noted.swap(true, Ordering::Relaxed)
-    {
-        step.sink().warn(note);
+    for note in std::mem::take(&mut running.notes) {
+        let mut noted = worker.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.insert(note.clone()) {
+            step.sink().warn(note);
+        }
     }
     started(running.killer());
     if worker.commands.has_more() {

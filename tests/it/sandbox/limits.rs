@@ -23,7 +23,7 @@ fn limited(script: &str, limits: Limits) -> Option<Case> {
     let mut case = shell("cat /proc/self/cgroup");
     case.spec.limits = limits;
     let grouped = match case.start() {
-        Ok(running) if running.note.is_some() => Err("there are no control groups".to_owned()),
+        Ok(running) if !running.notes.is_empty() => Err("there are no control groups".to_owned()),
         Ok(running) => Ok(finish(running).stdout.contains("/rbuild/")),
         Err(error) => Err(text(&error)),
     };

@@ -83,6 +83,15 @@ pub(crate) fn within<'a>(outer: impl IntoIterator<Item = &'a str>, inner: &Comma
 /// A container with the rights that docker gives by default, to be told the command: the binary is
 /// `/rbuild`, the folder of `home` is `/home`, and the store is below it.
 pub(crate) fn container(home: &Home, more: &[String]) -> Command {
+    contain(home, "--cap-add=MKNOD", more)
+}
+
+/// The same with those that podman gives by default.
+pub(crate) fn container_of_podman(home: &Home, more: &[String]) -> Command {
+    contain(home, "--cap-drop=MKNOD", more)
+}
+
+fn contain(home: &Home, devices: &str, more: &[String]) -> Command {
     fs::create_dir_all(home.path("store")).unwrap();
     // The binary of the tests needs the libraries of the machine.
     let rootfs = home.path("rootfs");
@@ -94,7 +103,7 @@ pub(crate) fn container(home: &Home, more: &[String]) -> Command {
     }
     program::copy(Path::new(RBUILD), &rootfs.join("rbuild"));
     let mut run = podman(home);
-    run.args(["run", "--rm", "--network=host", "--cap-add=MKNOD"])
+    run.args(["run", "--rm", "--network=host", devices])
         .args(["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"])
         .arg(format!("-v={}:/home:ro", home.path("").display()))
         .arg(format!("-v={}:/store", home.path("store").display()))
