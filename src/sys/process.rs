@@ -98,6 +98,14 @@ pub fn signal(pidfd: impl AsFd, number: i32) -> Result<()> {
     }
 }
 
+/// Kills a child that leads a process group of its own, with all who are in that. It must not have been
+/// waited for: its number may be somebody else's then.
+pub fn kill_group(leader: &std::process::Child) -> Result<()> {
+    let number = rustix::process::Pid::from_child(leader);
+    rustix::process::kill_process_group(number, rustix::process::Signal::KILL)
+        .call(|| format!("kill(-{}, SIGKILL)", leader.id()))
+}
+
 /// Becomes a program; returns only if that failed.
 pub fn execute(program: &Path, args: &[CString], env: &[CString]) -> Error {
     let text = format!("execve({program:?})");

@@ -2,7 +2,9 @@
 
 use std::io;
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Child;
 use std::process::Command;
 use std::process::ExitStatus;
 use std::process::Stdio;
@@ -11,6 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::solver::Cancel;
+use crate::sys::process;
 use crate::worker::Error;
 
 /// How often it is asked whether git has ended, or is to end.
@@ -70,7 +73,7 @@ impl Program<'_> {
         let (stdout, stderr) = match aside {
             Ok(both) => both,
             Err(source) => {
-                child.kill().and_then(|()| child.wait()).map_err(missing)?;
+                end(&mut child).map_err(missing)?;
                 return Err(Error::no_thread(source));
             }
         };
@@ -79,8 +82,8 @@ impl Program<'_> {
                 break status;
             }
             if self.cancel.is_canceled() {
-                // What it wrote is not waited for: a helper of its own may still hold the pipe.
-                child.kill().and_then(|()| child.wait()).map_err(missing)?;
+                // What it wrote is not waited for: who left its group may still hold the pipe.
+                end(&mut child).map_err(missing)?;
                 return Err(Error::Canceled);
             }
             thread::sleep(PAUSE);
@@ -102,7 +105,9 @@ impl Program<'_> {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stderr(Stdio::piped())
+            // With those that it starts: git-remote-https, ssh, index-pack.
+            .process_group(0);
         for name in UNWANTED {
             command.env_remove(name);
         }
@@ -136,6 +141,12 @@ impl Program<'_> {
     }
 }
 
+/// Kills git and those that it started, and waits for git.
+fn end(git: &mut Child) -> io::Result<()> {
+    process::kill_group(git).map_err(io::Error::other)?;
+    git.wait().map(drop)
+}
+
 /// The scheme, host and port of a URL.
 fn server(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + "://".len());
@@ -158,11 +169,9 @@ fn aside(pipe: Option<impl Read + Send + 'static>) -> io::Result<JoinHandle<Vec<
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::sync::mpsc;
 
-    use super::Program;
-    use crate::solver::Cancel;
-    use crate::worker::Error;
+    use super::*;
 
     fn program<'a>(folder: &'a Path, cancel: &'a Cancel) -> Program<'a> {
         Program {
@@ -185,15 +194,27 @@ mod tests {
     }
 
     #[test]
-    fn a_canceled_build_waits_for_no_git() {
+    fn a_canceled_build_ends_git_and_those_that_git_started() {
         let folder = tempfile::tempdir().unwrap();
-        let cancel = Cancel::new();
-        cancel.cancel();
-        // It would wait for minutes; what it began itself ends with the folder.
-        std::fs::write(folder.path().join("here"), "").unwrap();
-        let script = "for i in $(seq 3000); do test -e here || exit; sleep 0.1; done";
+        let (line, cancel) = (folder.path().join("line"), Cancel::new());
+        let (tell, told) = mpsc::channel();
+        let canceling = cancel.clone();
+        std::thread::spawn(move || {
+            while !line.exists() {
+                std::thread::sleep(PAUSE);
+            }
+            // That waits for who writes, and this for the end of the last of them.
+            let mut line = std::fs::File::open(line).unwrap();
+            canceling.cancel();
+            tell.send(line.read_to_end(&mut Vec::new())).unwrap();
+        });
+        // If it is not killed, it ends with the folder, or after minutes.
+        let script = "mkfifo line && exec 3>line; \
+                      for i in $(seq 3000); do test -e line || exit; sleep 0.1; done";
         let alias = ["-c", &format!("alias.wait=!{script}"), "wait"];
         let ended = program(folder.path(), &cancel).run(&alias);
         assert!(matches!(ended, Err(Error::Canceled)));
+        let read = told.recv_timeout(Duration::from_secs(60));
+        assert_eq!(read.unwrap().unwrap(), 0);
     }
 }
