@@ -46,8 +46,9 @@ pub(super) fn run(
         // What a user may do shows only there. Where there is no way there, the rest is told.
         refused = Some(rootless::try_to_enter(home, environment));
     }
-    let mut findings = sandbox::examine(&root, refused.as_ref());
-    let ladder = Ladder::new(home.wishes(environment)?, &root);
+    let wishes = home.wishes(environment)?;
+    let mut findings = sandbox::examine(&root, wishes.isolation, refused.as_ref());
+    let ladder = Ladder::new(wishes, &root);
     let choice = match refused {
         Some(refused) => Err(refused),
         None => ladder.choose(),

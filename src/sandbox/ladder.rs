@@ -11,10 +11,12 @@ use crate::sandbox::Error;
 use crate::sandbox::Isolation;
 use crate::sandbox::apart;
 use crate::sandbox::rootless::unmapped;
+use crate::sys;
 use crate::sys::alone;
 use crate::sys::file;
 use crate::sys::id;
 use crate::sys::id::Capabilities;
+use crate::sys::namespace;
 use crate::sys::overlay;
 
 /// How commands are to be kept apart.
@@ -108,6 +110,14 @@ pub(super) fn privileges() -> &'static str {
              Kubernetes: securityContext: {procMount: Unmasked}; on Ubuntu: sysctl \
              kernel.apparmor_restrict_unprivileged_userns=0"
         }
+    }
+}
+
+/// Says what lets namespaces be made where they cannot.
+fn gain(error: &sys::Error) -> &'static str {
+    match error.errno() {
+        namespace::USED_UP => "`rbuild doctor` says how there may be more of them",
+        _ => privileges(),
     }
 }
 
@@ -249,7 +259,7 @@ fn choose_level(wish: IsolationWish) -> Result<(Level, Option<String>), Refusal>
         (IsolationWish::Namespace, Err(error)) => Err(Refusal {
             what: "--isolation=namespace",
             because: error.in_one_line(),
-            remedy: privileges(),
+            remedy: gain(&error),
         }),
         (IsolationWish::Auto, Err(error)) if may_chroot() => {
             let because = format!("namespaces cannot be made ({})", error.in_one_line());
@@ -270,7 +280,7 @@ fn choose_level(wish: IsolationWish) -> Result<(Level, Option<String>), Refusal>
             what: "a sandbox",
             because: error.in_one_line(),
             remedy: match alone::is_alone() {
-                true => privileges(),
+                true => gain(&error),
                 false => LEAST,
             },
         }),

@@ -42,6 +42,9 @@ impl Namespace {
 /// The kernel's error number for what rights, not file modes, forbid.
 pub const FORBIDDEN: i32 = libc::EPERM;
 
+/// The kernel's error number for one namespace more than there may be.
+pub const USED_UP: i32 = libc::ENOSPC;
+
 /// Makes a user namespace of this process's own, and one for mounts; it must have one thread.
 pub fn own_users() -> Result<()> {
     // SAFETY: plain numbers; there is no other thread.

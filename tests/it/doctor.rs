@@ -1,6 +1,7 @@
 //! `rbuild doctor` where something is missing: what is told, and what would gain it.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -130,6 +131,68 @@ fn a_range_that_is_too_small_for_images_is_told() {
     let line = "echo nobody:700001:65536 | sudo tee -a /etc/subuid /etc/subgid";
     assert_eq!(few["remedy"], line, "{few}");
     assert_eq!(doctor(RANGES)["ok"], true);
+}
+
+/// What the doctor finds of this, whatever it says of all.
+fn finding(doctor: &mut Command, name: &str) -> Value {
+    let told = doctor.args(["doctor", "--format=json"]).output().unwrap();
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    let findings = told["findings"].as_array().unwrap();
+    let found = findings.iter().find(|finding| finding["name"] == name);
+    found.unwrap_or_else(|| panic!("{told}")).clone()
+}
+
+#[test]
+fn what_a_directory_for_its_own_sake_gives_up_is_told() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = Home::new();
+    for name in ["network", "overlayfs"] {
+        let mut doctor = home.rbuild();
+        let told = finding(doctor.env("RBUILD_ISOLATION", "chroot"), name);
+        assert_eq!(told["ok"], false, "{told}");
+        assert_ne!(told["costs"], "", "{told}");
+        assert_eq!(told["remedy"], "leave out --isolation=chroot", "{told}");
+    }
+}
+
+#[test]
+fn what_it_costs_that_no_device_can_be_made_is_told() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = Home::new();
+    let lacking = ["setpriv", "--bounding-set=-mknod", "--inh-caps=-mknod"];
+    let told = |isolation| {
+        let mut doctor = within(lacking, &home.rbuild());
+        finding(doctor.env("RBUILD_ISOLATION", isolation), "devices")
+    };
+    let apart = told("namespace");
+    assert_eq!(apart["ok"], false, "{apart}");
+    let costs = apart["costs"].as_str().unwrap();
+    assert!(costs.contains("mknod fails in a RUN"), "{apart}");
+    let below = told("chroot");
+    let costs = below["costs"].as_str().unwrap();
+    assert!(
+        costs.contains("for root, rbuild opens /dev/null"),
+        "{below}"
+    );
+}
+
+#[test]
+fn the_setting_that_allows_no_more_namespaces_is_told() {
+    if !require(&NEEDS) {
+        return;
+    }
+    let home = Home::new();
+    // Of the user namespace only.
+    let script = "echo 0 > /proc/sys/user/max_mnt_namespaces && exec \"$@\"";
+    let mut doctor = within(["unshare", "-r", "sh", "-c", script, "sh"], &home.rbuild());
+    let told = finding(&mut doctor, "namespaces");
+    assert_eq!(told["ok"], false, "{told}");
+    let line = "sudo sysctl user.max_mnt_namespaces=28633";
+    assert_eq!(told["remedy"], line, "{told}");
 }
 
 #[test]

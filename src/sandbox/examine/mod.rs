@@ -9,6 +9,7 @@ mod users;
 use std::path::Path;
 
 use crate::sandbox::Error;
+use crate::sandbox::IsolationWish;
 use crate::sandbox::apart;
 use crate::sandbox::cgroup::Parents;
 use crate::sandbox::ladder;
@@ -18,11 +19,15 @@ use crate::sys::file;
 use crate::sys::id;
 use crate::sys::id::Capabilities;
 use crate::sys::kernel;
+use crate::sys::namespace;
 use crate::sys::overlay;
 use crate::sys::process;
 
 /// What it costs where there is neither a build nor a run.
 const NOTHING: &str = "nothing can be built or run";
+
+/// What it costs that nothing is mounted by overlayfs.
+const COPIED: &str = "root file systems are copied, once for each chain of RUNs";
 
 /// The name of the finding without which there is neither.
 const STORE: &str = "store";
@@ -45,10 +50,10 @@ pub struct Finding {
     pub remedy: String,
 }
 
-/// Looks at everything that has a say. `root` is the store; `refused` is why this process could not
-/// [become root of a user namespace](crate::sandbox::enter), if it tried.
+/// Looks at everything that has a say on what is wished for. `root` is the store; `refused` is why this
+/// process could not [become root of a user namespace](crate::sandbox::enter), if it tried.
 #[must_use]
-pub fn examine(root: &Path, refused: Option<&Error>) -> Vec<Finding> {
+pub fn examine(root: &Path, wish: IsolationWish, refused: Option<&Error>) -> Vec<Finding> {
     // What is tried with groups leaves none.
     let _parents = Parents::keep();
     let store = store(root);
@@ -56,7 +61,8 @@ pub fn examine(root: &Path, refused: Option<&Error>) -> Vec<Finding> {
     // Nobody else can do any of this.
     if id::effective().uid == 0 {
         let namespaces = namespaces();
-        let is_apart = namespaces.is_good;
+        let is_given_up = namespaces.is_good && wish == IsolationWish::Chroot;
+        let is_apart = namespaces.is_good && !is_given_up;
         findings.extend([
             namespaces,
             users::capabilities(),
@@ -65,8 +71,16 @@ pub fn examine(root: &Path, refused: Option<&Error>) -> Vec<Finding> {
         ]);
         // Where there are no namespaces, a command can open every device that it can make.
         findings.extend(is_apart.then(groups::device_list));
-        findings.extend([groups::limits(is_apart), network::way_out(is_apart)]);
-        findings.extend(store.is_good.then(|| overlays(root, is_apart)));
+        findings.push(groups::limits(is_apart));
+        if is_given_up {
+            findings.extend([
+                given_up("network", network::MACHINES),
+                given_up("overlayfs", COPIED),
+            ]);
+        } else {
+            findings.push(network::way_out(is_apart));
+            findings.extend(store.is_good.then(|| overlays(root, is_apart)));
+        }
     }
     if store.is_good {
         findings.extend([sharing(root), space(root)]);
@@ -112,6 +126,12 @@ impl Finding {
     }
 }
 
+/// What nobody is to use, whether it is possible or not.
+fn given_up(name: &'static str, costs: &str) -> Finding {
+    let found = "not used: --isolation=chroot".to_owned();
+    finding(name, Err(found)).unless_good(costs, "leave out --isolation=chroot")
+}
+
 fn kernel() -> Finding {
     let result = match kernel::is_at_least(5, 12) {
         true => Ok(kernel::release()),
@@ -128,12 +148,13 @@ fn namespaces() -> Finding {
              protection of other processes of the container"
         }
     };
-    let tried = apart::try_namespaces().map_err(|error| error.in_one_line());
-    finding(
-        "namespaces",
-        tried.map(|()| "can be made, and mounted in".to_owned()),
-    )
-    .unless_good(costs, ladder::privileges())
+    let tried = apart::try_namespaces();
+    let remedy = match &tried {
+        Err(error) if error.errno() == namespace::USED_UP => users::raise_quotas(),
+        _ => ladder::privileges().to_owned(),
+    };
+    let result = tried.map(|()| "can be made, and mounted in".to_owned());
+    finding("namespaces", result.map_err(|error| error.in_one_line())).unless_good(costs, remedy)
 }
 
 fn overlays(root: &Path, is_apart: bool) -> Finding {
@@ -145,23 +166,26 @@ fn overlays(root: &Path, is_apart: bool) -> Finding {
         }
         false => "as for namespaces; in a container, also have the store (--root) on a volume",
     };
-    finding("overlayfs", tried.map(|()| "can be mounted".to_owned())).unless_good(
-        "root file systems are copied, once for each chain of RUNs",
-        remedy,
-    )
+    finding("overlayfs", tried.map(|()| "can be mounted".to_owned())).unless_good(COPIED, remedy)
 }
 
 fn devices(is_apart: bool) -> Finding {
     let held = Capabilities::named("MKNOD").is_some_and(Capabilities::are_held);
-    let result = match (held, id::is_initial_user_namespace()) {
-        (true, true) => Ok("can be made".to_owned()),
-        _ if is_apart => Ok("those of the machine are shown".to_owned()),
-        (_, false) => Err("cannot be made by root of a user namespace".to_owned()),
-        (false, true) => Err("cannot be made: CAP_MKNOD is missing".to_owned()),
+    let result = match (held, id::is_initial_user_namespace(), is_apart) {
+        (true, true, _) => Ok("can be made".to_owned()),
+        (_, false, true) => Ok("those of the machine are shown".to_owned()),
+        (_, false, false) => Err("cannot be made by root of a user namespace".to_owned()),
+        (false, true, _) => Err("cannot be made: CAP_MKNOD is missing".to_owned()),
+    };
+    let costs = match is_apart {
+        true => "mknod fails in a RUN, and the devices of an image are empty files there",
+        false => {
+            "for root, rbuild opens /dev/null, /dev/urandom and their like (from Linux 5.14 on); for other users \
+             /dev/null is a plain file, and the others cannot be opened"
+        }
     };
     finding("devices", result).unless_good(
-        "for root, rbuild opens /dev/null, /dev/urandom and their like (from Linux 5.14 on); for other users \
-         /dev/null is a plain file, and the others cannot be opened",
+        costs,
         "docker or podman run --cap-add MKNOD; Kubernetes: securityContext: {capabilities: {add: \
          [MKNOD]}}; in a user namespace, what gains namespaces",
     )

@@ -17,21 +17,26 @@ use crate::sys::namespace;
 /// What every program that leads a network outside needs.
 const TUN: &str = "/dev/net/tun";
 
-/// Makes such a network.
+/// What it costs that they get none.
+pub(super) const MACHINES: &str = "commands run on the network of this machine";
+
+/// Makes such a network, if commands can be put on it.
 pub(super) fn way_out(is_apart: bool) -> Finding {
+    if !is_apart {
+        let found = "without namespaces there is none but this machine's".to_owned();
+        return finding("network", Err(found)).unless_good(MACHINES, gain(false));
+    }
     let opened = Outbound::open(|| true);
     let costs = match &opened {
         Err(Error::NetworkLate { .. }) => "commands fail, unless with --network=host",
-        _ => "commands run on the network of this machine",
+        _ => MACHINES,
     };
     let remedy = match &opened {
         Ok(_) => String::new(),
         Err(error @ Error::NetworkLate { .. }) => error.hint().unwrap_or_default().to_owned(),
         Err(error) => {
             let own = gain_itself(error).into_iter();
-            own.chain([gain(is_apart)])
-                .collect::<Vec<_>>()
-                .join("; or ")
+            own.chain([gain(true)]).collect::<Vec<_>>().join("; or ")
         }
     };
     let result = opened

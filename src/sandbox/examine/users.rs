@@ -15,10 +15,18 @@ use crate::sys::process;
 
 /// What keeps users from making user namespaces: a setting, the value that does, and one that does
 /// not.
-const SETTINGS: [(&str, &str, &str); 3] = [
-    ("user.max_user_namespaces", "0", "28633"),
+const SETTINGS: [(&str, &str, &str); 2] = [
     ("kernel.unprivileged_userns_clone", "0", "1"),
     ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
+];
+
+/// How many namespaces there may be of each kind that a sandbox has.
+const QUOTAS: [(&str, &str, &str); 5] = [
+    ("user.max_user_namespaces", "0", "28633"),
+    ("user.max_mnt_namespaces", "0", "28633"),
+    ("user.max_pid_namespaces", "0", "28633"),
+    ("user.max_ipc_namespaces", "0", "28633"),
+    ("user.max_uts_namespaces", "0", "28633"),
 ];
 
 pub(super) fn user(refused: Option<&Error>) -> Finding {
@@ -36,23 +44,41 @@ pub(super) fn user(refused: Option<&Error>) -> Finding {
     finding("user", result).unless_good("nothing can be run", remedy)
 }
 
+/// Gives the line that lets there be more namespaces.
+pub(super) fn raise_quotas() -> String {
+    let line = right(&QUOTAS);
+    line.unwrap_or_else(|| {
+        "raise what is used up, on the machine: sudo sysctl user.max_mnt_namespaces=N, or that of \
+         user, pid, ipc or uts"
+            .to_owned()
+    })
+}
+
 fn allow_user_namespaces() -> String {
     if process::status("Seccomp").is_some_and(|mode| mode != "0") {
+        if let Some(line) = right(&QUOTAS) {
+            return line;
+        }
         return "docker run --user 0, or --security-opt seccomp=unconfined --security-opt \
                 systempaths=unconfined; Kubernetes: securityContext: {runAsUser: 0}, or \
                 {seccompProfile: {type: Unconfined}, procMount: Unmasked}"
             .to_owned();
     }
+    let all = [&QUOTAS[..], &SETTINGS].concat();
+    right(&all).unwrap_or_else(|| "run rbuild as root".to_owned())
+}
+
+/// Gives the line that sets right those settings that are wrong; nothing if none is.
+fn right(settings: &[(&str, &str, &str)]) -> Option<String> {
     let is_wrong = |(name, wrong, _): &&(&str, &str, &str)| {
         let path = Path::new("/proc/sys").join(name.replace('.', "/"));
         fs::read_to_string(path).is_ok_and(|value| value.trim() == *wrong)
     };
-    let wrong = SETTINGS.iter().filter(is_wrong);
-    let words = wrong.map(|(name, _, right)| format!(" {name}={right}"));
-    match words.collect::<String>() {
-        none if none.is_empty() => "run rbuild as root".to_owned(),
-        words => format!("sudo sysctl{words}"),
-    }
+    let wrong = settings.iter().filter(is_wrong);
+    let words: String = wrong
+        .map(|(name, _, right)| format!(" {name}={right}"))
+        .collect();
+    (!words.is_empty()).then(|| format!("sudo sysctl{words}"))
 }
 
 pub(super) fn capabilities() -> Finding {
