@@ -56,6 +56,7 @@ pub use container::find;
 pub use container::list;
 pub use container::log_of;
 pub use error::Error;
+pub use keeper::Stopping;
 pub use log::LogReader;
 pub use log::open_log;
 pub use request::Port;

@@ -1,5 +1,6 @@
 //! `rbuild ps`, `logs`, `stop` and `rm`: what became of `rbuild run -d`.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::process::ExitCode;
 use std::thread;
@@ -183,9 +184,21 @@ pub(super) fn stop(
 ) -> Result<ExitCode, Error> {
     let root = home.root(environment);
     let patience = Duration::from_secs(arguments.seconds.into());
-    each(&arguments.containers, |text| {
-        run::find(&root, text)?.stop(&root, patience)
-    })
+    let mut asked = HashSet::new();
+    // All at once: none waits for another to heed it.
+    let stopping = arguments.containers.iter().map(|text| {
+        let container = run::find(&root, text)?;
+        // More wishes than one are taken for impatience.
+        match asked.insert(container.id.clone()) {
+            true => container.ask_to_end(&root),
+            false => Ok(None),
+        }
+    });
+    let stopping: Vec<_> = stopping.collect();
+    let ended = stopping
+        .into_iter()
+        .map(|asked| asked?.map_or(Ok(()), |it| it.end(patience)));
+    each(&arguments.containers, ended)
 }
 
 /// Forgets containers.
@@ -195,25 +208,28 @@ pub(super) fn remove(
     environment: &Environment,
 ) -> Result<ExitCode, Error> {
     let root = home.root(environment);
-    each(&arguments.containers, |text| {
+    let removed = arguments.containers.iter().map(|text| {
         let mut container = run::find(&root, text)?;
         if arguments.force {
-            container.stop(&root, Duration::ZERO)?;
+            if let Some(stopping) = container.ask_to_end(&root)? {
+                stopping.end(Duration::ZERO)?;
+            }
             container.is_running = false;
         }
         container.remove(&root)
-    })
+    });
+    each(&arguments.containers, removed)
 }
 
 /// Does something to each container and names those that it was done to. One that it fails for does
 /// not keep it from the others.
 fn each(
     containers: &[String],
-    act: impl Fn(&str) -> Result<(), run::Error>,
+    acts: impl Iterator<Item = Result<(), run::Error>>,
 ) -> Result<ExitCode, Error> {
     let mut code = ExitCode::SUCCESS;
-    for text in containers {
-        match act(text) {
+    for (text, done) in containers.iter().zip(acts) {
+        match done {
             Ok(()) => print::line(text)?,
             Err(error) => {
                 report::error(&Error::Run(error));

@@ -14,13 +14,13 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde::Serialize;
 
 use crate::run::Error;
 use crate::run::keeper;
+use crate::run::keeper::Stopping;
 use crate::sandbox::Exceeded;
 use crate::sandbox::ExitStatus;
 use crate::sys::file::make_private_dir;
@@ -103,12 +103,12 @@ impl Container {
         write(&folder, self)
     }
 
-    /// Asks its program to end, and has it killed when the time is over.
+    /// Asks its program to end; none if it has ended.
     ///
     /// # Errors
-    /// [`Error::OutOfSight`], [`Error::Signal`] or [`Error::Undying`]: then it runs.
-    pub fn stop(&self, root: &Path, patience: Duration) -> Result<(), Error> {
-        keeper::stop(&folder_of(root, &self.id), &self.name, patience)
+    /// [`Error::OutOfSight`] or [`Error::Signal`].
+    pub fn ask_to_end(&self, root: &Path) -> Result<Option<Stopping>, Error> {
+        keeper::ask_to_end(&folder_of(root, &self.id), &self.name)
     }
 
     /// Forgets it, with what it wrote.

@@ -62,32 +62,61 @@ fn is_held(file: &File) -> bool {
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
-/// Asks the keeper of a container to end, which it passes on; when the time is over, has it kill the
-/// program and clear away what it made. The program ends even if the keeper cannot do that.
-pub(super) fn stop(folder: &Path, name: &str, patience: Duration) -> Result<(), Error> {
+/// A container that was asked to end.
+#[derive(Debug)]
+#[must_use]
+pub struct Stopping {
+    keeper: OwnedFd,
+    name: String,
+    since: Instant,
+}
+
+/// Asks the keeper of a container to end, which it passes on; none if there is none any more.
+pub(super) fn ask_to_end(folder: &Path, name: &str) -> Result<Option<Stopping>, Error> {
     let Some(keeper) = find(folder, name)? else {
-        return Ok(());
+        return Ok(None);
     };
-    let [first, others @ ..] = signal::wishes();
-    let attempts: [(&[i32], Duration); 3] = [
-        (&[first], patience),
-        (&others, CLEARING),
-        (&[process::KILL], DYING),
-    ];
-    for (signals, time) in attempts {
-        for number in signals {
-            process::signal(&keeper, *number).map_err(|source| Error::Signal {
-                name: name.to_owned(),
-                source,
-            })?;
-        }
-        if file::is_readable_within(&keeper, time) {
-            return Ok(());
-        }
-    }
-    Err(Error::Undying {
+    let stopping = Stopping {
+        keeper,
         name: name.to_owned(),
-    })
+        since: Instant::now(),
+    };
+    let [first, ..] = signal::wishes();
+    stopping.send(&[first])?;
+    Ok(Some(stopping))
+}
+
+impl Stopping {
+    /// Waits for the end. When the time is over, has the keeper kill the program and clear away what it
+    /// made; the program ends even if the keeper cannot do that.
+    ///
+    /// # Errors
+    /// [`Error::Signal`] or [`Error::Undying`]: then it runs.
+    pub fn end(&self, patience: Duration) -> Result<(), Error> {
+        let [_asked, others @ ..] = signal::wishes();
+        let left = patience.saturating_sub(self.since.elapsed());
+        let attempts: [(&[i32], Duration); 3] =
+            [(&[], left), (&others, CLEARING), (&[process::KILL], DYING)];
+        for (signals, time) in attempts {
+            self.send(signals)?;
+            if file::is_readable_within(&self.keeper, time) {
+                return Ok(());
+            }
+        }
+        Err(Error::Undying {
+            name: self.name.clone(),
+        })
+    }
+
+    fn send(&self, signals: &[i32]) -> Result<(), Error> {
+        let sent = signals
+            .iter()
+            .try_for_each(|number| process::signal(&self.keeper, *number));
+        sent.map_err(|source| Error::Signal {
+            name: self.name.clone(),
+            source,
+        })
+    }
 }
 
 /// Takes hold of the keeper; none if there is none any more.

@@ -92,6 +92,32 @@ fn who_is_not_there_keeps_nobody_from_being_stopped_and_forgotten() {
 }
 
 #[test]
+fn none_waits_for_another_to_be_stopped() {
+    let Some(home) = Home::new() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let volume = format!("-v={}:/v", folder.path().display());
+    let traps = [
+        ("one", "until test -e /v/asked; do sleep 0.05; done"),
+        ("two", "touch /v/asked"),
+    ];
+    for (name, trap) in traps {
+        let script =
+            format!("trap '{trap}; exit 5' TERM; touch /v/{name}; while :; do sleep 0.05; done");
+        let flags = ["run", "-d", "--name", name, &volume];
+        let started = home.rbuild(&[&flags[..], &["box", "sh", "-c", &script]].concat());
+        assert!(started.status.success(), "{started:?}");
+        wait_until("it can be asked", || folder.path().join(name).exists());
+    }
+    // The same one is not asked more than once, which would have it killed.
+    let again = ["stop", "-t=100", "one", "one", "one", "two"];
+    let stopped = home.rbuild(&again);
+    assert_eq!(stopped.stdout, b"one\none\none\ntwo\n", "{stopped:?}");
+    let listed = String::from_utf8(home.rbuild(&["ps", "-a"]).stdout).unwrap();
+    assert_eq!(listed.matches("exited (5)").count(), 2, "{listed}");
+    assert!(home.rbuild(&["rm", "one", "two"]).status.success());
+}
+
+#[test]
 fn the_command_of_the_image_is_listed_where_no_other_was_given() {
     let Some(home) = Home::new() else { return };
     for (args, command) in [
