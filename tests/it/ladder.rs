@@ -279,11 +279,20 @@ fn a_user_without_ranges_runs_what_another_user_is_to_run() {
     let dockerfile = "FROM scratch\nCOPY --from=host busybox /bin/\n\
                       RUN [\"/bin/busybox\", \"ln\", \"-s\", \"/dev/stdout\", \"/log\"]\n\
                       RUN [\"/bin/busybox\", \"chown\", \"33:33\", \"/log\"]\nUSER 7:8\n\
-                      RUN [\"/bin/busybox\", \"sh\", \"-ec\", \"echo 1; echo 2 > /dev/stdout\"]\n";
+                      RUN [\"/bin/busybox\", \"sh\", \"-ec\", \"echo 1; echo 2 > /dev/stdout\"]\n\
+                      RUN [\"/bin/busybox\", \"true\"]\n";
     fs::write(folder.path().join("context/Dockerfile"), dockerfile).unwrap();
-    let mut rbuild = as_user(folder.path(), "");
-    rbuild.args(["build", "-q", "--build-context", "host=/bin"]);
-    succeed(rbuild.arg(folder.path().join("context")));
+    let build = || {
+        let mut rbuild = as_user(folder.path(), "");
+        rbuild.args(["build", "--progress=plain", "--build-context=host=/bin"]);
+        succeed(rbuild.arg(folder.path().join("context"))).stderr
+    };
+    // It is said once, and not by a build that runs nothing.
+    let warning = "warning: commands of other users run as root, since ";
+    for count in [1, 0] {
+        let said = build();
+        assert_eq!(said.matches(warning).count(), count, "{said}");
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::sandbox::spec::Mount;
 use crate::sandbox::spec::MountSource;
 use crate::sandbox::spec::Security;
 use crate::sandbox::spec::Spec;
+use crate::sys::Owner;
 use crate::sys::Root;
 use crate::sys::alone;
 use crate::sys::id;
@@ -84,13 +85,17 @@ pub(super) fn ease_apt(inside: &mut Inside) -> Result<(), Problem> {
 /// Where the user namespace knows one user only, becoming another seems to work, which what follows
 /// relies on; files given to another are his as far as the outside can remember it.
 pub(super) fn pretend_users(inside: &mut Inside) -> Result<(), Problem> {
-    match inside.is_alone {
-        true => match alone::pretend()? {
-            Some(gifts) => Ok(inside.hand_over(&Report::Gifts, &gifts)?),
-            None => Ok(()),
-        },
-        false => Ok(()),
+    if !inside.is_alone {
+        return Ok(());
     }
+    if let Some(gifts) = alone::pretend()? {
+        inside.hand_over(&Report::Gifts, &gifts)?;
+    }
+    let Owner { uid, gid } = inside.identity().owner;
+    if (uid, gid) != (0, 0) {
+        inside.report(&Report::Lacks(Lack::User))?;
+    }
+    Ok(())
 }
 
 /// The capabilities that root has in the sandbox.

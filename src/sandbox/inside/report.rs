@@ -6,7 +6,9 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::sandbox::inside::stub::Stubs;
+use crate::sandbox::rootless::unmapped;
 use crate::sys;
+use crate::sys::id_map::IdMap;
 
 /// A message from the inside. After `Ready` the line closes when the program was executed, or
 /// `Failed` follows.
@@ -39,6 +41,8 @@ pub(in crate::sandbox) enum Report {
 pub(in crate::sandbox) enum Lack {
     /// Devices, which could not be made and which nobody opens for it.
     Devices,
+    /// The user that it was to be, of whom the user namespace does not know.
+    User,
 }
 
 impl Lack {
@@ -49,6 +53,10 @@ impl Lack {
                               /dev/null can be read again, and /dev/zero, /dev/full, /dev/random and /dev/urandom \
                               cannot be opened (docker or podman run --cap-add MKNOD; see `rbuild doctor`)"
                 .to_owned(),
+            Lack::User => {
+                let because = unmapped::why(&IdMap::own_users()).because;
+                format!("commands of other users run as root, since {because} (see `rbuild doctor`)")
+            }
         }
     }
 }
