@@ -37,7 +37,7 @@
 //! | user namespaces | 3.8 | any user is root of one | root is needed |
 //! | overlay `userxattr` | 5.11 | overlays in a user namespace | root file systems are copied |
 //! | `PR_SET_CHILD_SUBREAPER` | 3.4 | without a process namespace, all a command started is found | refused |
-//! | `mknod` of devices | - | `/dev/null` and its like | the host's devices are shown |
+//! | `mknod` of devices | - | `/dev/null` and its like | the host's devices are shown; without mounts, opened for root alone |
 //! | session keyrings | 2.6.10 | keys of its own | the user's keys are shared |
 //!
 //! Start reading at [`Spec`], then `inside/mod.rs`.
