@@ -57,6 +57,8 @@ pub(super) enum LookupForm {
     Open,
     /// `openat`.
     OpenAt,
+    /// `creat`.
+    Create,
     /// `readlink`.
     ReadLink,
     /// `readlinkat`.
@@ -81,6 +83,7 @@ const X86_64: Abi = Abi {
     lookups: &[
         looks(2, LookupForm::Open),
         looks(257, LookupForm::OpenAt),
+        looks(85, LookupForm::Create),
         looks(89, LookupForm::ReadLink),
         looks(267, LookupForm::ReadLinkAt),
     ],
@@ -129,10 +132,11 @@ const USERS_32: [u32; 18] = [
     23, 46, 70, 71, 81, 138, 139, 164, 170, 203, 204, 206, 208, 210, 213, 214, 215, 216,
 ];
 
-const fn lookups_32(open_at: u32, read_link_at: u32) -> [Looks; 4] {
+const fn lookups_32(open_at: u32, read_link_at: u32) -> [Looks; 5] {
     [
         looks(5, LookupForm::Open),
         looks(open_at, LookupForm::OpenAt),
+        looks(8, LookupForm::Create),
         looks(85, LookupForm::ReadLink),
         looks(read_link_at, LookupForm::ReadLinkAt),
     ]
@@ -199,6 +203,7 @@ mod tests {
             let names = [
                 ("open", LookupForm::Open),
                 ("openat", LookupForm::OpenAt),
+                ("creat", LookupForm::Create),
                 ("readlink", LookupForm::ReadLink),
                 ("readlinkat", LookupForm::ReadLinkAt),
             ];

@@ -27,6 +27,7 @@ use crate::sys::error::Call as _;
 use crate::sys::notify::Answer;
 use crate::sys::notify::Call;
 use crate::sys::notify::Listener;
+use crate::sys::notify::low;
 use crate::sys::remember;
 use crate::sys::told::Told;
 
@@ -133,11 +134,6 @@ impl Gift {
             gid: id(gid),
         })
     }
-}
-
-/// The half of an argument that counts where 32 bits are expected.
-fn low(argument: u64) -> u32 {
-    (argument & u64::from(u32::MAX)) as u32
 }
 
 /// Finds what a call names; nothing if it is the kernel's own.

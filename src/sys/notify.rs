@@ -183,3 +183,8 @@ impl Listener {
         unsafe { libc::ioctl(self.0.as_raw_fd(), request, value) >= 0 }
     }
 }
+
+/// The half of an argument that counts where 32 bits are expected.
+pub(super) fn low(argument: u64) -> u32 {
+    (argument & u64::from(u32::MAX)) as u32
+}

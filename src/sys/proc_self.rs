@@ -10,18 +10,15 @@
 
 mod device;
 mod name;
+mod shown;
+mod status;
 
-use std::ffi::OsString;
-use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
 use std::path::PathBuf;
 
 use rustix::fs::Mode;
 use rustix::fs::OFlags;
-use rustix::fs::ResolveFlags;
 use rustix::io::Errno;
 
 use crate::sys::Result;
@@ -33,24 +30,20 @@ use crate::sys::notify;
 use crate::sys::notify::Answer;
 use crate::sys::notify::Call;
 use crate::sys::notify::Listener;
-use crate::sys::proc_self::name::Kind;
+use crate::sys::notify::low;
 use crate::sys::proc_self::name::Name;
 use crate::sys::proc_self::name::Whose;
+use crate::sys::proc_self::shown::FOLDER;
+use crate::sys::proc_self::shown::Shown;
+use crate::sys::proc_self::shown::open_file;
+use crate::sys::proc_self::status::Status;
 use crate::sys::seccomp;
 use crate::sys::seccomp::REFER;
 
 pub use crate::sys::proc_self::device::Device;
 
-/// The flags of an open file that a process asks for; others say how its path is walked.
-const OF_FILE: OFlags = OFlags::ACCMODE
-    .union(OFlags::TRUNC)
-    .union(OFlags::APPEND)
-    .union(OFlags::NONBLOCK)
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::PATH);
-
-/// How a folder is opened for what is in it.
-const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+/// What `creat` opens a file with.
+const CREATED: OFlags = OFlags::CREATE.union(OFlags::WRONLY).union(OFlags::TRUNC);
 
 /// A call that looks something up by its path.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +56,7 @@ struct Lookup {
 #[derive(Debug, Clone, Copy)]
 enum Wish {
     Open { flags: OFlags },
-    ReadLink { buffer: u64, size: usize },
+    ReadLink { buffer: u64, size: i32 },
 }
 
 /// What was found, before it is sure that it was the right process that was looked at.
@@ -125,6 +118,9 @@ fn look_up(listener: &Listener, call: &Call, devices: &[Device]) -> Option<Answe
             closes_on_exec: flags.contains(OFlags::CLOEXEC),
         },
         (Ok(Found::Link(path)), Wish::ReadLink { buffer, size }) => {
+            let Some(size) = usize::try_from(size).ok().filter(|size| *size > 0) else {
+                return Some(Answer::Failure(libc::EINVAL));
+            };
             let bytes = path.as_os_str().as_bytes();
             let bytes = &bytes[..bytes.len().min(size)];
             match caller.write(buffer, bytes) {
@@ -159,7 +155,7 @@ fn find(asker: &Asker, name: &Name, wish: Wish) -> Option<rustix::io::Result<Fou
         }
         (Name::General(path), Wish::Open { flags }) => {
             let proc = rustix::fs::open("/proc", FOLDER, Mode::empty()).ok()?;
-            open_file(&proc, path, flags)
+            open_file((&proc, path), flags, OFlags::RDONLY)
         }
         (Name::Folder(whose), Wish::ReadLink { .. }) => {
             Shown::to(asker, whose).map(|_| Err(Errno::INVAL))
@@ -175,119 +171,6 @@ fn find(asker: &Asker, name: &Name, wish: Wish) -> Option<rustix::io::Result<Fou
     }
 }
 
-/// A process that another may see.
-struct Shown<'a> {
-    /// Its folder: what is there is its own even if another has its number by now.
-    folder: OwnedFd,
-    asker: &'a Asker,
-}
-
-impl<'a> Shown<'a> {
-    /// Looks for a process; nothing if there is none in the same root directory.
-    fn to(asker: &'a Asker, whose: &Whose) -> Option<Shown<'a>> {
-        let number = match whose {
-            Whose::Own | Whose::Threads => asker.process,
-            Whose::Of(number) => *number,
-        };
-        let folder = format!("/proc/{number}");
-        let folder = rustix::fs::open(folder, FOLDER, Mode::empty()).ok()?;
-        let shown = Shown { folder, asker };
-        (shown.says("root").ok()? == asker.root).then_some(shown)
-    }
-
-    fn find(&self, path: &str, wish: Wish) -> Option<rustix::io::Result<Found>> {
-        match (Kind::of(path)?, wish) {
-            (Kind::Link, Wish::Open { flags }) => Some(self.open_link(path, flags)),
-            (Kind::Link, Wish::ReadLink { .. }) => Some(self.read_link(path)),
-            (Kind::File, Wish::ReadLink { .. }) => Some(Err(Errno::INVAL)),
-            (Kind::File, Wish::Open { flags }) => open_file(&self.folder, path, flags),
-        }
-    }
-
-    /// Opens again what a process has open, its program, or a directory that it is in. What is opened
-    /// is never waited for: another process that reads may come only when this one answers.
-    fn open_link(&self, link: &str, flags: OFlags) -> rustix::io::Result<Found> {
-        let asked = flags.intersection(OF_FILE);
-        if !self.may_open(link, asked) {
-            return Err(Errno::ACCESS);
-        }
-        let now = OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-        let file = rustix::fs::openat(&self.folder, link, asked | now, Mode::empty())?;
-        if !asked.intersects(OFlags::NONBLOCK | OFlags::PATH) {
-            let flags = rustix::fs::fcntl_getfl(&file)?;
-            rustix::fs::fcntl_setfl(&file, flags.difference(OFlags::NONBLOCK))?;
-        }
-        Ok(Found::File(file))
-    }
-
-    /// Tells whether what a link leads to is below the root directory, or may be used like this
-    /// already: what came from outside to be read, nobody is to write.
-    fn may_open(&self, link: &str, asked: OFlags) -> bool {
-        if matches!(self.inside(link), Ok(Some(_))) {
-            return true;
-        }
-        let Some(has) = self.open_flags(link) else {
-            return false;
-        };
-        let (mode, asked) = (has & OFlags::ACCMODE, asked & OFlags::ACCMODE);
-        !has.contains(OFlags::PATH) && (mode == asked || mode == OFlags::RDWR)
-    }
-
-    /// The flags of an open file; nothing of what a process has in another way.
-    fn open_flags(&self, link: &str) -> Option<OFlags> {
-        let (before, number) = link.rsplit_once("fd/")?;
-        let about = format!("{before}fdinfo/{number}");
-        let read = OFlags::RDONLY | OFlags::CLOEXEC;
-        let about = rustix::fs::openat(&self.folder, about, read, Mode::empty()).ok()?;
-        let about = std::io::read_to_string(File::from(about)).ok()?;
-        let flags = about.lines().find_map(|line| line.strip_prefix("flags:"))?;
-        let flags = u32::from_str_radix(flags.trim(), 8).ok()?;
-        Some(OFlags::from_bits_retain(flags))
-    }
-
-    /// Tells what a link says, as the process sees it.
-    fn read_link(&self, link: &str) -> rustix::io::Result<Found> {
-        let place = self.says(link)?;
-        match self.inside(link)? {
-            Some(inside) => Ok(Found::Link(Path::new("/").join(inside))),
-            // A pipe's is no path, and a device's is the same everywhere.
-            None if place.is_relative() || place.starts_with("/dev") => Ok(Found::Link(place)),
-            // What is not below the root directory has no name there.
-            None => Err(Errno::NOENT),
-        }
-    }
-
-    /// Where a link leads, as a path below the root directory; nothing if not there.
-    fn inside(&self, link: &str) -> rustix::io::Result<Option<PathBuf>> {
-        let place = self.says(link)?;
-        let inside = place.strip_prefix(&self.asker.root);
-        Ok(inside.ok().map(Path::to_owned))
-    }
-
-    /// What the kernel says of a link to this process.
-    fn says(&self, link: &str) -> rustix::io::Result<PathBuf> {
-        let said = rustix::fs::readlinkat(&self.folder, link, Vec::new())?;
-        Ok(PathBuf::from(OsString::from_vec(said.into_bytes())))
-    }
-}
-
-/// Opens a file to be read; nothing if it is none, or not there.
-fn open_file(folder: &OwnedFd, path: &str, flags: OFlags) -> Option<rustix::io::Result<Found>> {
-    let how = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    let file = rustix::fs::openat2(folder, path, how, Mode::empty(), within).ok()?;
-    let kind = rustix::fs::fstat(&file).ok()?.st_mode;
-    if !rustix::fs::FileType::from_raw_mode(kind).is_file() {
-        return None;
-    }
-    let reads = flags.intersection(OFlags::ACCMODE) == OFlags::RDONLY;
-    Some(match flags.contains(OFlags::DIRECTORY) {
-        true => Err(Errno::NOTDIR),
-        false if reads => Ok(Found::File(file)),
-        false => Err(Errno::ACCESS),
-    })
-}
-
 impl Lookup {
     fn of(call: &Call) -> Option<Lookup> {
         let [one, two, three, four, ..] = call.arguments;
@@ -296,15 +179,16 @@ impl Lookup {
             .find(|abi| abi.architecture == call.architecture)?;
         let lookup = abi.lookups.iter().find(|it| it.number == call.number)?;
         let open = |flags: u64| Wish::Open {
-            flags: OFlags::from_bits_retain(u32::try_from(flags & 0xffff_ffff).unwrap_or(0)),
+            flags: OFlags::from_bits_retain(low(flags)),
         };
         let read = |buffer, size: u64| Wish::ReadLink {
             buffer,
-            size: usize::try_from(size & 0xffff_ffff).unwrap_or(0),
+            size: low(size).cast_signed(),
         };
         let (path, wish) = match lookup.form {
             LookupForm::Open => (one, open(two)),
             LookupForm::OpenAt => (two, open(three)),
+            LookupForm::Create => (one, Wish::Open { flags: CREATED }),
             LookupForm::ReadLink => (one, read(two, three)),
             LookupForm::ReadLinkAt => (two, read(three, four)),
         };
@@ -315,16 +199,14 @@ impl Lookup {
 impl Asker {
     /// Looks who a thread is; nothing if it does not act as root.
     fn of(caller: &Caller, thread: u32) -> Option<Asker> {
-        let status = String::from_utf8(caller.said("status")).ok()?;
-        let value = |key: &str| status.lines().find_map(|line| line.strip_prefix(key));
-        let process = value("Tgid:")?.trim().parse().ok()?;
-        // The last of four is for files.
-        let user = value("Uid:")?.split_whitespace().last()?;
-        let root = caller.read_link("root").ok()?;
-        (user == "0").then_some(Asker {
-            process,
+        let status = caller.said("status");
+        let status = String::from_utf8_lossy(&status);
+        let status = Status::new(&status);
+        let asker = Asker {
+            process: status.process()?,
             thread,
-            root,
-        })
+            root: caller.read_link("root").ok()?,
+        };
+        status.opens_as_root().then_some(asker)
     }
 }

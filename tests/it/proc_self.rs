@@ -182,7 +182,7 @@ fn nothing_else_is_shown() {
              [ $path = /proc/sys/kernel ] || echo \"<shown: $path>\"; fi; done; \
          for path in /proc/1/exe /proc/1/cwd /proc/$PPID/root /proc/$PPID; \
          do if readlink $path; then echo \"<shown: $path>\"; fi; done; \
-         for path in /proc/sys/kernel/hostname /proc/self/oom_score_adj /proc/self/comm /proc/self/exe; \
+         for path in /proc/sys/kernel/hostname /proc/self/oom_score_adj /proc/self/exe; \
          do if (echo x > $path) 2> /dev/null; then echo \"<written: $path>\"; fi; done; \
          mknod /pipe p && exec 5<> /pipe && (echo y > /dev/fd/5) && read -r y <&5 && echo \"<pipe $y>\"\n",
         secret = secret.display()

@@ -7,7 +7,7 @@ use rustix::fs::Mode;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use crate::sys::proc_self::OF_FILE;
+use crate::sys::proc_self::shown::OF_FILE;
 
 /// A device by its name in `/dev`, with its major and minor number.
 pub type Device = (&'static str, u32, u32);

@@ -3,28 +3,33 @@
 use std::path::Component;
 use std::path::Path;
 
-/// Files in the folder of a process.
-const FILES: [&str; 21] = [
-    "auxv",
+/// Files in the folder of a process that every user sees.
+const PUBLIC: [&str; 9] = [
     "cgroup",
     "cmdline",
     "comm",
+    "limits",
+    "oom_score",
+    "oom_score_adj",
+    "stat",
+    "statm",
+    "status",
+];
+
+/// Files that its user alone sees.
+const FILES: [&str; 13] = [
+    "auxv",
     "environ",
     "gid_map",
     "io",
-    "limits",
     "maps",
     "mountinfo",
     "mounts",
     "numa_maps",
-    "oom_score_adj",
     "personality",
     "setgroups",
     "smaps",
     "smaps_rollup",
-    "stat",
-    "statm",
-    "status",
     "uid_map",
 ];
 
@@ -81,8 +86,12 @@ pub(super) enum Whose {
 pub(super) enum Kind {
     /// A link to what is elsewhere.
     Link,
-    /// A file, to be read.
+    /// A file of which every user sees what it says.
+    Public,
+    /// A file for its user alone.
     File,
+    /// A directory.
+    Folder,
 }
 
 impl Name {
@@ -141,10 +150,13 @@ impl Kind {
             ["fd", number] => plain_number(number).map(|_| Kind::Link),
             ["fdinfo", number] => plain_number(number).map(|_| Kind::File),
             ["net", _] => Some(Kind::File),
-            ["task", number, rest @ ..] if rest.first() != Some(&"task") => {
+            ["task", number, rest @ ..] if !matches!(rest.first(), None | Some(&"task")) => {
                 plain_number(number)?;
                 Kind::of(&rest.join("/"))
             }
+            ["fd" | "fdinfo" | "net" | "ns" | "task"] => Some(Kind::Folder),
+            ["task", number] => plain_number(number).map(|_| Kind::Folder),
+            [name] if PUBLIC.contains(name) => Some(Kind::Public),
             [name] if FILES.contains(name) => Some(Kind::File),
             _ => None,
         }
@@ -214,13 +226,9 @@ mod tests {
     }
 
     #[test]
-    fn no_directory_is_shown_and_nothing_that_could_be_written() {
+    fn nothing_is_shown_that_leads_elsewhere_or_could_be_written() {
         for path in [
             "",
-            "fd",
-            "fdinfo",
-            "task",
-            "task/1",
             "ns/net",
             "mem",
             "root/etc",
@@ -230,14 +238,16 @@ mod tests {
             "attr/current",
             "task/1/task/1/exe",
             "clear_refs",
-            "net",
             "net/stat/x",
             "fd/+1",
             "pagemap",
         ] {
             assert_eq!(Kind::of(path), None, "{path}");
         }
-        assert_eq!(Kind::of("task/7/comm"), Some(Kind::File));
+        for path in ["fd", "task", "task/7", "task/7/fd", "net"] {
+            assert_eq!(Kind::of(path), Some(Kind::Folder), "{path}");
+        }
+        assert_eq!(Kind::of("task/7/comm"), Some(Kind::Public));
         assert_eq!(Kind::of("task/7/fd/0"), Some(Kind::Link));
         assert_eq!(Kind::of("maps"), Some(Kind::File));
     }
