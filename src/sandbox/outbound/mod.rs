@@ -231,7 +231,7 @@ mod tests {
     };
     static REFUSED: Carrier = Carrier {
         name: "refused",
-        args: &["-c", "echo no tun >&2; exit 1"],
+        args: &[],
         manners: &[MANNER],
     };
 
@@ -241,8 +241,10 @@ mod tests {
             // Only root makes one.
             return;
         }
-        let shell = |carrier| (carrier, Path::new("/bin/sh").to_owned());
-        let tried = [&REFUSED, &SLOW, &REFUSED].map(shell);
+        // What cannot even be executed is refused in no time.
+        let refused = || (&REFUSED, Path::new("/nowhere").to_owned());
+        let slow = (&SLOW, Path::new("/bin/sh").to_owned());
+        let tried = [refused(), slow, refused()];
         let opened = Outbound::open_by(tried, Duration::from_millis(1), &|| true);
         let error = opened.unwrap_err();
         assert!(
