@@ -144,8 +144,8 @@ fn namespaces() -> Finding {
     let costs = match alone::is_alone() {
         true => "nothing can be run",
         false => {
-            "commands have only a root directory of their own: a part of /proc for root alone, no --network=none, no \
-             protection of other processes of the container"
+            "commands have only a root directory of their own: a part of /proc for root alone, no \
+             --network=none, no protection of other processes of the container"
         }
     };
     let tried = apart::try_namespaces();
@@ -180,8 +180,8 @@ fn devices(is_apart: bool) -> Finding {
     let costs = match is_apart {
         true => "mknod fails in a RUN, and the devices of an image are empty files there",
         false => {
-            "for root, rbuild opens /dev/null, /dev/urandom and their like (from Linux 5.14 on); for other users \
-             /dev/null is a plain file, and the others cannot be opened"
+            "for root, rbuild opens /dev/null, /dev/urandom and their like (from Linux 5.14 on); for \
+             other users /dev/null is a plain file, and the others cannot be opened"
         }
     };
     finding("devices", result).unless_good(

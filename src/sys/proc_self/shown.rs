@@ -20,6 +20,7 @@ use crate::sys::proc_self::Wish;
 use crate::sys::proc_self::name::Kind;
 use crate::sys::proc_self::name::Whose;
 use crate::sys::proc_self::status::Status;
+use crate::sys::proc_self::status::value;
 
 /// The flags of an open file that a process asks for; others say how its path is walked.
 pub(super) const OF_FILE: OFlags = OFlags::ACCMODE
@@ -225,10 +226,7 @@ struct About {
 impl About {
     fn read(folder: &OwnedFd, path: &str) -> Option<About> {
         let text = read(folder, path)?;
-        let value = |key: &str| {
-            let mut values = text.lines().filter_map(|line| line.strip_prefix(key));
-            values.next().map(|value| value.trim().to_owned())
-        };
+        let value = |key| value(&text, key).map(|value| value.trim().to_owned());
         let flags = u32::from_str_radix(&value("flags:")?, 8).ok()?;
         Some(About {
             flags: OFlags::from_bits_retain(flags),

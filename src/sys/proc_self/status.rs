@@ -36,8 +36,13 @@ impl<'a> Status<'a> {
     }
 
     fn value(&self, key: &str) -> Option<&'a str> {
-        self.text.lines().find_map(|line| line.strip_prefix(key))
+        value(self.text, key)
     }
+}
+
+/// What follows a key at the beginning of a line, as the kernel writes such files.
+pub(super) fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(key))
 }
 
 #[cfg(test)]
